@@ -1,0 +1,242 @@
+"""What SkipGram and CBOW share: windows, the training step, the reported loss."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kerasw2v.layers.embedding_lookup import EmbeddingLookup
+from kerasw2v.layers.output_layer import OutputLayer
+from kerasw2v.ops.checks import check_int
+from kerasw2v.ops.row_mass import record_row_mass
+from kerasw2v.ops.seeds import next_seed
+from kerasw2v.ops.windows import decode_blocks, default_block_length, window_weights
+from kerasw2v.optimizers import RowSGD
+
+
+class PairMean(keras.metrics.Metric):
+    """Mean loss a pair, exact over any number of pairs: both sums are kept in float64."""
+
+    def __init__(self, name: str = "loss", **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
+        self.total = self.add_variable((), "zeros", dtype="float64", name="total")
+        self.pairs = self.add_variable((), "zeros", dtype="float64", name="pairs")
+
+    def update_state(self, losses: tf.Tensor, pairs: tf.Tensor) -> None:
+        """Adds losses, each a sum over `pairs` pairs."""
+        self.total.assign_add(tf.cast(tf.reduce_sum(losses), tf.float64))
+        self.pairs.assign_add(tf.cast(tf.reduce_sum(pairs), tf.float64))
+
+    def result(self) -> tf.Tensor:
+        return tf.cast(tf.math.divide_no_nan(self.total.value, self.pairs.value), tf.float32)
+
+
+class BlockModel(keras.Model):
+    """Base class of the word2vec models, trained on blocks of token ids or on plain pairs.
+
+    `fit`, `evaluate` and `predict` behave as in any Keras model. Training data are either blocks
+    from `kerasw2v.block_dataset` (no targets), or arrays `(x, targets)` as the subclass says, with
+    optional sample weights. The loss is the output layer's; it is summed over pairs for the
+    gradient, so that a learning rate is the step of one pair, and reported as the mean a pair.
+
+    A subclass implements `call` (plain inputs to hidden vectors), `block_loss` and `pair_loss`.
+
+    Args:
+        vocabulary_size: number of words, V.
+        embedding_dim: width of a vector, d.
+        output_layer: a `kerasw2v.layers.OutputLayer` for the same vocabulary.
+        window: largest distance between a centre and a context word.
+        shrink_windows: True to draw each centre's window from 1 to `window`, as word2vec does.
+        block_length: centres in a block; that of `block_dataset` for this window when None.
+        seed: seed of the initial vectors and of the windows.
+        **kwargs: arguments of `keras.Model`.
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        embedding_dim: int,
+        output_layer: OutputLayer,
+        window: int = 5,
+        shrink_windows: bool = True,
+        block_length: int | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.window = check_int("window", window, minimum=1)
+        self.shrink_windows = bool(shrink_windows)
+        self.block_length = check_int("block_length", block_length or default_block_length(window), minimum=1)
+        self.seed = seed
+        self.embedding = EmbeddingLookup(
+            vocabulary_size, embedding_dim, seed=seed, dtype=self.dtype_policy, name="embedding"
+        )
+        _check_output_layer(output_layer, vocabulary_size)
+        self.output_layer = output_layer
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.embedding.build()
+        if not self.output_layer.built:
+            self.output_layer.build((None, embedding_dim), (None,))
+        self.pair_mean = PairMean()
+        self.built = True
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Number of words, V."""
+        return self.embedding.vocabulary_size
+
+    @property
+    def embedding_dim(self) -> int:
+        """Width of a vector, d."""
+        return self.embedding.embedding_dim
+
+    def block_loss(
+        self, ids: tf.Tensor, weights: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns summed losses, and the number of pairs in each.
+
+        Args:
+            ids: int32, `(batch, length + 2 * window)`.
+            weights: float, `(batch, length, length + 2 * window)`, 1 for each pair.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must implement `block_loss`.")
+
+    def pair_loss(
+        self, inputs: Any, targets: tf.Tensor, weights: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns weighted losses of plain examples, and the number of pairs in each."""
+        raise NotImplementedError(f"{type(self).__name__} must implement `pair_loss`.")
+
+    def compile(
+        self,
+        optimizer: Any = None,
+        steps_per_execution: int = 32,
+        run_eagerly: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        """Configures training.
+
+        Args:
+            optimizer: any Keras optimizer; `RowSGD()` when None. Others than `RowSGD` may update
+                whole tables at every step.
+            steps_per_execution: steps in one call into the graph; callbacks see every such call.
+                Small steps are cheaper by the dozen, so the default is 32.
+            run_eagerly: True to debug step by step in Python.
+            **kwargs: other arguments of `keras.Model.compile`; `loss`, `metrics` and
+                `jit_compile=True` are refused.
+
+        Raises:
+            ValueError: for those.
+        """
+        for argument in ("loss", "loss_weights", "metrics", "weighted_metrics"):
+            if kwargs.get(argument) is not None:
+                raise ValueError(
+                    f"`{argument}` must not be given: the output layer computes the loss. "
+                    f"Received: {argument}={kwargs[argument]!r}."
+                )
+        if kwargs.pop("jit_compile", False) is True:
+            raise ValueError(
+                "`jit_compile` must not be True: compiled as a whole, a step would make the "
+                "row-sparse gradients dense; the parts that gain from XLA use it by themselves. "
+                "Received: jit_compile=True."
+            )
+        super().compile(
+            optimizer=RowSGD() if optimizer is None else optimizer,
+            steps_per_execution=1 if run_eagerly else steps_per_execution,
+            run_eagerly=run_eagerly,
+            jit_compile=False,
+            **kwargs,
+        )
+
+    def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
+        """Trains as `keras.Model.fit` does, on a block dataset or on arrays of pairs."""
+        if isinstance(x, tf.data.Dataset):
+            kwargs.setdefault("shuffle", False)  # else Keras warns at every fit on a dataset
+        return super().fit(x, y, **kwargs)
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """The reported metrics: the mean loss a pair."""
+        return [self.pair_mean]
+
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
+        variables = self.trainable_variables
+        with record_row_mass() as row_masses, tf.GradientTape() as tape:
+            losses, pairs = self._pair_losses(data)
+            loss = self.optimizer.scale_loss(tf.reduce_sum(losses))
+        gradients = tape.gradient(loss, variables)
+        if isinstance(self.optimizer, RowSGD):
+            self.optimizer.apply(gradients, variables, row_masses)
+        else:
+            self.optimizer.apply(gradients, variables)
+        return self._report(losses, pairs)
+
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
+        return self._report(*self._pair_losses(data))
+
+    def _report(self, losses: tf.Tensor, pairs: tf.Tensor) -> dict[str, tf.Tensor]:
+        self.pair_mean.update_state(losses, pairs)
+        return {"loss": self.pair_mean.result()}
+
+    def _pair_losses(self, data: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
+        if targets is None:
+            return self.block_loss(*self._windows(inputs))
+        if weights is None:
+            weights = tf.ones_like(targets, tf.float32)
+        return self.pair_loss(inputs, tf.cast(targets, tf.int32), tf.cast(weights, tf.float32))
+
+    def _windows(self, blocks: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the ids of blocks and which slots pair up, with windows drawn anew."""
+        width = self.block_length + 2 * self.window
+        if blocks.shape.rank != 2 or blocks.shape[1] != width:
+            raise ValueError(
+                f"Blocks must have shape (batch, {width}): block_length={self.block_length} and "
+                f"twice window={self.window}, the same in the dataset as in the model. "
+                f"Received: shape={tuple(blocks.shape)}."
+            )
+        ids, sentences = decode_blocks(blocks)
+        reach = None
+        if self.shrink_windows:
+            shape = (tf.shape(blocks)[0], self.block_length)
+            reach = tf.random.stateless_uniform(
+                shape, next_seed(self.seed_generator), 1, self.window + 1, tf.int32
+            )
+            reach = tf.ensure_shape(reach, (blocks.shape[0], self.block_length))
+        return ids, window_weights(sentences, reach, self.window)
+
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        """Does nothing: the model is built from the start, so no batch is spent on building."""
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "vocabulary_size": self.vocabulary_size,
+            "embedding_dim": self.embedding_dim,
+            "output_layer": keras.saving.serialize_keras_object(self.output_layer),
+            "window": self.window,
+            "shrink_windows": self.shrink_windows,
+            "block_length": self.block_length,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "BlockModel":
+        config = dict(config)
+        config["output_layer"] = keras.saving.deserialize_keras_object(
+            config["output_layer"], custom_objects=custom_objects
+        )
+        return cls(**config)
+
+
+def _check_output_layer(output_layer: Any, vocabulary_size: int) -> None:
+    if not isinstance(output_layer, OutputLayer):
+        raise TypeError(
+            "`output_layer` must be a kerasw2v.layers.OutputLayer. "
+            f"Received: output_layer={output_layer!r}."
+        )
+    if output_layer.vocabulary_size != vocabulary_size:
+        raise ValueError(
+            "`output_layer` must have the model's vocabulary. Received: vocabulary_size="
+            f"{vocabulary_size}, output_layer.vocabulary_size={output_layer.vocabulary_size}."
+        )

@@ -1,0 +1,171 @@
+"""Keras callbacks: progress in words a second, and checkpoints that survive anything."""
+
+import os
+import sys
+import time
+from typing import Any, TextIO
+
+import keras
+
+from kerasw2v.ops.files import temporary_sibling
+
+_BAR_WIDTH = 20
+_SECONDS_BETWEEN_DRAWINGS = 0.2
+
+
+class Progress(keras.callbacks.Callback):
+    """Shows how far training is: a bar with words a second, the loss and the time left.
+
+    On a terminal it is one line that is drawn again and again; elsewhere, one line an epoch.
+    Words a second are counted from the end of the first call into the graph, so that they do not
+    include the time that TensorFlow takes to compile it.
+
+    Args:
+        words_per_epoch: number of words of the corpus, subsampled ones included.
+        stream: where to write; `sys.stderr` when None.
+
+    Example:
+
+    >>> import keras, sys
+    >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    >>> model.compile(loss="mse")
+    >>> progress = Progress(words_per_epoch=1000, stream=sys.stdout)
+    >>> history = model.fit([[1.0]], [[1.0]], epochs=1, verbose=0, callbacks=[progress])
+    ... # doctest: +ELLIPSIS
+    epoch 1/1: ... words/s, loss ...
+    """
+
+    def __init__(self, words_per_epoch: int, stream: TextIO | None = None) -> None:
+        super().__init__()
+        self.words_per_epoch = words_per_epoch
+        self.stream = sys.stderr if stream is None else stream
+        self._redraw = self.stream.isatty()
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self._begin = time.perf_counter()
+        self._warm: tuple[float, float] | None = None  # time and words at the first call's end
+        self._first_epoch: int | None = None
+        self._drawn = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        if self._first_epoch is None:
+            self._first_epoch = epoch
+        self._epoch = epoch
+        self._loss = float("nan")
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        now = time.perf_counter()
+        share = (batch + 1) / self.params["steps"]
+        if self._warm is None:
+            self._warm = now, self._words(share)
+        if self._redraw and now - self._drawn > _SECONDS_BETWEEN_DRAWINGS:
+            self._drawn = now
+            # Only here: reading the loss waits for the device.
+            self._loss = float((logs or {}).get("loss", self._loss))
+            self._draw(share, end="")
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._loss = float((logs or {}).get("loss", self._loss))
+        if self._redraw:
+            self._draw(1.0, end="\n" if epoch + 1 == self.params["epochs"] else "")
+        else:
+            self.stream.write(f"{self._epoch_of()}: {self._rate()}, loss {self._loss:.4f}\n")
+            self.stream.flush()
+
+    def _words(self, share: float) -> float:
+        return (self._epoch - (self._first_epoch or 0) + share) * self.words_per_epoch
+
+    def _words_per_second(self, share: float) -> float:
+        now = time.perf_counter()
+        start, before = self._warm or (self._begin, 0.0)
+        if self._words(share) <= before:  # everything so far was one call
+            start, before = self._begin, 0.0
+        return (self._words(share) - before) / max(now - start, 1e-9)
+
+    def _rate(self, share: float = 1.0) -> str:
+        return f"{self._words_per_second(share):,.0f} words/s"
+
+    def _epoch_of(self) -> str:
+        return f"epoch {self._epoch + 1}/{self.params['epochs']}"
+
+    def _draw(self, share: float, end: str) -> None:
+        done = round(share * _BAR_WIDTH)
+        bar = "#" * done + "-" * (_BAR_WIDTH - done)
+        left = (self.params["epochs"] - self._epoch - share) * self.words_per_epoch
+        seconds = left / max(self._words_per_second(share), 1e-9)
+        line = (
+            f"{self._epoch_of()} [{bar}] {share:4.0%}  {self._rate(share)}  "
+            f"loss {self._loss:.4f}  {_clock(seconds)} left"
+        )
+        # The escape clears what a longer line has left behind.
+        self.stream.write(f"\r{line}\x1b[K{end}")
+        self.stream.flush()
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Saves the state of training after every epoch, and takes it up again.
+
+    In difference to `keras.callbacks.BackupAndRestore` a checkpoint is replaced in one step, so
+    that an interruption or a full disk while it is written leaves the one before intact, and it is
+    not removed at the end of training, so that it outlives a failure to save the result.
+
+    Args:
+        path: the file, ending in `.weights.h5`.
+
+    Raises:
+        OSError: if the folder does not exist or cannot be written.
+        ValueError: if the name ends otherwise.
+
+    Example:
+
+    >>> import keras, tempfile
+    >>> checkpoint = Checkpoint(tempfile.mkdtemp() + "/latest.weights.h5")
+    >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    >>> model.compile(loss="mse")
+    >>> history = model.fit([[1.0]], [[1.0]], epochs=2, verbose=0, callbacks=[checkpoint])
+    >>> checkpoint.restore(model, steps_per_epoch=1)
+    2
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        super().__init__()
+        self.path = os.fspath(path)
+        if not self.path.endswith(".weights.h5"):
+            raise ValueError(f"`path` must end in .weights.h5. Received: path={self.path!r}.")
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        with temporary_sibling(self.path) as temporary:
+            self.model.save_weights(temporary)
+
+    def restore(self, model: Any, steps_per_epoch: int) -> int:
+        """Sets a compiled, built model to the saved state, if there is one.
+
+        Args:
+            model: the model, of the same sizes as the saved one.
+            steps_per_epoch: number of steps of the optimizer in an epoch.
+
+        Returns:
+            How many epochs that state has behind it: the `initial_epoch` for `fit`.
+
+        Raises:
+            ValueError: if the file is damaged or does not fit the model.
+        """
+        if not os.path.exists(self.path):
+            return 0
+        if not model.optimizer.built:
+            model.optimizer.build(model.trainable_variables)
+        try:
+            model.load_weights(self.path)
+        except Exception as error:
+            # HDF5 and Keras report damage and misfit in many ways, and at length.
+            raise ValueError(
+                "`path` must be an undamaged checkpoint of the same model. "
+                f"Received: path={self.path!r}."
+            ) from error
+        return int(model.optimizer.iterations) // steps_per_epoch
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}"

@@ -1,0 +1,127 @@
+"""CBOW: predict the centre word from the mean of its context."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kerasw2v.block_model import BlockModel
+from kerasw2v.layers.output_layer import OutputLayer
+from kerasw2v.ops.checks import check_choice
+from kerasw2v.ops.context_mean import context_mean
+from kerasw2v.ops.rows import as_ids
+
+GRADIENTS = ("word2vec", "exact")
+
+
+@keras.saving.register_keras_serializable("kerasw2v")
+class CBOW(BlockModel):
+    """Continuous bag of words: the mean of a window is the hidden vector, its centre the target.
+
+    `loss = sum over centres of output_layer(mean over its window of embedding(context), centre)`.
+
+    Trained on blocks, each token's rows are gathered once and all means of a block are one matrix
+    product. Trained on arrays, `fit(contexts, targets)` takes int arrays `(n, width)` and `(n,)`;
+    negative ids pad short contexts. `predict(contexts)` returns the means.
+
+    Args:
+        vocabulary_size: number of words, V.
+        embedding_dim: width of a vector, d.
+        output_layer: a `kerasw2v.layers.OutputLayer` for the same vocabulary.
+        window: largest distance between a centre and a context word.
+        gradient: `"word2vec"` adds the whole error of the mean to each context row, as word2vec.c
+            and gensim do; `"exact"` is the gradient of the mean, one n-th of it for n context
+            words, and wants a learning rate that much larger.
+        shrink_windows: True to draw each centre's window from 1 to `window`, as word2vec does.
+        block_length: centres in a block; that of `block_dataset` for this window when None.
+        seed: seed of the initial vectors and of the windows.
+        **kwargs: arguments of `keras.Model`.
+
+    Raises:
+        TypeError, ValueError: if a size is not a positive integer, `gradient` is unknown, or
+            `output_layer` is none, or one for another vocabulary.
+
+    Cost: for a token, `1 + 2 * window / block_length` input rows, `2 (block_length + 2 * window) d`
+    multiplications for the means, and the output layer's pair form; none of it grows with V.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from kerasw2v import CBOW, layers, optimizers
+    >>> model = CBOW(100, 8, layers.NegativeSampling(100))
+    >>> model.compile(optimizers.RowSGD(0.05))
+    >>> contexts = np.array([[1, 2, 4, 5], [2, 3, -1, -1]])
+    >>> history = model.fit(contexts, np.array([3, 4]), verbose=0)
+    >>> model.predict(contexts, verbose=0).shape
+    (2, 8)
+
+    Source: Mikolov et al., "Efficient estimation of word representations in vector space", 2013;
+    the two gradients: İrsoy et al., "Corrected CBOW performs as well as skip-gram", 2021.
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        embedding_dim: int,
+        output_layer: OutputLayer,
+        window: int = 5,
+        gradient: str = "word2vec",
+        shrink_windows: bool = True,
+        block_length: int | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.gradient = check_choice("gradient", gradient, GRADIENTS)
+        super().__init__(
+            vocabulary_size,
+            embedding_dim,
+            output_layer,
+            window=window,
+            shrink_windows=shrink_windows,
+            block_length=block_length,
+            seed=seed,
+            **kwargs,
+        )
+
+    def call(self, inputs: Any) -> tf.Tensor:
+        ids = as_ids(inputs)
+        weights = tf.cast(ids >= 0, tf.float32)[:, None, :]
+        return self._means(tf.maximum(ids, 0), weights)[:, 0]
+
+    def _means(self, ids: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """Returns the mean vector of each window: `(b, C), (b, L, C) -> (b, L, d)`."""
+        rows = self.embedding(ids)
+        whole_error = self.gradient == "word2vec"
+        return context_mean(rows, tf.cast(weights, rows.dtype), whole_error)
+
+    def _example_loss(
+        self, ids: tf.Tensor, weights: tf.Tensor, targets: tf.Tensor, example_weights: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        sizes = tf.reduce_sum(weights, axis=-1)  # (b, L)
+        example_weights *= tf.cast(sizes > 0, tf.float32)
+        terms = example_weights * self.output_layer.target_mass(targets)
+        if self.gradient == "exact":
+            terms = tf.math.divide_no_nan(terms, sizes)
+        self.embedding.add_mass(ids, tf.linalg.matvec(weights, terms, transpose_a=True))
+        hidden = tf.reshape(self._means(ids, weights), [-1, self.embedding_dim])
+        pairs = tf.reshape(example_weights, [-1])
+        losses = self.output_layer(hidden, tf.reshape(targets, [-1]), pairs)
+        return losses, pairs
+
+    def block_loss(
+        self, ids: tf.Tensor, weights: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        centres = ids[:, self.window : self.window + self.block_length]
+        return self._example_loss(ids, weights, centres, tf.ones_like(weights[:, :, 0]))
+
+    def pair_loss(
+        self, inputs: Any, targets: tf.Tensor, weights: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        ids = as_ids(inputs)
+        present = tf.cast(ids >= 0, tf.float32)[:, None, :]
+        return self._example_loss(
+            tf.maximum(ids, 0), present, targets[:, None], weights[:, None]
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "gradient": self.gradient}

@@ -1,0 +1,205 @@
+"""From a corpus to a `tf.data.Dataset` of blocks of token ids."""
+
+import random
+from collections.abc import Iterator
+from itertools import count
+from math import ceil, sqrt
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from kerasw2v.corpus import Corpus
+from kerasw2v.data.token_stream import TokenStream
+from kerasw2v.ops.checks import check_int, check_non_negative
+from kerasw2v.ops.windows import PADDING, default_block_length
+from kerasw2v.vocabulary import Vocabulary
+
+_READ_TOKENS = 2**18
+_SHUFFLE_TOKENS = 2**20
+
+
+def block_dataset(
+    corpus: Corpus | TokenStream,
+    vocabulary: Vocabulary,
+    window: int = 5,
+    sample: float = 1e-3,
+    batch_size: int = 4096,
+    seed: int | None = None,
+    block_length: int | None = None,
+    reshuffle_each_iteration: bool = True,
+) -> tf.data.Dataset:
+    """Returns a dataset of blocks of token ids, what `SkipGram` and `CBOW` train on.
+
+    The corpus is encoded once. Each epoch then drops frequent words anew, keeping a word of
+    relative frequency f with probability `(sqrt(f / sample) + 1) * sample / f`, cuts what is left
+    into blocks at another offset, and shuffles the blocks (within about a million tokens). Each
+    kept token is the centre of exactly one slot of one block, and finds its whole window there:
+    every (centre, context) pair of a sentence occurs once an epoch, none across sentences.
+
+    Args:
+        corpus: a path (plain, .gz, .bz2, .xz; one sentence a line), a list of paths, any
+            re-iterable of token lists, or a `TokenStream` encoded before.
+        vocabulary: the words; others are dropped before windows are made.
+        window: largest distance of a pair; halo of a block on either side.
+        sample: threshold of subsampling, 0 for none.
+        batch_size: centres in a batch; rounded down to whole blocks.
+        seed: seed of subsampling, offsets and order; drawn from Python's `random` when None.
+        block_length: centres in a block; chosen for the window when None.
+        reshuffle_each_iteration: False to make the same draws in every epoch, for evaluation.
+
+    Returns:
+        A dataset of int32 tensors `(batch_size // block_length, block_length + 2 * window)`, the
+        form of which `kerasw2v.ops.windows` describes. Its `len` is known and the same in every
+        epoch: the last batches are padded.
+
+    Raises:
+        FileNotFoundError, TypeError, ValueError: for a corpus that cannot be read, or sizes and
+            thresholds out of range.
+
+    Cost: one pass over the corpus to encode it, then about 20 ns a word and epoch; memory does
+    not grow with the corpus.
+
+    Example:
+
+    >>> from kerasw2v import Vocabulary, block_dataset
+    >>> sentences = [["to", "be", "or", "not", "to", "be"]] * 10
+    >>> vocabulary = Vocabulary.from_corpus(sentences, min_count=1)
+    >>> dataset = block_dataset(sentences, vocabulary, window=2, sample=0, batch_size=32, seed=1)
+    >>> len(dataset), dataset.element_spec.shape
+    (3, TensorShape([2, 20]))
+    """
+    window = check_int("window", window, minimum=1)
+    sample = check_non_negative("sample", sample)
+    length = check_int("block_length", block_length or default_block_length(window), minimum=1)
+    rows = check_int("batch_size", batch_size, minimum=1) // length
+    if not rows:
+        raise ValueError(
+            f"`batch_size` must hold a block of {length} tokens. Received: batch_size={batch_size}."
+        )
+    if not isinstance(corpus, TokenStream):
+        corpus = TokenStream.from_corpus(corpus, vocabulary)
+    epochs = _BlockEpochs(corpus.tokens, len(vocabulary), window, length, rows, sample, seed)
+    numbers = count()
+
+    def batches() -> Iterator[NDArray[np.int32]]:
+        return epochs.batches(next(numbers) if reshuffle_each_iteration else 0)
+
+    shape = (rows, length + 2 * window)
+    dataset = tf.data.Dataset.from_generator(
+        batches, output_signature=tf.TensorSpec((None, *shape), tf.int32)
+    )
+    dataset = dataset.flat_map(tf.data.Dataset.from_tensor_slices)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(epochs.steps))
+    return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+class _BlockEpochs:
+    """Makes the batches of any epoch of a token stream, each the same number of them."""
+
+    def __init__(
+        self,
+        tokens: NDArray[np.int32],
+        vocabulary_size: int,
+        window: int,
+        length: int,
+        rows: int,
+        sample: float,
+        seed: int | None,
+    ) -> None:
+        self.tokens = tokens
+        self.window = window
+        self.length = length
+        self.rows = rows
+        self.seed = random.randint(1, 10**9) if seed is None else seed
+        counts = np.zeros(vocabulary_size, np.int64)
+        for chunk in self._chunks():
+            counts += np.bincount(np.where(chunk < 0, ~chunk, chunk), minlength=vocabulary_size)
+        self.keep = keep_probabilities(counts, sample)
+        self.steps = self._steps(counts)
+
+    def _chunks(self) -> Iterator[NDArray[np.int32]]:
+        for start in range(0, len(self.tokens), _READ_TOKENS):
+            yield np.asarray(self.tokens[start : start + _READ_TOKENS])
+
+    def _steps(self, counts: NDArray[np.int64]) -> int:
+        """Returns how many batches hold any epoch: the draws vary, eight sigmas are allowed for."""
+        mean = float(counts @ self.keep)
+        sigma = sqrt(float(counts @ (self.keep * (1 - self.keep))))
+        most = min(mean + 8 * sigma, len(self.tokens)) + self.length  # the offset's padding
+        return ceil(most / (self.rows * self.length))
+
+    def batches(self, epoch: int) -> Iterator[NDArray[np.int32]]:
+        """Yields stacks of batches, `(n, rows, length + 2 * window)`, shuffled."""
+        rng = np.random.default_rng([self.seed, epoch])
+        done = 0
+        waiting: list[NDArray[np.int32]] = []
+        for blocks in self._blocks(rng):
+            waiting.append(blocks)
+            if sum(map(len, waiting)) * self.length >= _SHUFFLE_TOKENS:
+                stack, rest = self._stack(rng.permutation(np.concatenate(waiting)))
+                waiting = [rest]
+                done += len(stack)
+                yield stack
+        blocks = np.concatenate(waiting) if waiting else self._padding(0)
+        missing = (self.steps - done) * self.rows - len(blocks)
+        blocks = np.concatenate([rng.permutation(blocks), self._padding(missing)])
+        yield self._stack(blocks)[0]
+
+    def _stack(self, blocks: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        whole = len(blocks) // self.rows * self.rows
+        return blocks[:whole].reshape(-1, self.rows, blocks.shape[1]), blocks[whole:]
+
+    def _padding(self, rows: int) -> NDArray[np.int32]:
+        return np.full((rows, self.length + 2 * self.window), PADDING, np.int32)
+
+    def _blocks(self, rng: np.random.Generator) -> Iterator[NDArray[np.int32]]:
+        """Yields the blocks of an epoch in the corpus's order."""
+        lead = self.window + int(rng.integers(self.length))
+        pending = np.full(lead, PADDING, np.int32)
+        for kept in self._kept(rng):
+            pending = np.concatenate([pending, kept])
+            whole = max(0, (len(pending) - 2 * self.window) // self.length)
+            yield self._frame(pending, whole)
+            pending = pending[whole * self.length :]
+        left = len(pending) - self.window  # centres not yet in a block
+        whole = ceil(left / self.length)
+        needed = whole * self.length + 2 * self.window - len(pending)
+        yield self._frame(np.pad(pending, (0, needed), constant_values=PADDING), whole)
+
+    def _frame(self, tokens: NDArray[np.int32], blocks: int) -> NDArray[np.int32]:
+        if not blocks:
+            return self._padding(0)
+        width = self.length + 2 * self.window
+        frames = np.lib.stride_tricks.sliding_window_view(tokens, width)[:: self.length]
+        return np.asarray(frames[:blocks])
+
+    def _kept(self, rng: np.random.Generator) -> Iterator[NDArray[np.int32]]:
+        """Yields what subsampling keeps; the first kept token of a sentence starts it."""
+        start_is_due = False
+        for chunk in self._chunks():
+            starts = np.flatnonzero(chunk < 0)
+            ids = chunk.copy()
+            ids[starts] = ~ids[starts]
+            places = np.flatnonzero(rng.random(len(ids), np.float32) < self.keep[ids])
+            kept = ids[places]
+            first = np.searchsorted(places, starts)
+            if start_is_due:
+                first = np.concatenate([[0], first])
+            start_is_due = bool(len(first)) and bool(first[-1] == len(kept))
+            first = np.unique(first[first < len(kept)])
+            kept[first] = ~kept[first]
+            yield kept
+
+
+def keep_probabilities(counts: NDArray[np.int64], sample: float) -> NDArray[np.float32]:
+    """Returns the probability that subsampling keeps each word, by word2vec.c's formula.
+
+    Args:
+        counts: occurrences of each word.
+        sample: threshold on the relative frequency, 0 for no subsampling.
+    """
+    if not sample or not counts.sum():
+        return np.ones(len(counts), np.float32)
+    ratio = np.maximum(counts, 1) / counts.sum() / sample
+    return np.minimum(1.0, (np.sqrt(ratio) + 1) / ratio).astype(np.float32)

@@ -1,0 +1,311 @@
+"""How good are word vectors? Analogies, and agreement with people about similarity.
+
+The three test sets are those that papers report, and come with gensim: `questions-words.txt`
+(Mikolov et al., 2013), WordSim353 (Finkelstein et al., 2002) and SimLex999 (Hill et al., 2015).
+"""
+
+import math
+import os
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from gensim.test.utils import datapath
+
+PathLike = str | os.PathLike[str]
+
+_WORD_PAIRS = {"WordSim353": "wordsim353.tsv", "SimLex999": "simlex999.txt"}
+
+
+@dataclass(frozen=True)
+class AnalogyScore:
+    """Right answers among the analogy questions of a section, or of several.
+
+    Attributes:
+        name: name of the section.
+        correct: number of right answers.
+        total: number of questions whose four words are all known; the others are not asked.
+    """
+
+    name: str
+    correct: int
+    total: int
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of right answers; None where no question could be asked."""
+        return self.correct / self.total if self.total else None
+
+
+@dataclass(frozen=True)
+class PairScore:
+    """Agreement of cosines with people's judgements of how similar two words are.
+
+    Attributes:
+        name: name of the test set.
+        spearman: rank correlation; None where fewer than two pairs have both words known, or all
+            the similarities are equal.
+        pearson: linear correlation, None likewise.
+        pairs: number of pairs in the test set.
+        out_of_vocabulary: share of pairs with an unknown word; these are left out.
+    """
+
+    name: str
+    spearman: float | None
+    pearson: float | None
+    pairs: int
+    out_of_vocabulary: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate` found out.
+
+    Attributes:
+        sections: score of each section of the analogy questions.
+        semantic: all sections about the world (capitals, currencies, families) together; None if
+            the file does not tell grammar from the rest by names that begin with "gram".
+        syntactic: all sections about grammar together, None likewise.
+        total: all sections together.
+        word_pairs: score of each set of word pairs.
+    """
+
+    sections: tuple[AnalogyScore, ...]
+    semantic: AnalogyScore | None
+    syntactic: AnalogyScore | None
+    total: AnalogyScore
+    word_pairs: tuple[PairScore, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything as dicts, lists, strings, numbers and None, fit for JSON.
+
+        Example:
+
+        >>> total = AnalogyScore("total", 1, 4)
+        >>> Evaluation((), None, None, total, ()).to_dict()["analogies"]["total"]
+        {'name': 'total', 'correct': 1, 'total': 4, 'accuracy': 0.25}
+        """
+        return {
+            "analogies": {
+                "sections": [_analogy_dict(section) for section in self.sections],
+                "semantic": _analogy_dict(self.semantic),
+                "syntactic": _analogy_dict(self.syntactic),
+                "total": _analogy_dict(self.total),
+            },
+            "word_pairs": [asdict(score) for score in self.word_pairs],
+        }
+
+    def table(self) -> str:
+        """Returns a table for people to read.
+
+        Example:
+
+        >>> total = AnalogyScore("total", 1, 4)
+        >>> pairs = (PairScore("WordSim353", 0.5, 0.25, 353, 0.1),)
+        >>> print(Evaluation((), None, None, total, pairs).table())
+        Analogies   accuracy  correct  asked
+        total          25.0%        1      4
+        <BLANKLINE>
+        Word pairs  Spearman  Pearson  pairs  unknown
+        WordSim353      .500     .250    353    10.0%
+        """
+        summary = [s for s in (self.semantic, self.syntactic, self.total) if s is not None]
+        analogies = [
+            (s.name, _percent(s.accuracy), f"{s.correct:,}", f"{s.total:,}")
+            for s in (*self.sections, *summary)
+        ]
+        pairs = [
+            (
+                s.name,
+                _decimal(s.spearman),
+                _decimal(s.pearson),
+                f"{s.pairs:,}",
+                _percent(s.out_of_vocabulary),
+            )
+            for s in self.word_pairs
+        ]
+        names = max(len(row[0]) for row in (("Word pairs",), *analogies, *pairs))
+        parts = [
+            _lines(("Analogies", "accuracy", "correct", "asked"), analogies, names),
+            _lines(("Word pairs", "Spearman", "Pearson", "pairs", "unknown"), pairs, names),
+        ]
+        return "\n\n".join(parts)
+
+
+def evaluate(
+    vectors: Any,
+    analogies: PathLike | None = None,
+    word_pairs: Mapping[str, PathLike] | None = None,
+    restrict_vocab: int = 30_000,
+) -> Evaluation:
+    """Runs the usual tests on word vectors.
+
+    Case is ignored. Questions and pairs with unknown words are left out, as is customary, so
+    compare vectors of the same vocabulary only.
+
+    Args:
+        vectors: a `gensim.models.KeyedVectors`, most frequent word first.
+        analogies: file of questions, four words a line, sections headed by `: name`;
+            `questions-words.txt` when None.
+        word_pairs: name and file of each set of word pairs, two words and a judgement a line,
+            separated by tabs; WordSim353 and SimLex999 when None.
+        restrict_vocab: analogies are asked and answered among so many words, the most frequent
+            ones. 30,000 is the custom, and what word2vec's own evaluation used. Word pairs use
+            all words.
+
+    Returns:
+        An `Evaluation`. Takes about ten seconds for a vocabulary of 30,000 words or more.
+
+    Raises:
+        FileNotFoundError: if a file does not exist.
+        ValueError: if a file holds no question or pair, or `restrict_vocab` is not positive.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from gensim.models import KeyedVectors
+    >>> vectors = KeyedVectors(2)
+    >>> vectors.add_vectors(["cat", "dog", "tea"], np.array([[1, 0], [0.9, 0.1], [0, 1]]))
+    >>> evaluate(vectors).total.accuracy is None
+    True
+    """
+    if restrict_vocab < 1:
+        raise ValueError(
+            f"`restrict_vocab` must be at least 1. Received: restrict_vocab={restrict_vocab}."
+        )
+    if word_pairs is None:
+        word_pairs = {name: datapath(file) for name, file in _WORD_PAIRS.items()}
+    if analogies is None:
+        analogies = datapath("questions-words.txt")
+    # Cheap checks of all files come before the first slow test.
+    sizes = {name: _count_pairs(path) for name, path in word_pairs.items()}
+    _check_questions(analogies)
+    return Evaluation(
+        **_analogies(vectors, analogies, restrict_vocab),
+        word_pairs=tuple(
+            _word_pairs(vectors, name, path, sizes[name]) for name, path in word_pairs.items()
+        ),
+    )
+
+
+def _analogies(vectors: Any, path: PathLike, restrict_vocab: int) -> dict[str, Any]:
+    _, results = vectors.evaluate_word_analogies(os.fspath(path), restrict_vocab=restrict_vocab)
+    sections = tuple(
+        AnalogyScore(result["section"], len(result["correct"]), _questions(result))
+        for result in results[:-1]  # the last one is gensim's total
+    )
+    grammar = [section for section in sections if section.name.startswith("gram")]
+    world = [section for section in sections if section not in grammar]
+    return {
+        "sections": sections,
+        "semantic": _sum("semantic", world) if grammar else None,
+        "syntactic": _sum("syntactic", grammar) if grammar else None,
+        "total": _sum("total", sections),
+    }
+
+
+def _questions(result: Mapping[str, Any]) -> int:
+    return len(result["correct"]) + len(result["incorrect"])
+
+
+def _sum(name: str, sections: Iterable[AnalogyScore]) -> AnalogyScore:
+    sections = list(sections)
+    return AnalogyScore(name, sum(s.correct for s in sections), sum(s.total for s in sections))
+
+
+def _word_pairs(vectors: Any, name: str, path: PathLike, pairs: int) -> PairScore:
+    try:
+        with warnings.catch_warnings():
+            # SciPy warns of constant input; the result is NaN then and shows as None.
+            warnings.simplefilter("ignore")
+            pearson, spearman, unknown = vectors.evaluate_word_pairs(
+                os.fspath(path), restrict_vocab=len(vectors)
+            )
+    except ValueError:
+        # The file has been checked: no pair is known, or one, which has no correlation.
+        return PairScore(name, None, None, pairs, _unknown_share(vectors, path))
+    return PairScore(name, _number(spearman[0]), _number(pearson[0]), pairs, float(unknown) / 100)
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
+
+
+def _unknown_share(vectors: Any, path: PathLike) -> float:
+    known = {str(word).upper() for word in vectors.index_to_key}
+    pairs = list(_read_pairs(path))
+    return sum(not {a.upper(), b.upper()} <= known for a, b in pairs) / len(pairs)
+
+
+def _count_pairs(path: PathLike) -> int:
+    count = sum(1 for _ in _read_pairs(path))
+    if not count:
+        raise ValueError(
+            "`word_pairs` must name files with two words and a number a line, separated by tabs. "
+            f"Received: {os.fspath(path)!r}."
+        )
+    return count
+
+
+def _read_pairs(path: PathLike) -> Iterable[tuple[str, str]]:
+    for line in _lines_of(path, "word_pairs"):
+        parts = line.split("\t")
+        if line.startswith("#") or len(parts) != 3 or not _is_number(parts[2]):
+            continue
+        yield parts[0], parts[1]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _check_questions(path: PathLike) -> None:
+    lines = _lines_of(path, "analogies")
+    headed = bool(lines) and lines[0].startswith(": ")
+    if not headed or not any(len(line.split()) == 4 and line[0] != ":" for line in lines):
+        raise ValueError(
+            "`analogies` must name a file with a heading `: name` first and then four words a "
+            f"line. Received: {os.fspath(path)!r}."
+        )
+
+
+def _lines_of(path: PathLike, argument: str) -> list[str]:
+    if not os.path.exists(path):
+        raise FileNotFoundError(
+            f"`{argument}` must name a file that exists. Received: {os.fspath(path)!r}."
+        )
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.readlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"`{argument}` must name a UTF-8 text file. Received: {os.fspath(path)!r}."
+        ) from error
+
+
+def _analogy_dict(score: AnalogyScore | None) -> dict[str, Any] | None:
+    return None if score is None else {**asdict(score), "accuracy": score.accuracy}
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.1%}"
+
+
+def _decimal(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}".replace("0.", ".", 1)
+
+
+def _lines(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], names: int) -> str:
+    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(1, len(head))]
+    return "\n".join(
+        "  ".join(
+            [row[0].ljust(names)]
+            + [cell.rjust(width) for cell, width in zip(row[1:], widths, strict=True)]
+        )
+        for row in (head, *rows)
+    )

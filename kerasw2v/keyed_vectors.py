@@ -1,0 +1,380 @@
+"""From a trained model to gensim's `KeyedVectors`, and from those to files and back."""
+
+import os
+import pickle
+import re
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from gensim.models import KeyedVectors
+from smart_open import open as open_any
+
+from kerasw2v.ops.files import check_output_path, replace_on_success, temporary_sibling
+
+PathLike = str | os.PathLike[str]
+
+_TEXT = (".vec", ".txt", ".vec.gz", ".txt.gz")
+_BINARY = (".bin", ".bin.gz")
+_SUFFIXES = (".kv", *_TEXT, *_BINARY)
+
+# All that the pickle of a KeyedVectors names, whichever NumPy wrote it.
+_TRUSTED = {("gensim.models.keyedvectors", "KeyedVectors"), ("builtins", "frozenset")} | {
+    (f"numpy{module}", name)
+    for module, name in (
+        ("", "dtype"),
+        ("", "ndarray"),
+        ("._core.multiarray", "_reconstruct"),
+        ("._core.multiarray", "scalar"),
+        ("._core.numeric", "_frombuffer"),
+        (".core.multiarray", "_reconstruct"),
+        (".core.multiarray", "scalar"),
+        (".core.numeric", "_frombuffer"),
+    )
+}
+# A byte of a gzip file unpacks to at most about a thousand.
+_MOST_COMPRESSED = 1032
+
+
+class Words(Protocol):
+    """What is asked of a vocabulary: `kerasw2v.Vocabulary` has it."""
+
+    words: list[str]
+    counts: npt.NDArray[np.int64]
+
+
+def to_keyed_vectors(model: Any, vocabulary: Words, table: str = "input") -> KeyedVectors:
+    """Copies a model's word vectors into a gensim `KeyedVectors`, the words' counts with them.
+
+    Args:
+        model: a trained `kerasw2v.SkipGram`, `kerasw2v.CBOW` or anything else with
+            `model.embedding.embeddings` of shape `(V, d)`.
+        vocabulary: the `kerasw2v.Vocabulary` that the model was trained with.
+        table: `"input"` for the word vectors that are commonly used, `"output"` for those that a
+            word has as a target, which sampling layers and the full softmax have.
+
+    Returns:
+        A `gensim.models.KeyedVectors` of float32 vectors, most frequent word first, with
+        `get_vecattr(word, "count")`. A million words take about a second.
+
+    Raises:
+        ValueError: if the vocabulary is not of the model's size, `table` is neither of the two, or
+            the output layer has no vector for each word.
+
+    Example:
+
+    >>> from kerasw2v import SkipGram, Vocabulary, layers
+    >>> vocabulary = Vocabulary(["rose", "is", "a"], [3, 2, 1])
+    >>> model = SkipGram(3, 8, layers.NegativeSampling(vocabulary.counts))
+    >>> vectors = to_keyed_vectors(model, vocabulary)
+    >>> vectors["rose"].shape, vectors.get_vecattr("rose", "count")
+    ((8,), np.int64(3))
+    """
+    matrix = _table(model, table)
+    if len(vocabulary.words) != len(matrix):
+        raise ValueError(
+            "`vocabulary` must be the one the model was trained with. Received: "
+            f"{len(vocabulary.words):,} words for {len(matrix):,} vectors."
+        )
+    vectors = KeyedVectors(matrix.shape[1])
+    vectors.add_vectors(vocabulary.words, matrix)
+    # gensim's own `extras` of add_vectors fails, and set_vecattr is a call a word.
+    vectors.allocate_vecattrs(["count"], [int])
+    vectors.expandos["count"][:] = vocabulary.counts
+    return vectors
+
+
+def check_vectors_path(path: PathLike) -> None:
+    """Checks, before any work is done, that `save_vectors` can write to `path`.
+
+    Args:
+        path: where vectors are going to be saved.
+
+    Raises:
+        ValueError: if the name does not end as one of the formats.
+        OSError: if the folder does not exist, or it or the file cannot be written.
+
+    Example:
+
+    >>> check_vectors_path("vectors.pdf")
+    Traceback (most recent call last):
+    ...
+    ValueError: `path` must end in .kv, .vec, .txt, .vec.gz, .txt.gz, .bin or .bin.gz. Received: \
+path='vectors.pdf'.
+    """
+    _suffix(path)
+    check_output_path(path)
+
+
+def save_vectors(vectors: KeyedVectors, path: PathLike) -> None:
+    """Saves vectors in the format that the file's name asks for.
+
+    | name ends in | format | gensim reads it with |
+    |---|---|---|
+    | `.kv` | gensim's own, keeps the counts | `KeyedVectors.load(path)` |
+    | `.vec`, `.txt`, also `.gz` | word2vec text | `KeyedVectors.load_word2vec_format(path)` |
+    | `.bin`, also `.gz` | word2vec binary | the same with `binary=True` |
+
+    The file appears whole or not at all. gensim puts very large arrays (over 10 million numbers)
+    beside a `.kv` file in `.kv.vectors.npy`; keep the two together.
+
+    Args:
+        vectors: any `gensim.models.KeyedVectors`.
+        path: where to save; a file that is there is replaced.
+
+    Raises:
+        ValueError: if the name ends in none of these, or a word has whitespace in it or is empty
+            and the word2vec formats could not tell where it ends.
+        OSError: if the folder does not exist, cannot be written, or the disk fills.
+
+    Example:
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from gensim.models import KeyedVectors
+    >>> vectors = KeyedVectors(2)
+    >>> vectors.add_vectors(["to", "be"], np.eye(2))
+    >>> path = tempfile.mkdtemp() + "/vectors.vec"
+    >>> save_vectors(vectors, path)
+    >>> print(open(path).read(), end="")
+    2 2
+    to 1.0 0.0
+    be 0.0 1.0
+    """
+    suffix = _suffix(path)
+    if suffix != ".kv":
+        _check_words(vectors)
+    with temporary_sibling(path) as temporary:
+        if suffix == ".kv":
+            vectors.save(os.fspath(temporary))
+        else:
+            vectors.save_word2vec_format(temporary, binary=suffix in _BINARY)
+
+
+def load_vectors(path: PathLike) -> KeyedVectors:
+    r"""Loads vectors from a file in one of the formats of `save_vectors`, whoever wrote it.
+
+    A `.kv` file is a Python pickle, and unpickling a stranger's file can run a stranger's code.
+    This function refuses every pickle that names anything but `KeyedVectors` and NumPy's arrays;
+    gensim's own `KeyedVectors.load` does not.
+
+    Args:
+        path: the file; its name ends in one of the suffixes of `save_vectors`.
+
+    Returns:
+        The `gensim.models.KeyedVectors`. The word2vec formats hold no counts; gensim then numbers
+        the words downwards.
+
+    Raises:
+        ValueError: if the name ends in none of these, or the file is damaged or of another kind.
+        OSError: if there is no such file or it cannot be read.
+
+    Example:
+
+    >>> import tempfile
+    >>> path = tempfile.mkdtemp() + "/vectors.vec"
+    >>> with open(path, "w") as file:
+    ...     _ = file.write("2 2\nto 1.0 0.0\nbe 0.0 1.0\n")
+    >>> load_vectors(path).index_to_key
+    ['to', 'be']
+    """
+    suffix = _suffix(path)
+    path = os.fspath(path)
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"`path` must name a file, not a folder. Received: path={path!r}.")
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"`path` must name a file that exists. Received: path={path!r}.")
+    try:
+        return _load_kv(path) if suffix == ".kv" else _load_word2vec(path, suffix in _BINARY)
+    except OSError as error:
+        # The system's own errors carry a number; those of a decompressor do not.
+        if error.errno is not None and not isinstance(error, FileNotFoundError):
+            raise
+        raise _damaged(path, error) from error
+    except MemoryError:
+        raise
+    except Exception as error:
+        # A damaged pickle can fail in almost any way.
+        raise _damaged(path, error) from error
+
+
+def save_projector(vectors: KeyedVectors, folder: PathLike, max_words: int = 10_000) -> None:
+    """Writes the files that TensorBoard's embedding projector opens.
+
+    They are `tensors.tsv`, `metadata.tsv` and `projector_config.pbtxt`: run
+    `tensorboard --logdir FOLDER` and open the Projector tab. The two `.tsv` files can also be
+    loaded at https://projector.tensorflow.org without installing anything.
+
+    Args:
+        vectors: any `gensim.models.KeyedVectors`.
+        folder: where to write; it is made if it does not exist, its parent must.
+        max_words: the first, that is the most frequent, words are written; a browser is slow
+            beyond the default.
+
+    Raises:
+        ValueError: if `max_words` is not positive.
+        OSError: if the folder cannot be made or written, or the disk fills.
+
+    Example:
+
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> from gensim.models import KeyedVectors
+    >>> vectors = KeyedVectors(2)
+    >>> vectors.add_vectors(["to", "be"], np.eye(2))
+    >>> folder = tempfile.mkdtemp()
+    >>> save_projector(vectors, folder)
+    >>> sorted(os.listdir(folder))
+    ['metadata.tsv', 'projector_config.pbtxt', 'tensors.tsv']
+    """
+    if max_words < 1:
+        raise ValueError(f"`max_words` must be at least 1. Received: max_words={max_words}.")
+    folder = Path(folder)
+    folder.mkdir(exist_ok=True)
+    words = vectors.index_to_key[:max_words]
+    counts = vectors.expandos.get("count", np.arange(len(vectors), 0, -1))
+    rows = ("\t".join(map(str, row)) for row in vectors.vectors[:max_words].tolist())
+    labels = (f"{_printable(str(word))}\t{n}" for word, n in zip(words, counts, strict=False))
+    files = {
+        "tensors.tsv": rows,
+        # The projector drops blank lines and takes two columns for a sign of a header.
+        "metadata.tsv": ("word\tcount", *labels),
+        "projector_config.pbtxt": (
+            "embeddings {",
+            '  tensor_name: "word vectors"',
+            '  tensor_path: "tensors.tsv"',
+            '  metadata_path: "metadata.tsv"',
+            "}",
+        ),
+    }
+    with ExitStack() as stack:
+        for name, lines in files.items():
+            file = stack.enter_context(replace_on_success(folder / name, "w"))
+            file.writelines(f"{line}\n" for line in lines)
+
+
+def _table(model: Any, table: str) -> npt.NDArray[np.float32]:
+    if table not in ("input", "output"):
+        raise ValueError(f"`table` must be 'input' or 'output'. Received: table={table!r}.")
+    layer = model.embedding if table == "input" else model.output_layer
+    if not hasattr(layer, "embeddings"):
+        raise ValueError(
+            "`table` must be 'input' for a model whose output layer has no vector for each word. "
+            f"Received: table='output', output_layer={type(layer).__name__}."
+        )
+    # Not imported above: reading and writing files needs no Keras.
+    from keras import ops
+
+    return np.array(ops.convert_to_numpy(layer.embeddings), np.float32)
+
+
+def _suffix(path: PathLike) -> str:
+    name = os.path.basename(os.fspath(path)).lower()
+    for suffix in _SUFFIXES:
+        if name.endswith(suffix) and name != suffix:
+            return suffix
+    listed = f"{', '.join(_SUFFIXES[:-1])} or {_SUFFIXES[-1]}"
+    raise ValueError(f"`path` must end in {listed}. Received: path={os.fspath(path)!r}.")
+
+
+def _check_words(vectors: KeyedVectors) -> None:
+    for word in vectors.index_to_key:
+        if isinstance(word, str) and (not word or re.search(r"[ \t\n\r\f\v]", word)):
+            raise ValueError(
+                "`vectors` must have words without whitespace to be saved in a word2vec format; "
+                f"gensim's own, .kv, takes any. Received: the word {word!r}."
+            )
+
+
+def _printable(word: str) -> str:
+    return re.sub(r"[\x00-\x1f\x7f]", lambda match: repr(match[0])[1:-1], word)
+
+
+def _damaged(path: str, error: Exception) -> ValueError:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    kind = "gensim KeyedVectors" if path.lower().endswith(".kv") else "word2vec vectors"
+    return ValueError(
+        f"`path` must be an undamaged file of {kind}. Received: {path!r} ({reason.rstrip('.')})."
+    )
+
+
+class _Unpickler(pickle.Unpickler):
+    """Reads pickles of `KeyedVectors` and refuses all others."""
+
+    def find_class(self, module_name: str, global_name: str) -> Any:
+        if (module_name, global_name) not in _TRUSTED:
+            raise ValueError(f"it asks for {module_name}.{global_name}")
+        return super().find_class(module_name, global_name)
+
+
+def _load_kv(path: str) -> KeyedVectors:
+    with open(path, "rb") as file:
+        vectors = _Unpickler(file, encoding="latin1").load()
+    if type(vectors) is not KeyedVectors:
+        raise ValueError(f"it holds a {type(vectors).__name__}")
+    state = vars(vectors)
+    if state.get("__scipys") or state.get("__recursive_saveloads"):
+        raise ValueError("it refers to further pickles")
+    for name in state.get("__numpys", ()):
+        state[name] = np.load(_side_file(path, name), allow_pickle=False)
+    for name in state.get("__ignoreds", ()):
+        state[name] = None
+    _check_state(state)
+    return vectors
+
+
+def _side_file(path: str, name: str) -> str:
+    if not name.isidentifier():
+        raise ValueError(f"it refers to an array named {name!r}")
+    side_file = f"{path}.{name}.npy"
+    if not os.path.exists(side_file):
+        raise ValueError(f"its vectors are in {side_file!r}, which is missing")
+    return side_file
+
+
+def _check_state(state: dict[str, Any]) -> None:
+    array, words, size = (state.get(key) for key in ("vectors", "index_to_key", "vector_size"))
+    if not isinstance(array, np.ndarray) or not isinstance(words, list):
+        raise ValueError("it has no vectors, or comes from gensim before 4.0")
+    if array.shape != (len(words), size) or array.dtype.kind != "f":
+        raise ValueError(f"its {len(words)} words have vectors of shape {array.shape}")
+    if state.get("key_to_index") != {word: i for i, word in enumerate(words)}:
+        raise ValueError("its words and their places do not agree")
+    if not isinstance(state.setdefault("expandos", {}), dict):
+        raise ValueError("its counts are no table")
+    state["norms"] = None  # computed anew when needed
+
+
+class _StrictVectors(KeyedVectors):
+    """Refuses a row of another width, where NumPy would repeat a single number."""
+
+    def add_vector(self, key: str, vector: Any) -> int:
+        if len(vector) != self.vector_size:
+            raise ValueError(f"{len(vector)} numbers for {key!r} instead of {self.vector_size}")
+        return super().add_vector(key, vector)  # type: ignore[no-any-return]
+
+
+def _load_word2vec(path: str, binary: bool) -> KeyedVectors:
+    _check_header(path, binary)
+    strict = _StrictVectors.load_word2vec_format(path, binary=binary)
+    vectors = KeyedVectors(strict.vector_size)
+    vars(vectors).update(vars(strict))
+    return vectors
+
+
+def _check_header(path: str, binary: bool) -> None:
+    """Refuses a first line that promises more than the file can hold: gensim would allocate it."""
+    with open_any(path, "rb") as file:
+        header = file.readline(100)
+    parts = header.split()
+    if len(parts) != 2 or not all(part.isdigit() for part in parts):
+        raise ValueError("its first line is not the number of words and of dimensions")
+    words, size = map(int, parts)
+    if not words or not size:
+        raise ValueError("its first line promises no vectors")
+    least = words * (1 + size * (4 if binary else 2))
+    room = os.path.getsize(path) * (_MOST_COMPRESSED if path.lower().endswith(".gz") else 1)
+    if least > room:
+        raise ValueError(f"its first line promises {words} words, which it is too short for")

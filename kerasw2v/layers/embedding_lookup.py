@@ -1,0 +1,116 @@
+"""Embedding lookup that reads and updates only the rows a batch names."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kerasw2v.ops.checks import check_choice, check_int
+from kerasw2v.ops.row_mass import add_row_mass
+from kerasw2v.ops.rows import as_ids, gather_rows
+
+COMBINERS = (None, "mean", "sum")
+
+
+@keras.saving.register_keras_serializable("kerasw2v")
+class EmbeddingLookup(keras.layers.Layer):
+    """Turns token ids into vectors: `out = embeddings[ids]`, optionally combined over the last axis.
+
+    Unlike `keras.layers.Embedding` it never reads the table as a whole, so a step costs what the
+    rows of the batch cost, whatever the vocabulary's size; the gradient is row-sparse.
+
+    Args:
+        vocabulary_size: number of rows, V.
+        embedding_dim: width of a row, d.
+        combiner: None for one vector an id; `"mean"` or `"sum"` to combine the vectors of the last
+            axis (bags of words, CBOW's window).
+        mask_negative: True to treat negative ids as padding: they give a zero vector and do not
+            count in a mean.
+        embeddings_initializer: initial rows; word2vec.c's uniform in `±0.5 / d` when None.
+        seed: seed of that default initializer.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        ids: integer tensor `(..., n)`, each in `[0, V)` (or negative, with `mask_negative`).
+
+    Returns:
+        `(..., n, d)`, or `(..., d)` with a combiner.
+
+    Raises:
+        ValueError: if a size is not positive or the combiner is unknown.
+
+    Cost: `O(ids * d)` a step, forward and backward; none of it grows with V.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from kerasw2v.layers import EmbeddingLookup
+    >>> layer = EmbeddingLookup(vocabulary_size=10, embedding_dim=4, combiner="mean",
+    ...                         mask_negative=True)
+    >>> layer(np.array([[1, 2, 3], [4, -1, -1]])).shape
+    TensorShape([2, 4])
+
+    Source: Mikolov et al., "Efficient estimation of word representations in vector space", 2013.
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        embedding_dim: int,
+        combiner: str | None = None,
+        mask_negative: bool = False,
+        embeddings_initializer: Any = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.vocabulary_size = check_int("vocabulary_size", vocabulary_size, minimum=1)
+        self.embedding_dim = check_int("embedding_dim", embedding_dim, minimum=1)
+        self.combiner = check_choice("combiner", combiner, COMBINERS)
+        self.mask_negative = mask_negative
+        self.seed = seed
+        if embeddings_initializer is None:
+            bound = 0.5 / embedding_dim
+            embeddings_initializer = keras.initializers.RandomUniform(-bound, bound, seed=seed)
+        self.embeddings_initializer = keras.initializers.get(embeddings_initializer)
+
+    def build(self, input_shape: Any = None) -> None:
+        self.embeddings = self.add_weight(
+            shape=(self.vocabulary_size, self.embedding_dim),
+            initializer=self.embeddings_initializer,
+            autocast=False,  # else each step casts the whole table under mixed precision
+            name="embeddings",
+        )
+        self.built = True
+
+    def call(self, ids: Any) -> tf.Tensor:
+        ids = as_ids(ids)
+        present = tf.cast(ids >= 0, self.compute_dtype)
+        if self.mask_negative:
+            ids = tf.maximum(ids, 0)
+        rows = gather_rows(self.embeddings, ids, self.compute_dtype)
+        if self.mask_negative:
+            rows *= present[..., None]
+        if self.combiner is None:
+            return rows
+        total = tf.reduce_sum(rows, axis=-2)
+        if self.combiner == "sum":
+            return total
+        if self.mask_negative:
+            return tf.math.divide_no_nan(total, tf.reduce_sum(present, axis=-1, keepdims=True))
+        return total / tf.cast(tf.shape(ids)[-1], total.dtype)
+
+    def add_mass(self, ids: tf.Tensor, mass: tf.Tensor) -> None:
+        """Tells `RowSGD` how many pair terms meet in each looked-up row (see `ops.row_mass`)."""
+        add_row_mass(self.embeddings, ids, mass)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "vocabulary_size": self.vocabulary_size,
+            "embedding_dim": self.embedding_dim,
+            "combiner": self.combiner,
+            "mask_negative": self.mask_negative,
+            "embeddings_initializer": keras.initializers.serialize(self.embeddings_initializer),
+            "seed": self.seed,
+        }

@@ -1,0 +1,87 @@
+"""The exact softmax over the whole vocabulary, the reference for all other output layers."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+from numpy.typing import ArrayLike
+
+from kerasw2v.layers.output_layer import OutputLayer
+from kerasw2v.ops.row_mass import add_row_mass
+
+
+@keras.saving.register_keras_serializable("kerasw2v")
+class FullSoftmax(OutputLayer):
+    """Softmax over all words: `loss = -s_y + log sum_w exp(s_w)`, `s_w = hidden . embeddings[w]`.
+
+    Args:
+        counts: frequencies of the words, most frequent first, `(V,)`, or V alone; only V is used.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        hidden, targets, weights: see `OutputLayer`.
+
+    Raises:
+        TypeError, ValueError: if `counts` are not frequencies in descending order.
+
+    Cost: `O(rows * V * d)` a step, forward and backward, and a dense gradient; the block form
+    computes one normaliser for each hidden vector, however many targets it has. V * d parameters.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from kerasw2v.layers import FullSoftmax
+    >>> layer = FullSoftmax(counts=[5, 3, 2])
+    >>> layer(np.ones((2, 4), "float32"), np.array([0, 2])).numpy().round(4)
+    array([1.0986, 1.0986], dtype=float32)
+    """
+
+    def __init__(self, counts: ArrayLike, **kwargs: Any) -> None:
+        super().__init__(counts, **kwargs)
+
+    def build(
+        self, hidden_shape: Any, targets_shape: Any = None, weights_shape: Any = None
+    ) -> None:
+        self.embeddings = self.add_weight(
+            shape=(self.vocabulary_size, hidden_shape[-1]),
+            initializer="zeros",
+            autocast=False,
+            name="embeddings",
+        )
+        self.built = True
+
+    def _scores(self, hidden: tf.Tensor) -> tf.Tensor:
+        table = tf.cast(self.embeddings.value, hidden.dtype)
+        return tf.cast(tf.matmul(hidden, table, transpose_b=True), tf.float32)
+
+    def pair_loss(
+        self, hidden: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor | None
+    ) -> tf.Tensor:
+        weights = tf.ones_like(targets, tf.float32) if weights is None else weights
+        return self.block_loss(hidden[:, None], targets[:, None], weights[:, None, None])[:, 0]
+
+    def block_loss(
+        self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor
+    ) -> tf.Tensor:
+        batch, length = tf.shape(weights)[0], tf.shape(weights)[1]
+        scores = self._scores(tf.reshape(hidden, [-1, hidden.shape[-1]]))  # (b * L, V)
+        row_weights = tf.reshape(tf.reduce_sum(weights, axis=-1), [-1])
+        self._add_mass(scores, row_weights, candidates, weights)
+        normaliser = row_weights * tf.reduce_logsumexp(scores, axis=-1)
+        by_block = tf.reshape(scores, [batch, length, self.vocabulary_size])
+        targets = tf.broadcast_to(candidates[:, None, :], tf.shape(weights))
+        chosen = tf.gather(by_block, targets, batch_dims=2)  # (b, L, C)
+        return tf.reshape(normaliser, [batch, length]) - tf.reduce_sum(weights * chosen, axis=-1)
+
+    def _add_mass(
+        self, scores: tf.Tensor, row_weights: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor
+    ) -> None:
+        add_row_mass(
+            self.embeddings,
+            None,
+            lambda: tf.linalg.matvec(tf.nn.softmax(scores), row_weights, transpose_a=True),
+        )
+        add_row_mass(self.embeddings, candidates, lambda: tf.reduce_sum(weights, axis=1))
+
+    def log_probs(self, hidden: tf.Tensor) -> tf.Tensor:
+        return tf.nn.log_softmax(self._scores(tf.convert_to_tensor(hidden)))

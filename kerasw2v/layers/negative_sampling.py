@@ -1,0 +1,216 @@
+"""Negative sampling, with noise words drawn for each pair or shared by many."""
+
+from math import gcd
+from typing import Any
+
+import keras
+import tensorflow as tf
+from numpy.typing import ArrayLike
+
+from kerasw2v.layers.output_layer import OutputLayer
+from kerasw2v.ops import noise
+from kerasw2v.ops.checks import check_choice, check_int, check_non_negative
+from kerasw2v.ops.logistic import noise_loss, target_loss
+from kerasw2v.ops.row_mass import add_row_mass
+from kerasw2v.ops.rows import count_equal, gather_rows
+from kerasw2v.ops.seeds import next_seed
+
+SHARINGS = ("example", "group", "batch")
+
+
+@keras.saving.register_keras_serializable("kerasw2v")
+class NegativeSampling(OutputLayer):
+    """Negative sampling: tell the target from noise words by logistic regression.
+
+    `loss = -log sigmoid(s_y) - k E[log sigmoid(-s_z)]`, with `s_w = hidden . embeddings[w]`, `k`
+    noise words `z` for each target, drawn from `counts ** exponent`. A noise word that is the
+    target is skipped, as word2vec.c does.
+
+    Drawing `k` noise words for each pair makes word2vec a stream of tiny products. Noise shared by
+    many hidden vectors makes it a few large ones. Each hidden vector then meets all K words of its
+    group, weighted by `k / K`, so the expected loss and gradient are those of fresh draws.
+
+    Args:
+        counts: frequencies of the words, most frequent first, `(V,)`; or V alone, all words
+            equally frequent then.
+        num_sampled: noise words for each target, k ("negative" in word2vec.c and gensim).
+        exponent: power of the counts in the noise distribution; 0.75 in the paper.
+        sharing: who shares noise words: `"group"`, `group_size` hidden vectors in a row;
+            `"batch"`, all of them; `"example"`, nobody: k fresh words for each pair.
+        group_size: hidden vectors in a group.
+        shared_size: noise words shared, K; 32 for a group and 128 for a batch when None. Not used
+            by `"example"`.
+        seed: seed of the draws.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        hidden, targets, weights: see `OutputLayer`.
+
+    Raises:
+        TypeError, ValueError: if `counts` are not frequencies in descending order, a size is not a
+            positive integer, or `sharing` is unknown.
+
+    Cost: for each hidden vector `O((C + K) d)` in the block form and `O((1 + K) d)` in the pair
+    form, in matrix products; `K / group_size` noise rows are read and updated. None of it grows
+    with V. V * d parameters, and 8 bytes a word for drawing noise.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from kerasw2v.layers import NegativeSampling
+    >>> layer = NegativeSampling(counts=[50, 30, 20], num_sampled=5, sharing="example", seed=1)
+    >>> layer(np.ones((2, 4), "float32"), np.array([0, 2])).shape
+    TensorShape([2])
+
+    Source: Mikolov et al., "Distributed representations of words and phrases and their
+    compositionality", 2013; shared noise: Ji et al., "Parallelizing word2vec in shared and
+    distributed memory", 2016, and Zoph et al., "Simple, fast noise-contrastive estimation for
+    large RNN vocabularies", 2016.
+    """
+
+    def __init__(
+        self,
+        counts: ArrayLike,
+        num_sampled: int = 5,
+        exponent: float = 0.75,
+        sharing: str = "group",
+        group_size: int = 64,
+        shared_size: int | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(counts, **kwargs)
+        self.num_sampled = check_int("num_sampled", num_sampled, minimum=1)
+        self.exponent = check_non_negative("exponent", exponent)
+        self.sharing = check_choice("sharing", sharing, SHARINGS)
+        self.group_size = check_int("group_size", group_size, minimum=1)
+        if shared_size is None:
+            shared_size = {"example": num_sampled, "group": 32, "batch": 128}[sharing]
+        self.shared_size = check_int("shared_size", shared_size, minimum=1)
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def build(
+        self, hidden_shape: Any, targets_shape: Any = None, weights_shape: Any = None
+    ) -> None:
+        self.embeddings = self.add_weight(
+            shape=(self.vocabulary_size, hidden_shape[-1]),
+            initializer="zeros",
+            autocast=False,
+            name="embeddings",
+        )
+        probabilities = noise.noise_probabilities(self._counts, self.exponent)
+        accept, alias = noise.alias_table(probabilities)
+        self._accept = self._add_table("noise_accept", accept)
+        self._alias = self._add_table("noise_alias", alias)
+        self.built = True
+
+    def _add_table(self, name: str, values: Any) -> Any:
+        return self.add_weight(
+            shape=values.shape,
+            initializer=lambda shape, dtype: values,
+            dtype=values.dtype.name,
+            trainable=False,
+            autocast=False,
+            name=name,
+        )
+
+    def pair_loss(
+        self, hidden: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor | None
+    ) -> tf.Tensor:
+        weights = tf.ones_like(targets, tf.float32) if weights is None else weights
+        return self._shared_loss(hidden[:, None], targets[:, None], weights[:, None, None])[:, 0]
+
+    def block_loss(
+        self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor
+    ) -> tf.Tensor:
+        if self.sharing == "example":
+            return super().block_loss(hidden, candidates, weights)
+        return self._shared_loss(hidden, candidates, weights)
+
+    def _shared_loss(
+        self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor
+    ) -> tf.Tensor:
+        """Computes the loss of blocks, cut into groups of whole blocks that share noise."""
+        blocks = tf.shape(weights)[0]
+        hidden, candidates, weights, groups = self._grouped(hidden, candidates, weights)
+        length, width, dim = weights.shape[1], candidates.shape[1], hidden.shape[-1]
+        noise_ids = noise.draw(
+            self._accept, self._alias, (groups, self.shared_size), next_seed(self.seed_generator)
+        )
+        noise_share = self.num_sampled / self.shared_size
+        hits = count_equal(tf.reshape(candidates, [groups, -1]), noise_ids)
+        kept_noise = 1.0 - noise_share * tf.reshape(hits, [-1, 1, width])
+        noise_weights = tf.reshape(noise_share * tf.reduce_sum(weights, axis=-1), [groups, -1])
+        self._add_mass(candidates, weights, noise_ids, noise_weights)
+
+        target_rows = gather_rows(self.embeddings, candidates, hidden.dtype)
+        noise_rows = gather_rows(self.embeddings, noise_ids, hidden.dtype)
+        grouped = tf.reshape(hidden, [groups, -1, dim])
+        noise_scores = tf.matmul(grouped, noise_rows, transpose_b=True)
+        loss = target_loss(_scores(hidden, target_rows), weights, kept_noise)
+        loss += tf.reshape(
+            noise_loss(tf.cast(noise_scores, tf.float32), noise_weights), [-1, length]
+        )
+        return loss[:blocks]
+
+    def _grouped(
+        self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, int | tf.Tensor]:
+        """Returns the blocks, padded to whole groups where needed, and the number of groups."""
+        blocks = weights.shape[0]
+        if self.sharing == "batch":
+            return hidden, candidates, weights, 1
+        rows = self.group_size if self.sharing == "group" else 1
+        size = max(1, rows // weights.shape[1])  # blocks in a group
+        if blocks is not None:
+            divisor = gcd(blocks, size)
+            if 2 * divisor >= size:
+                return hidden, candidates, weights, blocks // divisor
+        padding = -tf.shape(weights)[0] % size
+        padded = [
+            tf.pad(tensor, [[0, padding]] + [[0, 0]] * (len(tensor.shape) - 1))
+            for tensor in (hidden, candidates, weights)
+        ]
+        return padded[0], padded[1], padded[2], tf.shape(padded[0])[0] // size
+
+    def _add_mass(
+        self,
+        candidates: tf.Tensor,
+        weights: tf.Tensor,
+        noise_ids: tf.Tensor,
+        noise_weights: tf.Tensor,
+    ) -> None:
+        add_row_mass(self.embeddings, candidates, lambda: tf.reduce_sum(weights, axis=1))
+        add_row_mass(
+            self.embeddings,
+            noise_ids,
+            lambda: tf.repeat(tf.reduce_sum(noise_weights, axis=1), self.shared_size),
+        )
+
+    def target_mass(self, targets: tf.Tensor) -> float:
+        return 1.0 + self.num_sampled
+
+    def log_probs(self, hidden: tf.Tensor) -> tf.Tensor:
+        hidden = tf.cast(hidden, tf.float32)
+        return tf.nn.log_softmax(tf.matmul(hidden, self.embeddings.value, transpose_b=True))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "num_sampled": self.num_sampled,
+            "exponent": self.exponent,
+            "sharing": self.sharing,
+            "group_size": self.group_size,
+            "shared_size": self.shared_size,
+            "seed": self.seed,
+        }
+
+
+def _scores(hidden: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    """Returns `(b, L, C)` scores of hidden vectors `(b, L, d)` with target rows `(b, C, d)`."""
+    if hidden.shape[1] == 1 and rows.shape[1] == 1:  # a row product beats one tiny matmul each
+        scores = tf.reduce_sum(hidden * rows, axis=-1, keepdims=True)
+    else:
+        scores = tf.matmul(hidden, rows, transpose_b=True)
+    return tf.cast(scores, tf.float32)

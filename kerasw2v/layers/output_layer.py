@@ -1,0 +1,109 @@
+"""The contract of all output layers: from hidden vectors and target words to a loss."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+from numpy.typing import ArrayLike
+
+from kerasw2v.ops.checks import check_counts
+from kerasw2v.ops.rows import as_ids
+
+
+class OutputLayer(keras.layers.Layer):
+    """Base class: scores hidden vectors against a vocabulary and returns losses.
+
+    A layer is called in one of two forms:
+
+    ```
+    layer(hidden, targets)               (rows, d), (rows,)              -> (rows,)   loss of each
+    layer(hidden, candidates, weights)   (b, L, d), (b, C), (b, L, C)    -> (b, L)    weighted sum
+    ```
+
+    The first is the definition. The second, the *block form*, is the same loss for many targets
+    of one hidden vector: row `(i, l)` sums `weights[i, l, c]` times the loss of target
+    `candidates[i, c]`. This class derives it by writing out the pairs; a layer overrides
+    `block_loss` where one hidden vector with many targets saves work. In the first form `weights`
+    may be given too, `(rows,)`, to weight the examples.
+
+    A subclass implements `pair_loss` and `log_probs`, creates its weights in `build`, and reports
+    row masses (`ops.row_mass.add_row_mass`) where it looks rows up, so that
+    `kerasw2v.optimizers.RowSGD` can bound the steps of frequent rows.
+
+    Args:
+        counts: frequencies of the words, most frequent first, `(V,)`; or V alone, all words
+            equally frequent then.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Raises:
+        TypeError, ValueError: if `counts` are not frequencies in descending order.
+    """
+
+    def __init__(self, counts: ArrayLike, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._counts = check_counts(counts)
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Number of words, V."""
+        return len(self._counts)
+
+    def call(self, hidden: Any, targets: Any, weights: Any = None) -> tf.Tensor:
+        targets = as_ids(targets)
+        if len(hidden.shape) == 2:
+            return self.pair_loss(hidden, targets, weights)
+        if weights is None:
+            raise ValueError(
+                "`weights` must be given with blocks of hidden vectors. "
+                f"Received: weights=None, hidden of shape {tuple(hidden.shape)}."
+            )
+        return self.block_loss(hidden, targets, weights)
+
+    def pair_loss(
+        self, hidden: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor | None
+    ) -> tf.Tensor:
+        """Returns the loss of each (hidden, target) pair: `(rows, d), (rows,) -> (rows,)`."""
+        raise NotImplementedError(f"{type(self).__name__} must implement `pair_loss`.")
+
+    def block_loss(
+        self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor
+    ) -> tf.Tensor:
+        """Returns the weighted loss of each hidden vector over its block's candidates."""
+        pairs = tf.where(weights > 0)  # (pairs, 3): block, row, candidate
+        rows = pairs[:, :2]
+        loss = self.pair_loss(
+            tf.gather_nd(hidden, rows),
+            tf.gather_nd(candidates, tf.stack([pairs[:, 0], pairs[:, 2]], axis=1)),
+            tf.gather_nd(weights, pairs),
+        )
+        return tf.scatter_nd(rows, loss, tf.shape(weights, out_type=rows.dtype)[:2])
+
+    def target_mass(self, targets: tf.Tensor) -> tf.Tensor | float:
+        """Returns how many terms of the loss one target brings its hidden vector.
+
+        One for a softmax; one and the number of noise words for negative sampling. Broadcasts
+        against `targets`.
+        """
+        return 1.0
+
+    def log_probs(self, hidden: tf.Tensor) -> tf.Tensor:
+        """Returns exact log-probabilities of all words: `(rows, d) -> (rows, V)`."""
+        raise NotImplementedError(f"{type(self).__name__} must implement `log_probs`.")
+
+    def top_k(self, hidden: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the `k` most probable words of each row and their log-probabilities.
+
+        Returns:
+            `(ids, scores)`, both `(rows, k)`, best first.
+        """
+        scores, ids = tf.math.top_k(self.log_probs(hidden), k)
+        return ids, scores
+
+    def compute_output_shape(
+        self, hidden_shape: Any, targets_shape: Any = None, weights_shape: Any = None
+    ) -> tuple[int | None, ...]:
+        return tuple(hidden_shape)[:-1]
+
+    def get_config(self) -> dict[str, Any]:
+        # What a layer makes of its counts is saved with its weights: a config stays small.
+        return {**super().get_config(), "counts": self.vocabulary_size}

@@ -1,0 +1,200 @@
+"""Files that appear whole or not at all.
+
+Everything the package saves is first written beside its destination and then moved into place.
+Whatever goes wrong on the way (an exception, Ctrl-C, a full disk), an older file of that name stays
+as it was and nothing half-written is left behind.
+"""
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def check_output_path(path: str | os.PathLike[str]) -> None:
+    """Checks, before any work is done, that a file can be written at `path`.
+
+    Args:
+        path: where a file is going to be written. It may exist already.
+
+    Raises:
+        FileNotFoundError: if the folder does not exist.
+        NotADirectoryError: if what should be the folder is a file.
+        IsADirectoryError: if `path` itself is a folder.
+        PermissionError: if the folder, or the file that is there, cannot be written.
+
+    Example:
+
+    >>> check_output_path("/no/such/folder/vectors.kv")
+    Traceback (most recent call last):
+    ...
+    FileNotFoundError: `path` must lie in a folder that exists. Received: \
+path='/no/such/folder/vectors.kv'.
+    """
+    received = f"Received: path={os.fspath(path)!r}."
+    target = _destination(path)
+    folder = target.parent
+    if target.is_dir() or not target.name:
+        raise IsADirectoryError(f"`path` must name a file, not a folder. {received}")
+    if not folder.exists():
+        raise FileNotFoundError(f"`path` must lie in a folder that exists. {received}")
+    if not folder.is_dir():
+        raise NotADirectoryError(f"`path` must lie in a folder, not in a file. {received}")
+    if _is_special(target):
+        return
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(f"`path` must lie in a folder that can be written. {received}")
+    if target.exists() and not os.access(target, os.W_OK):
+        raise PermissionError(f"`path` must not be a write-protected file. {received}")
+
+
+@contextmanager
+def temporary_sibling(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yields a path to write to; what was written is moved to `path` when the block succeeds.
+
+    For writers that want the name of a file. The temporary path has the same file name (so writers
+    that look at the suffix behave the same) and lies in a new hidden folder beside `path`, on the
+    same disk. Side files that a writer puts next to it, as gensim's `save` does for large arrays,
+    are moved too, the file itself last. If the block raises, also on `KeyboardInterrupt`, all of
+    it is removed and `path` is left as it was. A device or pipe such as `/dev/stdout` cannot be
+    replaced and is yielded as it is.
+
+    Args:
+        path: the final path.
+
+    Yields:
+        The `pathlib.Path` to write to. The file does not exist yet.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError: before the
+            block runs, as `check_output_path`.
+        OSError: with one sentence, if the disk fills while the block runs.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> with temporary_sibling(folder / "words.txt") as temporary:
+    ...     _ = temporary.write_text("cat 2")
+    ...     (folder / "words.txt").exists()
+    False
+    >>> (folder / "words.txt").read_text()
+    'cat 2'
+    """
+    check_output_path(path)
+    target = _destination(path)
+    if _is_special(target):
+        yield target
+        return
+    folder = Path(_make_folder(target.parent, path))
+    try:
+        with clear_disk_errors(path):
+            yield folder / target.name
+            _move_into_place(folder, target)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def replace_on_success(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[Any]]:
+    r"""Opens a file for writing that takes the place of `path` only when the block succeeds.
+
+    Args:
+        path: the final path.
+        mode: `"wb"` or `"w+b"` for bytes, `"w"` or `"w+"` for text (UTF-8, lines end in `"\n"`).
+
+    Yields:
+        The open file. It is closed and moved to `path` when the block ends; it is removed, and
+        `path` left as it was, when the block raises, also on `KeyboardInterrupt`.
+
+    Raises:
+        ValueError: if `mode` is not one for writing a new file.
+        FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError: before the
+            block runs, as `check_output_path`.
+        OSError: with one sentence, if the disk fills while the block runs.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "words.txt"
+    >>> with replace_on_success(path, "w") as file:
+    ...     _ = file.write("cat 2")
+    >>> path.read_text()
+    'cat 2'
+    """
+    if sorted(mode.replace("b", "").replace("t", "")) not in (["w"], ["+", "w"]):
+        raise ValueError(f"`mode` must be one of 'wb', 'w+b', 'w', 'w+'. Received: mode={mode!r}.")
+    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    with temporary_sibling(path) as temporary, open(temporary, mode, **text) as file:  # type: ignore[call-overload]
+        yield file
+
+
+@contextmanager
+def clear_disk_errors(what: str | os.PathLike[str]) -> Iterator[None]:
+    """Turns the errors of a full disk in the block into one sentence that names the file.
+
+    Args:
+        what: the file that is written, for the sentence.
+
+    Raises:
+        OSError: in place of one that says that the disk, a quota or a size limit is exhausted.
+            `errno` is kept. Other errors pass.
+
+    Example:
+
+    >>> with clear_disk_errors("vectors.kv"):
+    ...     raise OSError(errno.ENOSPC, "No space left on device")
+    Traceback (most recent call last):
+    ...
+    OSError: The disk is full: 'vectors.kv' could not be written (No space left on device).
+    """
+    try:
+        yield
+    except OSError as error:
+        if not _says_full(error):
+            raise
+        reason = error.strerror or str(error)
+        clear = OSError(f"The disk is full: {os.fspath(what)!r} could not be written ({reason}).")
+        clear.errno = error.errno
+        raise clear from error
+
+
+def _says_full(error: OSError) -> bool:
+    # NumPy's own writers report a short write in words, without an error number.
+    return error.errno in _FULL or (error.errno is None and "requested and" in str(error))
+
+
+def _destination(path: str | os.PathLike[str]) -> Path:
+    # A link stays a link: what it points to is replaced.
+    return Path(os.path.realpath(path))
+
+
+def _is_special(target: Path) -> bool:
+    return target.exists() and not target.is_file()
+
+
+def _make_folder(parent: Path, path: str | os.PathLike[str]) -> str:
+    try:
+        return tempfile.mkdtemp(prefix=".kerasw2v-", dir=parent)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise type(error)(
+            f"`path` must lie in a folder that can be written ({reason}). "
+            f"Received: path={os.fspath(path)!r}."
+        ) from error
+
+
+def _move_into_place(folder: Path, target: Path) -> None:
+    if not (folder / target.name).exists():
+        raise FileNotFoundError(f"Nothing was written for {str(target)!r}.")
+    for written in sorted(folder.iterdir(), key=lambda file: file.name == target.name):
+        destination = target.parent / written.name
+        if destination.exists():
+            shutil.copymode(destination, written)
+        os.replace(written, destination)

@@ -1,0 +1,85 @@
+"""Logistic losses of many scores at once, with their gradients in closed form.
+
+Automatic differentiation of `softplus` walks over the score matrices several times more than the
+two formulas here need; the scores are the largest tensors of a training step.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from kerasw2v.ops.fused import fused
+
+_TINY = 1e-37
+_FOLD = 4
+
+
+def _negative_log(sigmoid: tf.Tensor) -> tf.Tensor:
+    return -tf.math.log(tf.maximum(sigmoid, _TINY))
+
+
+@fused
+def _target_terms(
+    scores: tf.Tensor, weights: tf.Tensor, kept_noise: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the loss of `target_loss` and its derivative by each score."""
+    sigmoid = tf.sigmoid(scores)
+    softplus = scores + _negative_log(sigmoid)
+    loss = tf.reduce_sum(weights * (kept_noise * softplus - scores), axis=-1)
+    return loss, weights * (kept_noise * sigmoid - 1.0)
+
+
+@fused
+def _noise_terms(scores: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the loss of `noise_loss` and its derivative by each score."""
+    survival = tf.sigmoid(-scores)  # 1 - sigmoid(s), exact where sigmoid(s) rounds to one
+    product = survival
+    if scores.shape[-1] and scores.shape[-1] % _FOLD == 0:
+        rows = tf.shape(scores)[:-1]
+        folded = tf.reshape(survival, tf.concat([rows, [scores.shape[-1] // _FOLD, _FOLD]], 0))
+        product = tf.reduce_prod(folded, axis=-1)
+    loss = weights * tf.reduce_sum(_negative_log(product), axis=-1)
+    return loss, weights[..., None] * (1.0 - survival)
+
+
+@tf.custom_gradient
+def target_loss(
+    scores: tf.Tensor, weights: tf.Tensor, kept_noise: tf.Tensor
+) -> tuple[tf.Tensor, Callable[[tf.Tensor], Any]]:
+    """Returns what the true targets of each row add to its loss.
+
+    `sum_c weights[..., c] * (kept_noise[..., c] * softplus(s_c) - s_c)`: with `kept_noise = 1`
+    that is `-log sigmoid(s_c)`. A noise word that is the target itself has the target's own
+    score `s_c`; `kept_noise = 1 - (its noise terms)` takes those terms out again.
+
+    Args:
+        scores: float32, `(..., L, C)`.
+        weights: float32, `(..., L, C)`, how often each target counts; no gradient.
+        kept_noise: float32, `(..., 1, C)`; no gradient.
+
+    Returns:
+        float32, `(..., L)`.
+    """
+    loss, slope = _target_terms(scores, weights, kept_noise)
+    return loss, lambda upstream: (upstream[..., None] * slope, None, None)
+
+
+@tf.custom_gradient
+def noise_loss(
+    scores: tf.Tensor, weights: tf.Tensor
+) -> tuple[tf.Tensor, Callable[[tf.Tensor], Any]]:
+    """Returns `weights * sum_k softplus(s_k)`, what the noise words of each row add to its loss.
+
+    Four probabilities are multiplied before a logarithm is taken of them: a quarter of the
+    logarithms, exact as long as their scores average below 21.
+
+    Args:
+        scores: float32, `(..., R, K)`.
+        weights: float32, `(..., R)`; no gradient.
+
+    Returns:
+        float32, `(..., R)`.
+    """
+    loss, slope = _noise_terms(scores, weights)
+    return loss, lambda upstream: (upstream[..., None] * slope, None)

@@ -1,0 +1,50 @@
+"""How many pair terms a training step merges into each row of a table: the row's *mass*.
+
+Layers know it, the optimizer needs it (see `kerasw2v.optimizers.RowSGD`), and a gradient has no
+place for it. So a layer calls `add_row_mass` where it looks rows up, and whoever runs the step
+listens with `record_row_mass`. Without a listener nothing is kept and nothing is computed.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import tensorflow as tf
+
+RowMass = list[tuple[tf.Tensor | None, tf.Tensor]]
+_active = threading.local()
+
+
+@contextmanager
+def record_row_mass() -> Iterator[dict[int, RowMass]]:
+    """Collects the masses that layers report inside the `with` block.
+
+    Yields:
+        A dictionary from `id(table)` to a list of `(ids, mass)`: the rows `ids` gained `mass`
+        each; `ids` is None where `mass` has an entry for every row of the table.
+    """
+    outer = getattr(_active, "masses", None)
+    _active.masses = masses = {}
+    try:
+        yield masses
+    finally:
+        _active.masses = outer
+
+
+def add_row_mass(
+    table: Any, ids: tf.Tensor | None, mass: tf.Tensor | Callable[[], tf.Tensor]
+) -> None:
+    """Reports that rows `ids` of `table` take part in `mass` weighted pair terms.
+
+    Args:
+        table: the layer's weight.
+        ids: int32 tensor of any shape, or None for all rows in order.
+        mass: float tensor of the shape of `ids` (`(V,)` for None), or a function that returns it.
+    """
+    masses = getattr(_active, "masses", None)
+    if masses is None:
+        return
+    value = tf.stop_gradient(mass() if callable(mass) else mass)
+    flat_ids = None if ids is None else tf.reshape(ids, [-1])
+    masses.setdefault(id(table), []).append((flat_ids, tf.reshape(value, [-1])))

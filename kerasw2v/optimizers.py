@@ -1,0 +1,212 @@
+"""Stochastic gradient descent over row-sparse gradients."""
+
+import threading
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kerasw2v.ops.fused import fused
+from kerasw2v.ops.row_mass import RowMass
+
+_DENSIFYING = (
+    "weight_decay",
+    "clipnorm",
+    "clipvalue",
+    "global_clipnorm",
+    "use_ema",
+    "loss_scale_factor",
+    "gradient_accumulation_steps",
+)
+
+
+@keras.saving.register_keras_serializable("kerasw2v")
+class RowSGD(keras.optimizers.Optimizer):
+    """SGD that updates only the rows of a batch, each by a step that stays bounded.
+
+    Losses here are summed over pairs, so `learning_rate` means what it means in word2vec: the step
+    of one pair. A big batch then hits a frequent word's row with hundreds of gradients, all taken
+    at the same point, and plain SGD diverges. Let a row's *mass* be the number of weighted pair
+    terms in its summed gradient `g`; then
+
+        row -= learning_rate * min(1, max_step / (learning_rate * mass)) * g
+
+    Rare rows learn exactly as in sequential SGD, frequent rows stop where sequential SGD would
+    have saturated. The models of this package tell the masses; elsewhere a row's mass is how often
+    the batch names it. Dense gradients are applied as plain SGD.
+
+    The same gradients give the same result to the last bit on a CPU: rows that repeat are added in
+    their order.
+
+    Args:
+        learning_rate: float, or a `keras.optimizers.schedules.LearningRateSchedule`.
+        max_step: the bound on `learning_rate * mass`, dimensionless; the default was stable for
+            learning rates of .01 to .1 and 512 to 65,536 tokens a step.
+        name: name of the optimizer.
+        **kwargs: arguments of `keras.optimizers.Optimizer`. Those that would turn a row-sparse
+            gradient or update into one of the whole table are refused.
+
+    Raises:
+        ValueError: if `max_step` is not positive, or for weight decay, gradient clipping, moving
+            averages, loss scaling and gradient accumulation.
+
+    Cost: `O(rows * d)` a step, read and written once; none of it grows with V. State: one float a
+    row of each table.
+
+    Example:
+
+    >>> import keras
+    >>> from kerasw2v.optimizers import RowSGD
+    >>> decay = keras.optimizers.schedules.PolynomialDecay(0.05, decay_steps=1000,
+    ...                                                    end_learning_rate=5e-6)
+    >>> optimizer = RowSGD(decay)
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.05,
+        max_step: float = 4.0,
+        name: str = "row_sgd",
+        **kwargs: Any,
+    ) -> None:
+        for argument in _DENSIFYING:
+            if kwargs.get(argument):
+                raise ValueError(
+                    f"`{argument}` must not be set: it would touch every row of a table at every "
+                    f"step. Received: {argument}={kwargs[argument]!r}."
+                )
+        if not max_step > 0:
+            raise ValueError(f"`max_step` must be positive. Received: max_step={max_step}.")
+        super().__init__(learning_rate=learning_rate, name=name, **kwargs)
+        self.max_step = float(max_step)
+        self._step = threading.local()  # replicas trace in threads of their own
+
+    def build(self, variables: list[Any]) -> None:
+        if self.built:
+            return
+        super().build(variables)
+        self._masses = [
+            self.add_variable(shape=(variable.shape[0],), dtype="float32", name="row_mass")
+            if len(variable.shape) == 2
+            else None
+            for variable in variables
+        ]
+
+    def apply(
+        self,
+        grads: list[Any],
+        trainable_variables: list[Any] | None = None,
+        row_masses: dict[int, RowMass] | None = None,
+    ) -> None:
+        """Updates variables by their gradients.
+
+        Args:
+            grads: one gradient a variable, `tf.IndexedSlices` for tables.
+            trainable_variables: the variables; those of `build` when None.
+            row_masses: what `ops.row_mass.record_row_mass` collected; None to count how often the
+                gradient names each row.
+        """
+        self._step.row_masses = row_masses or {}
+        try:
+            super().apply(grads, trainable_variables)
+        finally:
+            del self._step.row_masses
+
+    def _backend_update_step(
+        self, grads: list[Any], trainable_variables: list[Any], learning_rate: Any
+    ) -> None:
+        row_masses = self._step.row_masses
+        tables, masses = [], []
+        for gradient, variable in zip(grads, trainable_variables, strict=True):
+            slot = self._masses[self._get_variable_index(variable)]
+            mass = _mass_slices(gradient, row_masses.get(id(variable)))
+            tables.append((gradient, variable.value, slot.value if mass is not None else None))
+            masses.append(mass)
+        self._reduce_and_update(tables, masses, learning_rate)
+
+    def _reduce_and_update(
+        self, tables: list[Any], masses: list[Any], learning_rate: Any
+    ) -> None:
+        """Sums gradients and masses over the replicas, so that the bound sees the whole batch."""
+        gradients = [gradient for gradient, _, _ in tables]
+        context = tf.distribute.get_replica_context()
+        if context is not None and context.num_replicas_in_sync > 1:
+            present = [mass for mass in masses if mass is not None]
+            total = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients + present)
+            gradients, rest = total[: len(gradients)], iter(total[len(gradients) :])
+            masses = [mass if mass is None else next(rest) for mass in masses]
+        updates = [
+            (variable, slot, gradient, mass)
+            for (_, variable, slot), gradient, mass in zip(tables, gradients, masses, strict=True)
+        ]
+        tf.__internal__.distribute.interim.maybe_merge_call(
+            self._update_all, self._distribution_strategy, updates, learning_rate
+        )
+
+    def _update_all(self, strategy: Any, updates: list[Any], learning_rate: Any) -> None:
+        for variable, slot, gradient, mass in updates:
+            strategy.extended.update(
+                variable, self._update_one, args=(slot, gradient, mass, learning_rate), group=False
+            )
+
+    def _update_one(
+        self, variable: Any, slot: Any, gradient: Any, mass: Any, learning_rate: Any
+    ) -> None:
+        learning_rate = tf.cast(learning_rate, variable.dtype)
+        if mass is None:
+            variable.assign_sub(learning_rate * gradient)
+            return
+        limit = tf.constant(self.max_step, variable.dtype)
+        if isinstance(gradient, tf.IndexedSlices):
+            rows = (gradient.indices, gradient.values, mass.indices, mass.values)
+            _update_rows(variable, slot, *rows, learning_rate, limit)
+        else:
+            dense = tf.math.unsorted_segment_sum(mass.values, mass.indices, variable.shape[0])
+            rate = tf.minimum(learning_rate, limit / tf.maximum(dense, 1e-30))
+            variable.assign_sub(rate[:, None] * gradient)
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Not used: `_backend_update_step` updates a table together with its masses."""
+        raise NotImplementedError("RowSGD updates tables through `apply`.")
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "max_step": self.max_step}
+
+
+def _mass_slices(gradient: Any, recorded: RowMass | None) -> tf.IndexedSlices | None:
+    """Returns the masses of a gradient's rows as slices, which replicas can sum; None if dense."""
+    if recorded:
+        ids = [
+            tf.range(tf.size(mass), dtype=tf.int32) if rows is None else rows
+            for rows, mass in recorded
+        ]
+        values = [tf.cast(mass, tf.float32) for _, mass in recorded]
+        return tf.IndexedSlices(_concat(values), _concat(ids))
+    if isinstance(gradient, tf.IndexedSlices):
+        return tf.IndexedSlices(tf.ones_like(gradient.indices, tf.float32), gradient.indices)
+    return None
+
+
+def _concat(parts: list[tf.Tensor]) -> tf.Tensor:
+    return parts[0] if len(parts) == 1 else tf.concat(parts, axis=0)
+
+
+# Fused, the scatter runs over the rows in order and scales as it goes: twice as fast on a CPU as
+# TensorFlow's kernels, which also add rows that repeat in no fixed order.
+@fused
+def _update_rows(
+    variable: tf.Variable,
+    slot: tf.Variable,
+    ids: tf.Tensor,
+    values: tf.Tensor,
+    mass_ids: tf.Tensor,
+    masses: tf.Tensor,
+    learning_rate: tf.Tensor,
+    limit: tf.Tensor,
+) -> None:
+    # The slot is zero between steps: summing into it and clearing what was touched costs
+    # nothing that grows with V.
+    slot.scatter_nd_add(mass_ids[:, None], masses)
+    rate = tf.minimum(learning_rate, limit / tf.maximum(tf.gather(slot, ids), 1e-30))
+    variable.scatter_nd_sub(ids[:, None], rate[:, None] * values)
+    slot.scatter_nd_update(mass_ids[:, None], tf.zeros_like(masses))

@@ -1,0 +1,70 @@
+"""Skip-gram: predict each context word from the centre word."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kerasw2v.block_model import BlockModel
+
+
+@keras.saving.register_keras_serializable("kerasw2v")
+class SkipGram(BlockModel):
+    """Skip-gram: the centre word's vector is the hidden vector, each context word a target.
+
+    `loss = sum over pairs (centre, context) of output_layer(embedding(centre), context)`.
+
+    Trained on blocks, each token's rows are gathered once and all windows of a block are scored in
+    one matrix product. Trained on arrays, `fit(centres, contexts)` takes int arrays `(n,)`, a pair
+    an entry. `predict(words)` returns word vectors.
+
+    Args:
+        vocabulary_size: number of words, V.
+        embedding_dim: width of a vector, d.
+        output_layer: a `kerasw2v.layers.OutputLayer` for the same vocabulary.
+        window: largest distance between a centre and a context word.
+        shrink_windows: True to draw each centre's window from 1 to `window`, as word2vec does.
+        block_length: centres in a block; that of `block_dataset` for this window when None.
+        seed: seed of the initial vectors and of the windows.
+        **kwargs: arguments of `keras.Model`.
+
+    Raises:
+        TypeError, ValueError: if a size is not a positive integer, or `output_layer` is none, or
+            one for another vocabulary.
+
+    Cost: for a token, one input row, `1 + 2 * window / block_length` output rows, and the output
+    layer's block form with `block_length + 2 * window` candidates; none of it grows with V.
+
+    Example:
+
+    >>> from kerasw2v import SkipGram, Vocabulary, block_dataset, layers, optimizers
+    >>> sentences = [["a", "rose", "is", "a", "rose"], ["is", "a", "rose"]] * 50
+    >>> vocabulary = Vocabulary.from_corpus(sentences, min_count=1)
+    >>> model = SkipGram(len(vocabulary), 8, layers.NegativeSampling(vocabulary.counts), window=2)
+    >>> model.compile(optimizers.RowSGD(0.05))
+    >>> dataset = block_dataset(sentences, vocabulary, window=2, batch_size=64, seed=1)
+    >>> history = model.fit(dataset, epochs=2, verbose=0)
+    >>> sorted(history.history)
+    ['loss']
+
+    Source: Mikolov et al., "Efficient estimation of word representations in vector space", 2013.
+    """
+
+    def call(self, inputs: Any) -> tf.Tensor:
+        return self.embedding(inputs)
+
+    def block_loss(
+        self, ids: tf.Tensor, weights: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        centres = ids[:, self.window : self.window + self.block_length]
+        terms = weights * self.output_layer.target_mass(ids[:, None, :])
+        self.embedding.add_mass(centres, tf.reduce_sum(terms, axis=-1))
+        losses = self.output_layer(self.embedding(centres), ids, weights)
+        return losses, weights
+
+    def pair_loss(
+        self, inputs: Any, targets: tf.Tensor, weights: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        self.embedding.add_mass(inputs, weights * self.output_layer.target_mass(targets))
+        losses = self.output_layer(self.embedding(inputs), targets, weights)
+        return losses, weights
