@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from kerasw2v._backend import require_tensorflow
+
 if TYPE_CHECKING:
     from kerasw2v import layers, optimizers
     from kerasw2v.cbow import CBOW
@@ -32,9 +34,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("layers", "optimizers"):
-        return import_module(f"kerasw2v.{name}")
-    if name in _MODULES:
+    if name in __all__:
+        require_tensorflow()
+        if name not in _MODULES:
+            return import_module(f"kerasw2v.{name}")
         return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module 'kerasw2v' has no attribute {name!r}")
 

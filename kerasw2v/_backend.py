@@ -3,8 +3,8 @@
 import os
 
 _ADVICE = (
-    "kerasw2v needs Keras on TensorFlow: set the environment variable KERAS_BACKEND=tensorflow "
-    "before keras is first imported. Received: backend={backend!r}."
+    "Keras must run on TensorFlow for kerasw2v: set the environment variable "
+    "KERAS_BACKEND=tensorflow before keras is first imported. Received: backend={backend!r}."
 )
 
 

@@ -66,7 +66,9 @@ class BlockModel(keras.Model):
         super().__init__(**kwargs)
         self.window = check_int("window", window, minimum=1)
         self.shrink_windows = bool(shrink_windows)
-        self.block_length = check_int("block_length", block_length or default_block_length(window), minimum=1)
+        self.block_length = check_int(
+            "block_length", block_length or default_block_length(window), minimum=1
+        )
         self.seed = seed
         self.embedding = EmbeddingLookup(
             vocabulary_size, embedding_dim, seed=seed, dtype=self.dtype_policy, name="embedding"
@@ -90,9 +92,7 @@ class BlockModel(keras.Model):
         """Width of a vector, d."""
         return self.embedding.embedding_dim
 
-    def block_loss(
-        self, ids: tf.Tensor, weights: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    def block_loss(self, ids: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns summed losses, and the number of pairs in each.
 
         Args:

@@ -27,11 +27,11 @@ class Progress(keras.callbacks.Callback):
     Example:
 
     >>> import keras, sys
+    >>> import numpy as np
     >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     >>> model.compile(loss="mse")
     >>> progress = Progress(words_per_epoch=1000, stream=sys.stdout)
-    >>> history = model.fit([[1.0]], [[1.0]], epochs=1, verbose=0, callbacks=[progress])
-    ... # doctest: +ELLIPSIS
+    >>> history = model.fit(np.ones((1, 1)), np.ones(1), verbose=0, callbacks=[progress])
     epoch 1/1: ... words/s, loss ...
     """
 
@@ -119,10 +119,12 @@ class Checkpoint(keras.callbacks.Callback):
     Example:
 
     >>> import keras, tempfile
+    >>> import numpy as np
     >>> checkpoint = Checkpoint(tempfile.mkdtemp() + "/latest.weights.h5")
     >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     >>> model.compile(loss="mse")
-    >>> history = model.fit([[1.0]], [[1.0]], epochs=2, verbose=0, callbacks=[checkpoint])
+    >>> history = model.fit(np.ones((1, 1)), np.ones(1), epochs=2, verbose=0,
+    ...                     callbacks=[checkpoint])
     >>> checkpoint.restore(model, steps_per_epoch=1)
     2
     """

@@ -108,9 +108,7 @@ class CBOW(BlockModel):
         losses = self.output_layer(hidden, tf.reshape(targets, [-1]), pairs)
         return losses, pairs
 
-    def block_loss(
-        self, ids: tf.Tensor, weights: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    def block_loss(self, ids: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         centres = ids[:, self.window : self.window + self.block_length]
         return self._example_loss(ids, weights, centres, tf.ones_like(weights[:, :, 0]))
 
@@ -119,9 +117,7 @@ class CBOW(BlockModel):
     ) -> tuple[tf.Tensor, tf.Tensor]:
         ids = as_ids(inputs)
         present = tf.cast(ids >= 0, tf.float32)[:, None, :]
-        return self._example_loss(
-            tf.maximum(ids, 0), present, targets[:, None], weights[:, None]
-        )
+        return self._example_loss(tf.maximum(ids, 0), present, targets[:, None], weights[:, None])
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "gradient": self.gradient}

@@ -69,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
     try:
         args.run(args)
+        sys.stdout.flush()
     except KeyboardInterrupt as stop:
         print(f"\nkerasw2v: {stop or 'Stopped.'}", file=sys.stderr)
         return 130
@@ -286,7 +287,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     from kerasw2v.evaluation import evaluate
     from kerasw2v.keyed_vectors import load_vectors
 
-    pairs = None if args.pairs is None else {os.path.basename(path): path for path in args.pairs}
+    pairs = None if args.pairs is None else {path: path for path in args.pairs}
     result = evaluate(load_vectors(args.vectors), args.analogies, pairs, args.restrict_vocab)
     print(json.dumps(result.to_dict(), indent=2) if args.json else result.table())
 

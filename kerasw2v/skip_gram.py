@@ -53,9 +53,7 @@ class SkipGram(BlockModel):
     def call(self, inputs: Any) -> tf.Tensor:
         return self.embedding(inputs)
 
-    def block_loss(
-        self, ids: tf.Tensor, weights: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    def block_loss(self, ids: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         centres = ids[:, self.window : self.window + self.block_length]
         terms = weights * self.output_layer.target_mass(ids[:, None, :])
         self.embedding.add_mass(centres, tf.reduce_sum(terms, axis=-1))

@@ -24,6 +24,7 @@ from kerasw2v.keyed_vectors import (
 from kerasw2v.ops.files import check_output_path, replace_on_success, temporary_sibling
 
 if TYPE_CHECKING:
+    from kerasw2v.callbacks import Checkpoint
     from kerasw2v.vocabulary import Vocabulary
 
 _DEMO_WORDS = ("palestinian", "taliban", "cricket", "firefighters", "qantas", "interest")
@@ -58,15 +59,14 @@ def train(args: argparse.Namespace) -> None:
     is_demo = not args.corpus
     args.epochs = args.epochs or (50 if is_demo else 5)
     _check(args)
-    if args.checkpoint:
-        _claim_checkpoint(args)
     corpus = _demo_corpus() if is_demo else args.corpus
     if is_demo:
         _say(args, "No corpus given: training on 300 news articles that gensim ships.")
     with _quiet_start():
-        import tensorflow as tf
+        from kerasw2v._backend import require_tensorflow
 
-        import kerasw2v.skip_gram  # noqa: F401
+        require_tensorflow()
+        import tensorflow as tf
 
         tf.config.list_physical_devices()
     _run(args, corpus)
@@ -98,7 +98,8 @@ def _run(args: argparse.Namespace, corpus: Corpus) -> None:
         print("Written:", *written, sep="\n  ")
         if not args.corpus:
             print("Nearest words:", *_demo_neighbours(vectors), sep="\n  ")
-        print("Next:", *_next_steps(args.output, vectors.index_to_key[0]), sep="\n  ")
+        word = vectors.index_to_key[len(vectors) // 10]  # neither a filler nor a rarity
+        print("Next:", *_next_steps(args.output, word), sep="\n  ")
 
 
 def _vocabulary(args: argparse.Namespace, corpus: Corpus) -> "Vocabulary":
@@ -118,7 +119,7 @@ def _fit(args: argparse.Namespace, corpus: Corpus, vocabulary: "Vocabulary") -> 
     import keras
 
     from kerasw2v import CBOW, SkipGram, block_dataset, layers, optimizers
-    from kerasw2v.callbacks import Checkpoint, Progress
+    from kerasw2v.callbacks import Progress
 
     batch_size = args.batch_size or _batch_size(vocabulary.corpus_words, args.window)
     dataset = block_dataset(
@@ -139,7 +140,7 @@ def _fit(args: argparse.Namespace, corpus: Corpus, vocabulary: "Vocabulary") -> 
     callbacks: list[Any] = [] if args.quiet else [Progress(vocabulary.corpus_words)]
     begun = 0
     if args.checkpoint:
-        callbacks.append(Checkpoint(_state_file(args)))
+        callbacks.append(_open_checkpoint(args))
         begun = callbacks[-1].restore(model, len(dataset))
     if begun:
         _say(args, f"Going on after epoch {begun} of {args.epochs}, from {args.checkpoint}.")
@@ -169,6 +170,8 @@ def _check(args: argparse.Namespace) -> None:
         )
     for path in args.corpus:
         check_corpus(Path(path))
+    if args.checkpoint and _state_file(args).exists():
+        _check_same_run(args)
 
 
 def _check_distinct(outputs: list[str], inputs: list[str]) -> None:
@@ -198,28 +201,38 @@ def _settings_file(args: argparse.Namespace) -> Path:
     return Path(args.checkpoint) / "kerasw2v.json"
 
 
-def _claim_checkpoint(args: argparse.Namespace) -> None:
-    """Notes the options in the checkpoint's folder; refuses the state of a run with others."""
-    options = {name: getattr(args, name) for name in _RUN_OPTIONS}
-    options["corpus"] = [[os.path.realpath(path), os.path.getsize(path)] for path in args.corpus]
+def _run_options(args: argparse.Namespace) -> dict[str, Any]:
+    corpus = [[os.path.realpath(path), os.path.getsize(path)] for path in args.corpus]
+    return {"corpus": corpus} | {name: getattr(args, name) for name in _RUN_OPTIONS}
+
+
+def _check_same_run(args: argparse.Namespace) -> None:
+    """Refuses to go on from the state of a run with other options."""
     file = _settings_file(args)
-    if file.exists() and _state_file(args).exists():
-        try:
-            before = json.loads(file.read_text("utf-8"))
-            differing = [name for name in options if before[name] != options[name]]
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"{str(file)!r} is damaged; remove the folder to start anew."
-            ) from error
-        if differing:
-            told = ", ".join(name.replace("_", "-") for name in differing)
-            raise ValueError(
-                "`--checkpoint` must not name a folder with the state of a run with other options "
-                f"({told}). Received: --checkpoint {args.checkpoint}."
-            )
+    options = _run_options(args)
+    try:
+        before = json.loads(file.read_text("utf-8"))
+        differing = [name for name in options if before[name] != options[name]]
+    except (KeyError, OSError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{str(file)!r} is missing or damaged; remove {str(_state_file(args))!r} to start anew."
+        ) from error
+    if differing:
+        told = ", ".join(name.replace("_", "-") for name in differing)
+        raise ValueError(
+            "`--checkpoint` must not name a folder with the state of a run with other options "
+            f"({told}). Received: --checkpoint {args.checkpoint}."
+        )
+
+
+def _open_checkpoint(args: argparse.Namespace) -> "Checkpoint":
+    from kerasw2v.callbacks import Checkpoint
+
+    file = _settings_file(args)
     file.parent.mkdir(exist_ok=True)
     with replace_on_success(file, "w") as text:
-        json.dump(options, text)
+        json.dump(_run_options(args), text)
+    return Checkpoint(_state_file(args))
 
 
 def _what_was_saved(args: argparse.Namespace) -> str:

@@ -79,7 +79,7 @@ def block_dataset(
         )
     if not isinstance(corpus, TokenStream):
         corpus = TokenStream.from_corpus(corpus, vocabulary)
-    epochs = _BlockEpochs(corpus.tokens, len(vocabulary), window, length, rows, sample, seed)
+    epochs = _BlockEpochs(corpus, len(vocabulary), window, length, rows, sample, seed)
     numbers = count()
 
     def batches() -> Iterator[NDArray[np.int32]]:
@@ -99,7 +99,7 @@ class _BlockEpochs:
 
     def __init__(
         self,
-        tokens: NDArray[np.int32],
+        stream: TokenStream,
         vocabulary_size: int,
         window: int,
         length: int,
@@ -107,7 +107,7 @@ class _BlockEpochs:
         sample: float,
         seed: int | None,
     ) -> None:
-        self.tokens = tokens
+        self.stream = stream
         self.window = window
         self.length = length
         self.rows = rows
@@ -119,14 +119,14 @@ class _BlockEpochs:
         self.steps = self._steps(counts)
 
     def _chunks(self) -> Iterator[NDArray[np.int32]]:
-        for start in range(0, len(self.tokens), _READ_TOKENS):
-            yield np.asarray(self.tokens[start : start + _READ_TOKENS])
+        for start in range(0, len(self.stream), _READ_TOKENS):
+            yield self.stream.read(start, start + _READ_TOKENS)
 
     def _steps(self, counts: NDArray[np.int64]) -> int:
         """Returns how many batches hold any epoch: the draws vary, eight sigmas are allowed for."""
         mean = float(counts @ self.keep)
         sigma = sqrt(float(counts @ (self.keep * (1 - self.keep))))
-        most = min(mean + 8 * sigma, len(self.tokens)) + self.length  # the offset's padding
+        most = min(mean + 8 * sigma, len(self.stream)) + self.length  # the offset's padding
         return ceil(most / (self.rows * self.length))
 
     def batches(self, epoch: int) -> Iterator[NDArray[np.int32]]:
@@ -179,8 +179,7 @@ class _BlockEpochs:
         start_is_due = False
         for chunk in self._chunks():
             starts = np.flatnonzero(chunk < 0)
-            ids = chunk.copy()
-            ids[starts] = ~ids[starts]
+            ids = np.where(chunk < 0, ~chunk, chunk)
             places = np.flatnonzero(rng.random(len(ids), np.float32) < self.keep[ids])
             kept = ids[places]
             first = np.searchsorted(places, starts)
@@ -202,4 +201,4 @@ def keep_probabilities(counts: NDArray[np.int64], sample: float) -> NDArray[np.f
     if not sample or not counts.sum():
         return np.ones(len(counts), np.float32)
     ratio = np.maximum(counts, 1) / counts.sum() / sample
-    return np.minimum(1.0, (np.sqrt(ratio) + 1) / ratio).astype(np.float32)
+    return np.asarray(np.minimum(1.0, (np.sqrt(ratio) + 1) / ratio), np.float32)

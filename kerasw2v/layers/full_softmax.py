@@ -58,11 +58,10 @@ class FullSoftmax(OutputLayer):
         self, hidden: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor | None
     ) -> tf.Tensor:
         weights = tf.ones_like(targets, tf.float32) if weights is None else weights
-        return self.block_loss(hidden[:, None], targets[:, None], weights[:, None, None])[:, 0]
+        loss = self.block_loss(tf.expand_dims(hidden, 1), targets[:, None], weights[:, None, None])
+        return tf.squeeze(loss, 1)
 
-    def block_loss(
-        self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor
-    ) -> tf.Tensor:
+    def block_loss(self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         batch, length = tf.shape(weights)[0], tf.shape(weights)[1]
         scores = self._scores(tf.reshape(hidden, [-1, hidden.shape[-1]]))  # (b * L, V)
         row_weights = tf.reshape(tf.reduce_sum(weights, axis=-1), [-1])

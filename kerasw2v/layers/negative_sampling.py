@@ -1,6 +1,6 @@
 """Negative sampling, with noise words drawn for each pair or shared by many."""
 
-from math import gcd
+from math import ceil, gcd
 from typing import Any
 
 import keras
@@ -38,8 +38,9 @@ class NegativeSampling(OutputLayer):
         sharing: who shares noise words: `"group"`, `group_size` hidden vectors in a row;
             `"batch"`, all of them; `"example"`, nobody: k fresh words for each pair.
         group_size: hidden vectors in a group.
-        shared_size: noise words shared, K; 32 for a group and 128 for a batch when None. Not used
-            by `"example"`.
+        shared_size: noise words shared, K. When None, what a hidden vector has use for: about
+            `3 k` in the pair form and `6 k` in the block form, four times that for a batch. Not
+            used by `"example"`.
         seed: seed of the draws.
         **kwargs: arguments of `keras.layers.Layer`.
 
@@ -84,9 +85,9 @@ class NegativeSampling(OutputLayer):
         self.exponent = check_non_negative("exponent", exponent)
         self.sharing = check_choice("sharing", sharing, SHARINGS)
         self.group_size = check_int("group_size", group_size, minimum=1)
-        if shared_size is None:
-            shared_size = {"example": num_sampled, "group": 32, "batch": 128}[sharing]
-        self.shared_size = check_int("shared_size", shared_size, minimum=1)
+        if shared_size is not None:
+            shared_size = check_int("shared_size", shared_size, minimum=1)
+        self.shared_size = shared_size
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
@@ -119,11 +120,12 @@ class NegativeSampling(OutputLayer):
         self, hidden: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor | None
     ) -> tf.Tensor:
         weights = tf.ones_like(targets, tf.float32) if weights is None else weights
-        return self._shared_loss(hidden[:, None], targets[:, None], weights[:, None, None])[:, 0]
+        loss = self._shared_loss(
+            tf.expand_dims(hidden, 1), targets[:, None], weights[:, None, None]
+        )
+        return tf.squeeze(loss, 1)
 
-    def block_loss(
-        self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor
-    ) -> tf.Tensor:
+    def block_loss(self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         if self.sharing == "example":
             return super().block_loss(hidden, candidates, weights)
         return self._shared_loss(hidden, candidates, weights)
@@ -132,13 +134,14 @@ class NegativeSampling(OutputLayer):
         self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor
     ) -> tf.Tensor:
         """Computes the loss of blocks, cut into groups of whole blocks that share noise."""
-        blocks = tf.shape(weights)[0]
+        blocks = weights
         hidden, candidates, weights, groups = self._grouped(hidden, candidates, weights)
         length, width, dim = weights.shape[1], candidates.shape[1], hidden.shape[-1]
+        shared_size = self._shared_size(targets_of_each=width)
         noise_ids = noise.draw(
-            self._accept, self._alias, (groups, self.shared_size), next_seed(self.seed_generator)
+            self._accept, self._alias, (groups, shared_size), next_seed(self.seed_generator)
         )
-        noise_share = self.num_sampled / self.shared_size
+        noise_share = self.num_sampled / shared_size
         hits = count_equal(tf.reshape(candidates, [groups, -1]), noise_ids)
         kept_noise = 1.0 - noise_share * tf.reshape(hits, [-1, 1, width])
         noise_weights = tf.reshape(noise_share * tf.reduce_sum(weights, axis=-1), [groups, -1])
@@ -152,7 +155,16 @@ class NegativeSampling(OutputLayer):
         loss += tf.reshape(
             noise_loss(tf.cast(noise_scores, tf.float32), noise_weights), [-1, length]
         )
-        return loss[:blocks]
+        return loss if blocks is weights else loss[: tf.shape(blocks)[0]]
+
+    def _shared_size(self, targets_of_each: int) -> int:
+        """Returns K, in multiples of 16 where it is ours to choose: whole vector registers."""
+        if self.sharing == "example":
+            return self.num_sampled
+        if self.shared_size is not None:
+            return self.shared_size
+        wanted = self.num_sampled * (3 if targets_of_each == 1 else 6)
+        return 16 * ceil(wanted / 16) * (4 if self.sharing == "batch" else 1)
 
     def _grouped(
         self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor
@@ -162,7 +174,7 @@ class NegativeSampling(OutputLayer):
         if self.sharing == "batch":
             return hidden, candidates, weights, 1
         rows = self.group_size if self.sharing == "group" else 1
-        size = max(1, rows // weights.shape[1])  # blocks in a group
+        size = max(1, round(rows / weights.shape[1]))  # blocks in a group
         if blocks is not None:
             divisor = gcd(blocks, size)
             if 2 * divisor >= size:
@@ -185,7 +197,7 @@ class NegativeSampling(OutputLayer):
         add_row_mass(
             self.embeddings,
             noise_ids,
-            lambda: tf.repeat(tf.reduce_sum(noise_weights, axis=1), self.shared_size),
+            lambda: tf.repeat(tf.reduce_sum(noise_weights, axis=1), noise_ids.shape[1]),
         )
 
     def target_mass(self, targets: tf.Tensor) -> float:

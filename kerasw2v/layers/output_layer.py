@@ -65,9 +65,7 @@ class OutputLayer(keras.layers.Layer):
         """Returns the loss of each (hidden, target) pair: `(rows, d), (rows,) -> (rows,)`."""
         raise NotImplementedError(f"{type(self).__name__} must implement `pair_loss`.")
 
-    def block_loss(
-        self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor
-    ) -> tf.Tensor:
+    def block_loss(self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """Returns the weighted loss of each hidden vector over its block's candidates."""
         pairs = tf.where(weights > 0)  # (pairs, 3): block, row, candidate
         rows = pairs[:, :2]

@@ -47,9 +47,10 @@ def check_non_negative(name: str, value: object) -> float:
     """Returns `value` as a float; raises TypeError or ValueError unless it is a number >= 0."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"`{name}` must be a number. Received: {name}={value!r}.")
-    if not value >= 0:
+    number = float(value)
+    if not number >= 0:
         raise ValueError(f"`{name}` must not be negative. Received: {name}={value}.")
-    return float(value)
+    return number
 
 
 def check_choice(name: str, value: T, choices: Sequence[T]) -> T:

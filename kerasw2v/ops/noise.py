@@ -27,22 +27,25 @@ def alias_table(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     distributions", 1977.
     """
     scaled = np.asarray(probabilities, np.float64) * len(probabilities)
-    small = np.flatnonzero(scaled < 1)
-    large = np.flatnonzero(scaled >= 1)
+    above = scaled >= 1
+    above[np.argmax(scaled)] = True  # rounding may leave none
+    small, large = np.flatnonzero(~above), np.flatnonzero(above)
     accept = np.ones(len(scaled))
     alias = np.arange(len(scaled))
     lacking = np.cumsum(1 - scaled[small])
     giving = np.cumsum(scaled[large] - 1)
     # A small slot is topped up by the large one whose surplus is in use when its turn comes.
-    giver = np.searchsorted(giving, lacking - (1 - scaled[small]), side="right")
+    giver = np.searchsorted(giving, np.concatenate([[0.0], lacking[:-1]]), side="right")
+    giver = np.minimum(giver, len(large) - 1)[: len(small)]
     accept[small] = scaled[small]
-    alias[small] = large[np.minimum(giver, len(large) - 1)]
+    alias[small] = large[giver]
     # A large slot that gave too much is topped up by the next large one.
     if len(small) and len(large) > 1:
-        drained_by = np.searchsorted(lacking, giving[:-1], side="right")
-        drained = drained_by < len(small)
-        overdraft = lacking[np.minimum(drained_by, len(small) - 1)] - giving[:-1]
-        accept[large[:-1]] = np.where(drained, np.clip(1 - overdraft, 0, 1), 1)
+        last = np.searchsorted(lacking, giving[:-1], side="right")  # whom its surplus ends with
+        last, over = np.minimum(last, len(small) - 1), last == len(small)
+        drained = ~over & (giver[last] <= np.arange(len(large) - 1))
+        overdraft = np.clip(lacking[last] - giving[:-1], 0, 1)
+        accept[large[:-1]] = np.where(drained, 1 - overdraft, 1)
         alias[large[:-1]] = np.where(drained, large[1:], large[:-1])
     return accept.astype(np.float32), alias.astype(np.int32)
 

@@ -25,7 +25,8 @@ def record_row_mass() -> Iterator[dict[int, RowMass]]:
         each; `ids` is None where `mass` has an entry for every row of the table.
     """
     outer = getattr(_active, "masses", None)
-    _active.masses = masses = {}
+    masses: dict[int, RowMass] = {}
+    _active.masses = masses
     try:
         yield masses
     finally:

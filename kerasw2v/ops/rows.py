@@ -8,9 +8,8 @@ from kerasw2v.ops.fused import fused
 
 
 def as_ids(ids: Any) -> tf.Tensor:
-    """Returns `ids` as an integer tensor (Keras hands symbolic builds floats)."""
-    ids = tf.convert_to_tensor(ids)
-    return ids if ids.dtype.is_integer else tf.cast(ids, tf.int32)
+    """Returns `ids` as an int32 tensor (Keras hands symbolic builds floats)."""
+    return tf.cast(ids, tf.int32)
 
 
 def gather_rows(table: Any, ids: tf.Tensor, dtype: Any) -> tf.Tensor:

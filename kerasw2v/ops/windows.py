@@ -66,12 +66,11 @@ def window_weights(sentences: tf.Tensor, reach: tf.Tensor | None, window: int) -
         float32, `(batch, length, width)`: 1 for a pair, else 0.
     """
     arguments = (sentences,) if reach is None else (sentences, reach)
-    return fused(partial(_window_weights, window))(*arguments)
+    weights: tf.Tensor = fused(partial(_window_weights, window))(*arguments)
+    return weights
 
 
-def _window_weights(
-    window: int, sentences: tf.Tensor, reach: tf.Tensor | None = None
-) -> tf.Tensor:
+def _window_weights(window: int, sentences: tf.Tensor, reach: tf.Tensor | None = None) -> tf.Tensor:
     width = int(sentences.shape[-1])
     centres = sentences[:, window : width - window]
     table = band(width - 2 * window, window)

@@ -1,0 +1,49 @@
+# Python 3.11 or newer with its `venv` module is all that this needs; everything goes into .venv.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_PROGRESS_BAR := off
+unexport PYTHONPATH
+
+.PHONY: help demo test format clean
+
+help:
+	@echo "make demo    install, train on a small corpus, print neighbours, write demo.kv"
+	@echo "make test    install with test extras, lint, check types, run all tests"
+	@echo "make format  format the code and mend what the linter can"
+	@echo "make clean   remove what these made"
+
+demo: $(VENV)/.installed
+	$(BIN)/kerasw2v train --output demo.kv
+
+test: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -q
+
+format: $(VENV)/.installed-test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache demo.kv
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "kerasw2v needs Python 3.11 or newer: make PYTHON=python3.11 ..." >&2; exit 1; }
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "Python's venv module is missing: apt-get install python3-venv" >&2; exit 1; }
+
+$(VENV)/.installed: $(BIN)/python setup.cfg pyproject.toml
+	@echo "Installing kerasw2v and TensorFlow into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --quiet --editable .
+	@touch $@
+
+$(VENV)/.installed-test: $(BIN)/python setup.cfg pyproject.toml
+	@echo "Installing kerasw2v, TensorFlow and the test tools into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --quiet --editable '.[test]'
+	@touch $@

@@ -1,0 +1,202 @@
+"""Speed, memory and quality against gensim, in turn, on the same cores and with the same settings.
+
+    python benchmarks/throughput.py CORPUS [--repetitions 3] [--epochs 1] [--json FILE]
+
+CORPUS is a plain text file, one sentence a line. Both libraries train vectors of 100 dimensions with
+window 5, 5 negatives, sample 1e-3 and min_count 5. Each run is a process of its own, gensim's and ours
+alternating, so that a noisy machine slows both; read the ratios. "Prepare" is reading the corpus
+(gensim: `build_vocab(corpus_file=...)`; ours: the vocabulary and the encoded stream); "words/s" is
+training alone, raw corpus words by wall time, tracing and compiling of the graph included. gensim is
+run with both alphas, .025 and .05: speed is that of all its runs, quality that of the better alpha.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+DIM, WINDOW, NEGATIVE, SAMPLE, MIN_COUNT = 100, 5, 5, 1e-3, 5
+METRICS = ("wordsim353", "simlex999", "analogies")
+GENSIM_ALPHAS = (0.025, 0.05)
+
+
+def run_gensim(options: argparse.Namespace) -> dict[str, Any]:
+    """Trains gensim's Word2Vec from the file."""
+    from gensim.models import Word2Vec
+
+    model = Word2Vec(
+        vector_size=DIM,
+        window=WINDOW,
+        negative=NEGATIVE,
+        sample=SAMPLE,
+        min_count=MIN_COUNT,
+        sg=int(options.model == "skip-gram"),
+        alpha=options.alpha,
+        workers=os.cpu_count(),
+        seed=options.seed,
+    )
+    started = time.perf_counter()
+    model.build_vocab(corpus_file=options.corpus)
+    prepared = time.perf_counter()
+    model.train(
+        corpus_file=options.corpus,
+        total_examples=model.corpus_count,
+        total_words=model.corpus_total_words,
+        epochs=options.epochs,
+    )
+    trained = time.perf_counter()
+    words = model.corpus_total_words * options.epochs
+    return _results(model.wv, words, started, prepared, trained)
+
+
+def run_kerasw2v(options: argparse.Namespace) -> dict[str, Any]:
+    """Trains our model through `fit`, with its defaults."""
+    import keras
+
+    from kerasw2v import (
+        CBOW,
+        SkipGram,
+        Vocabulary,
+        block_dataset,
+        layers,
+        optimizers,
+        to_keyed_vectors,
+    )
+
+    started = time.perf_counter()
+    vocabulary = Vocabulary.from_corpus(options.corpus, min_count=MIN_COUNT)
+    dataset = block_dataset(
+        options.corpus, vocabulary, window=WINDOW, sample=SAMPLE, seed=options.seed
+    )
+    prepared = time.perf_counter()
+    output_layer = layers.NegativeSampling(
+        vocabulary.counts, num_sampled=NEGATIVE, seed=options.seed
+    )
+    model_class = SkipGram if options.model == "skip-gram" else CBOW
+    model = model_class(len(vocabulary), DIM, output_layer, window=WINDOW, seed=options.seed)
+    decay = keras.optimizers.schedules.PolynomialDecay(
+        options.alpha, options.epochs * len(dataset), end_learning_rate=options.alpha * 1e-4
+    )
+    model.compile(optimizers.RowSGD(decay))
+    model.fit(dataset, epochs=options.epochs, verbose=0)
+    trained = time.perf_counter()
+    words = vocabulary.corpus_words * options.epochs
+    return _results(to_keyed_vectors(model, vocabulary), words, started, prepared, trained)
+
+
+def _results(
+    vectors: Any, words: int, started: float, prepared: float, trained: float
+) -> dict[str, Any]:
+    from gensim.test.utils import datapath
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    pairs = [
+        vectors.evaluate_word_pairs(datapath(name))[1][0]
+        for name in ("wordsim353.tsv", "simlex999.txt")
+    ]
+    questions = datapath("questions-words.txt")
+    analogies = vectors.evaluate_word_analogies(questions, restrict_vocab=30000)[0]
+    return {
+        "prepare_s": prepared - started,
+        "train_s": trained - prepared,
+        "words_per_s": words / (trained - prepared),
+        "peak_mb": peak,
+        **dict(zip(METRICS, [*map(float, pairs), float(analogies)], strict=True)),
+    }
+
+
+RUNNERS = {"gensim": run_gensim, "kerasw2v": run_kerasw2v}
+
+
+def spawn(library: str, model: str, alpha: float, seed: int, options: Any) -> dict[str, Any]:
+    """Runs one training in a process of its own and returns its results."""
+    command = [sys.executable, __file__, options.corpus, "--library", library, "--model", model]
+    command += ["--alpha", str(alpha), "--seed", str(seed), "--epochs", str(options.epochs)]
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    result = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment)
+    row = json.loads(result.stdout.splitlines()[-1])
+    row.update(library=library, model=model, alpha=alpha, seed=seed, epochs=options.epochs)
+    print(
+        f"  {library:9} {model:9} alpha {alpha:<5} seed {seed}: {row['words_per_s'] / 1e3:6.0f}k "
+        f"words/s, prepare {row['prepare_s']:.1f} s, peak {row['peak_mb']:.0f} MB, "
+        + " / ".join(f"{row[metric]:.3f}" for metric in METRICS),
+        flush=True,
+    )
+    return row
+
+
+def compare(model: str, options: Any) -> list[dict[str, Any]]:
+    """Runs the libraries in turn, prints the comparison, returns all rows."""
+    ours, theirs = [], []
+    alpha = options.skip_gram_alpha if model == "skip-gram" else options.cbow_alpha
+    for repetition in range(options.repetitions):
+        seed = repetition + 1
+        for gensim_alpha in GENSIM_ALPHAS:
+            theirs.append(spawn("gensim", model, gensim_alpha, seed, options))
+        ours.append(spawn("kerasw2v", model, alpha, seed, options))
+    _report(model, ours, theirs)
+    return ours + theirs
+
+
+def _report(model: str, ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> None:
+    pairs = len(GENSIM_ALPHAS)
+    ratios = [
+        row["words_per_s"]
+        / statistics.mean(other["words_per_s"] for other in theirs[pairs * i : pairs * (i + 1)])
+        for i, row in enumerate(ours)
+    ]
+    print(f"\n{model}, {ours[0]['epochs']} epoch(s), {len(ours)} repetition(s)")
+    print(f"  {'':22}{'gensim':>10}{'kerasw2v':>10}")
+    for key, label, scale in (
+        ("words_per_s", "words/s, thousands", 1e-3),
+        ("prepare_s", "prepare, seconds", 1),
+        ("peak_mb", "peak memory, MB", 1),
+    ):
+        medians = [statistics.median(row[key] * scale for row in rows) for rows in (theirs, ours)]
+        print(f"  {label:22}{medians[0]:10.1f}{medians[1]:10.1f}")
+    for metric in METRICS:
+        best = max(
+            statistics.mean(row[metric] for row in theirs if row["alpha"] == alpha)
+            for alpha in GENSIM_ALPHAS
+        )
+        mine = statistics.mean(row[metric] for row in ours)
+        print(f"  {metric:22}{best:10.3f}{mine:10.3f}")
+    print(
+        f"  speed ratio: median {statistics.median(ratios):.2f}, "
+        f"from {min(ratios):.2f} to {max(ratios):.2f}\n",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Parses the command line and runs the comparison."""
+    summary = (__doc__ or "").split("\n")[0]
+    parser = argparse.ArgumentParser(description=summary)
+    parser.add_argument("corpus", help="a plain text file, one sentence a line")
+    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--models", nargs="+", default=["skip-gram", "cbow"])
+    parser.add_argument("--skip-gram-alpha", type=float, default=0.05)
+    parser.add_argument("--cbow-alpha", type=float, default=0.05)
+    parser.add_argument("--json", type=Path, help="write all rows here")
+    for internal in ("--library", "--model"):
+        parser.add_argument(internal, help=argparse.SUPPRESS)
+    parser.add_argument("--alpha", type=float, help=argparse.SUPPRESS)
+    parser.add_argument("--seed", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.library:
+        print(json.dumps(RUNNERS[options.library](options)))
+        return
+    rows = [row for model in options.models for row in compare(model, options)]
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,275 @@
+"""What every output layer must do, once for each row of the table."""
+
+import inspect
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasw2v import CBOW, SkipGram, Vocabulary, block_dataset, layers
+from kerasw2v.optimizers import RowSGD
+
+from .descriptors import OUTPUT_LAYERS
+
+COUNTS = np.array([90, 50, 40, 30, 20, 10, 8, 5, 3, 2, 1])
+V, DIM = len(COUNTS), 4
+
+each_layer = pytest.mark.parametrize("row", OUTPUT_LAYERS.values(), ids=OUTPUT_LAYERS.keys())
+
+
+def make(row, counts=COUNTS, **kwargs):
+    """Builds the layer, with weights that are not zero."""
+    layer = row.create(counts, **kwargs)
+    layer.build((None, DIM), (None,))
+    rng = np.random.default_rng(0)
+    for weight in layer.trainable_weights:
+        weight.assign(rng.normal(0, 0.7, weight.shape))
+    return layer
+
+
+def blocks(batch=4, length=3, width=5, seed=1):
+    rng = np.random.default_rng(seed)
+    hidden = rng.normal(size=(batch, length, DIM)).astype(np.float32)
+    candidates = rng.integers(0, V, (batch, width)).astype(np.int32)
+    weights = rng.choice([0.0, 1.0, 2.0], (batch, length, width)).astype(np.float32)
+    weights[0, 1] = 0  # a hidden vector without targets
+    return hidden, candidates, weights
+
+
+def pairs(seed=1):
+    hidden = np.random.default_rng(seed).normal(size=(V, DIM)).astype(np.float32)
+    return hidden, np.arange(V, dtype=np.int32)
+
+
+def written_out(hidden, candidates, weights):
+    """The pairs of blocks one by one, and the place of each in the loss."""
+    b, i, c = np.nonzero(weights)
+    return (hidden[b, i], candidates[b, c], weights[b, i, c]), (b, i)
+
+
+class FixedDraws:
+    """Calls a layer again and again with the same random state."""
+
+    def __init__(self, layer):
+        self.layer = layer
+        self.state = [variable.numpy() for variable in layer.non_trainable_variables]
+
+    def __call__(self, *inputs):
+        for variable, value in zip(self.layer.non_trainable_variables, self.state, strict=True):
+            variable.assign(value)
+        return self.layer(*inputs)
+
+
+def test_every_output_layer_has_a_row():
+    exported = {
+        value
+        for value in vars(layers).values()
+        if inspect.isclass(value) and issubclass(value, layers.OutputLayer)
+    } - {layers.OutputLayer}
+    assert {type(row.create(COUNTS)) for row in OUTPUT_LAYERS.values()} == exported
+
+
+@each_layer
+def test_shapes_and_types(row):
+    layer = make(row)
+    losses = layer(*pairs())
+    assert (losses.shape, losses.dtype) == ((V,), tf.float32)
+    losses = layer(*blocks())
+    assert (losses.shape, losses.dtype) == ((4, 3), tf.float32)
+    assert losses[0, 1] == 0
+    assert np.isfinite(losses).all()
+    assert layer.vocabulary_size == V
+    hidden, targets = pairs()
+    wide = layer(hidden, targets.astype(np.int64))  # what NumPy and pandas hand over
+    assert wide.shape == (V,)
+    mass = np.broadcast_to(layer.target_mass(tf.constant(targets)), V)
+    assert (mass >= 1).all()
+
+
+@each_layer
+def test_weights_scale_pairs(row):
+    call = FixedDraws(make(row))
+    hidden, targets = pairs()
+    weights = np.linspace(0, 3, V).astype(np.float32)
+    np.testing.assert_allclose(
+        call(hidden, targets, weights), weights * call(hidden, targets), rtol=1e-5, atol=1e-6
+    )
+
+
+@each_layer
+def test_config_round_trip(row):
+    layer = make(row, name="mine")
+    config = layer.get_config()
+    copy = type(layer).from_config(config)
+    assert copy.get_config() == config
+    assert copy.name == "mine"
+    assert len(str(make(row, np.arange(50_000, 0, -1)).get_config())) < 2000  # tables are weights
+
+
+@each_layer
+def test_saved_and_loaded(row, tmp_path):
+    hidden, targets = keras.Input((DIM,)), keras.Input((), dtype="int32")
+    layer = row.create(COUNTS)
+    model = keras.Model([hidden, targets], layer(hidden, targets))
+    rng = np.random.default_rng(0)
+    for weight in layer.trainable_weights:
+        weight.assign(rng.normal(0, 0.7, weight.shape))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    inputs = list(pairs())
+    # The random state is saved too, so the next draws are the same.
+    np.testing.assert_array_equal(loaded(inputs), model(inputs))
+    np.testing.assert_array_equal(
+        loaded.layers[-1].log_probs(inputs[0]), layer.log_probs(inputs[0])
+    )
+
+
+@each_layer
+@pytest.mark.parametrize("form", ["pairs", "blocks"])
+def test_gradients_are_finite_differences(row, form):
+    layer = make(row)
+    call = FixedDraws(layer)
+    hidden, *others = pairs() if form == "pairs" else blocks(batch=2)
+    hidden = tf.Variable(hidden)
+    variables = [hidden, *(weight.value for weight in layer.trainable_weights)]
+    factors = np.random.default_rng(2).normal(size=hidden.shape[:-1]).astype(np.float32)
+
+    @tf.function
+    def losses():
+        return call.layer(hidden, *map(tf.constant, others))
+
+    def total():
+        for variable, value in zip(layer.non_trainable_variables, call.state, strict=True):
+            variable.assign(value)
+        return float((np.float64(losses()) * factors).sum())
+
+    with tf.GradientTape() as tape:
+        summed = tf.reduce_sum(call(hidden, *others) * factors)
+    gradients = tape.gradient(summed, variables)
+    step = 0.02
+    for variable, gradient in zip(variables, gradients, strict=True):
+        dense = tf.convert_to_tensor(gradient).numpy()
+        start, differences = variable.numpy(), np.zeros(variable.shape)
+        for index in np.ndindex(*variable.shape):
+            change = np.zeros_like(start)
+            change[index] = step
+            variable.assign(start + change)
+            rise = total()
+            variable.assign(start - change)
+            differences[index] = (rise - total()) / (2 * step)
+        variable.assign(start)
+        # float32 losses of size 10 leave 1e-6 / .04 = 2.5e-5 a term, the cubic term of the
+        # difference about .02 ** 2 / 6 of a third derivative of size 1 to 10.
+        np.testing.assert_allclose(dense, differences, atol=3e-3)
+        assert np.abs(dense).max() > 0.1
+
+
+@each_layer
+def test_block_form_is_the_pairs_written_out(row):
+    layer = make(row)
+    arrays = blocks()
+    (hidden, targets, weights), place = written_out(*arrays)
+    table = layer.trainable_weights[0].value
+
+    @tf.function
+    def block_form():
+        states = tf.constant(arrays[0])
+        with tf.GradientTape() as tape:
+            tape.watch(states)
+            losses = layer(states, *map(tf.constant, arrays[1:]))
+        return losses, *map(tf.convert_to_tensor, tape.gradient(losses, [states, table]))
+
+    @tf.function
+    def pair_form():
+        states = tf.constant(arrays[0])
+        with tf.GradientTape() as tape:
+            tape.watch(states)
+            rows = tf.gather_nd(states, tf.constant(np.stack(place, 1)))
+            losses = layer(rows, tf.constant(targets), tf.constant(weights))
+            losses = tf.scatter_nd(np.stack(place, 1), losses, states.shape[:2])
+        return losses, *map(tf.convert_to_tensor, tape.gradient(losses, [states, table]))
+
+    if not row.sampled:
+        for block, pair in zip(block_form(), pair_form(), strict=True):
+            np.testing.assert_allclose(block, pair, rtol=1e-4, atol=1e-5)
+        return
+    runs = 400
+    for block, pair in zip(
+        zip(*(block_form() for _ in range(runs)), strict=True),
+        zip(*(pair_form() for _ in range(runs)), strict=True),
+        strict=True,
+    ):
+        block, pair = np.float64(block), np.float64(pair)
+        error = np.sqrt((block.var(0) + pair.var(0)) / runs)
+        # About 100 means are compared, each in standard errors: 5 of them are passed once in
+        # 15,000 seeds, while twice the noise would be 10 to 100 of them.
+        assert (np.abs(block.mean(0) - pair.mean(0)) <= 5 * error + 1e-5).all()
+        assert error.max() < 0.05 * np.abs(pair.mean(0)).max()
+
+
+@each_layer
+def test_log_probs_sum_to_one_and_top_k_agrees(row):
+    layer = make(row)
+    hidden, _ = pairs()
+    log_probs = layer.log_probs(hidden).numpy()
+    assert log_probs.shape == (V, V)
+    np.testing.assert_allclose(np.exp(np.float64(log_probs)).sum(-1), 1, atol=1e-5)
+    ids, scores = layer.top_k(hidden, 3)
+    assert ids.shape == scores.shape == (V, 3)
+    np.testing.assert_array_equal(np.sort(-log_probs)[:, :3], -scores.numpy())
+    np.testing.assert_array_equal(np.take_along_axis(log_probs, ids.numpy(), -1), scores)
+
+
+@each_layer
+def test_log_probs_are_learned_from_the_loss(row):
+    # Context c is followed by word c three times in four, by word c + 1 otherwise.
+    layer = make(row, counts=V)
+    hidden = np.repeat(np.eye(DIM, dtype=np.float32) * 3, 4, axis=0)
+    targets = np.array([[c, c, c, c + 1] for c in range(DIM)]).ravel().astype(np.int32)
+    optimizer = keras.optimizers.SGD(0.02)
+
+    @tf.function
+    def step():
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(layer(tf.constant(hidden), tf.constant(targets)))
+        optimizer.apply(tape.gradient(loss, layer.trainable_variables), layer.trainable_variables)
+
+    for _ in range(600):
+        step()
+    ids, _ = layer.top_k(hidden[::4], 2)
+    assert ids.numpy().tolist() == [[c, c + 1] for c in range(DIM)]
+
+
+@each_layer
+def test_half_precision_is_near_full(row):
+    full, half = FixedDraws(make(row)), FixedDraws(make(row, dtype="mixed_bfloat16"))
+    assert {weight.dtype for weight in half.layer.trainable_weights} == {"float32"}
+    for inputs in (pairs(), blocks()):
+        states = tf.Variable(tf.cast(inputs[0], tf.bfloat16))
+        with tf.GradientTape() as tape:
+            losses = half(states, *inputs[1:])
+        assert losses.dtype == tf.float32
+        # bfloat16 has 8 bits: scores of size 2 are off by .01, sums of 30 losses by about .3 %.
+        np.testing.assert_allclose(losses, full(*inputs), rtol=0.03, atol=0.05)
+        of_states = tape.gradient(losses, states)
+        assert np.isfinite(tf.cast(of_states, tf.float32)).all()
+
+
+@each_layer
+@pytest.mark.parametrize("model_class", [SkipGram, CBOW])
+def test_two_topics_are_told_apart(row, model_class):
+    rng = np.random.default_rng(0)
+    topics = [[f"{topic}{i}" for i in range(8)] for topic in "ab"]
+    sentences = [rng.choice(topics[i % 2], 8).tolist() for i in range(400)]
+    vocabulary = Vocabulary.from_corpus(sentences, min_count=1)
+    model = model_class(len(vocabulary), 8, row.create(vocabulary.counts), window=3, seed=1)
+    model.compile(RowSGD(row.learning_rate), steps_per_execution=8)
+    dataset = block_dataset(sentences, vocabulary, 3, 0, batch_size=256, seed=1)
+    losses = model.fit(dataset, epochs=8, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+    vectors = model.embedding.embeddings.numpy()
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    topic = np.array([word[0] for word in vocabulary.words])
+    near = np.argsort(-(vectors @ vectors.T), axis=1)[:, 1:8]  # the seven others of its topic
+    assert (topic[near] == topic[:, None]).all()

@@ -1,0 +1,36 @@
+"""What all tests share: a quiet TensorFlow with two fake CPU devices, and small vectors."""
+
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from gensim.models import KeyedVectors
+
+
+def pytest_configure():
+    # Two logical devices on one CPU: enough to test `tf.distribute` anywhere.
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+    )
+
+
+@pytest.fixture(autouse=True)
+def fixed_seed():
+    keras.utils.set_random_seed(1)
+
+
+@pytest.fixture
+def vectors():
+    """Six words in five dimensions, with counts; not all of them ASCII."""
+    words = ["the", "cat", "käse", "東京", "don't", "x+y"]
+    made = KeyedVectors(5)
+    made.add_vectors(words, np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32))
+    for word, count in zip(words, [60, 50, 50, 9, 2, 1], strict=True):
+        made.set_vecattr(word, "count", count)
+    return made

@@ -1,0 +1,93 @@
+"""The contract's base class, through a subclass that says only what one pair costs."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasw2v.layers import OutputLayer
+
+V, DIM = 6, 3
+
+
+class Squared(OutputLayer):
+    """Loss of a pair: its weight times (sum of hidden + target)**2."""
+
+    def pair_loss(self, hidden, targets, weights):
+        loss = (tf.reduce_sum(hidden, -1) + tf.cast(targets, tf.float32)) ** 2
+        return loss if weights is None else weights * loss
+
+    def log_probs(self, hidden):
+        return tf.nn.log_softmax(tf.matmul(hidden, tf.eye(DIM, V)))
+
+
+def blocks():
+    rng = np.random.default_rng(0)
+    hidden = rng.normal(size=(2, 4, DIM)).astype(np.float32)
+    weights = (rng.random((2, 4, 5)) * rng.integers(0, 2, (2, 4, 5))).astype(np.float32)
+    weights[0, 1] = 0  # a hidden vector without targets
+    return hidden, rng.integers(0, V, (2, 5)), weights
+
+
+@pytest.mark.parametrize("graph", [False, True])
+def test_block_form_writes_the_pairs_out(graph):
+    layer = Squared(V)
+    hidden, candidates, weights = blocks()
+    scores = hidden.sum(-1)[:, :, None] + candidates[:, None, :]
+
+    def run(hidden):
+        with tf.GradientTape() as tape:
+            tape.watch(hidden)
+            losses = layer(hidden, tf.constant(candidates), tf.constant(weights))
+        return losses, tape.gradient(losses, hidden)
+
+    losses, gradient = (tf.function(run) if graph else run)(tf.constant(hidden))
+    assert losses.shape == (2, 4)
+    np.testing.assert_allclose(losses, (weights * scores**2).sum(-1), rtol=1e-5)
+    slope = (2 * weights * scores).sum(-1)
+    np.testing.assert_allclose(gradient, np.repeat(slope[..., None], DIM, -1), rtol=1e-5)
+    assert losses[0, 1] == 0
+
+
+def test_pair_form_with_and_without_weights():
+    layer = Squared(V)
+    hidden, targets = np.ones((2, DIM), np.float32), np.array([0, 2])
+    assert layer(hidden, targets).numpy().tolist() == [9, 25]
+    assert layer(hidden, targets, np.array([2.0, 0.5], np.float32)).numpy().tolist() == [18, 12.5]
+    assert layer(hidden, np.array([0.0, 2.0], np.float32)).numpy().tolist() == [9, 25]
+
+
+def test_blocks_without_weights_are_refused():
+    hidden, candidates, _ = blocks()
+    with pytest.raises(ValueError, match="`weights` must be given with blocks of hidden vectors"):
+        Squared(V)(hidden, candidates)
+
+
+def test_top_k_are_the_most_probable():
+    hidden = np.random.default_rng(1).normal(size=(4, DIM)).astype(np.float32)
+    layer = Squared(V)
+    ids, scores = layer.top_k(tf.constant(hidden), 3)
+    log_probs = layer.log_probs(hidden).numpy()
+    np.testing.assert_allclose(scores, -np.sort(-log_probs)[:, :3])
+    np.testing.assert_allclose(np.take_along_axis(log_probs, ids.numpy(), 1), scores)
+
+
+def test_what_a_subclass_must_implement():
+    class Nothing(OutputLayer):
+        pass
+
+    with pytest.raises(NotImplementedError, match="Nothing must implement `pair_loss`"):
+        Nothing(V)(np.ones((1, DIM), np.float32), np.array([0]))
+    with pytest.raises(NotImplementedError, match="Nothing must implement `log_probs`"):
+        Nothing(V).top_k(np.ones((1, DIM), np.float32), 1)
+
+
+def test_counts_or_a_size():
+    assert Squared([5, 3, 3]).vocabulary_size == Squared(3).vocabulary_size == 3
+    with pytest.raises(ValueError, match="`counts` must be in descending order"):
+        Squared([1, 2])
+
+
+def test_a_config_does_not_carry_the_counts():
+    config = Squared(np.arange(100_000, 0, -1)).get_config()
+    assert len(str(config)) < 1000
+    assert Squared.from_config(config).vocabulary_size == 100_000

@@ -1,0 +1,83 @@
+"""Row lookups, counting equal ids, and the masses that travel from layers to the optimizer."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasw2v.ops.row_mass import add_row_mass, record_row_mass
+from kerasw2v.ops.rows import as_ids, count_equal, gather_rows
+
+
+def test_ids_become_integers():
+    assert as_ids([1, 2]).dtype == tf.int32
+    assert as_ids(np.array([1, 2], np.int64)).dtype == tf.int64
+    ids = as_ids(np.array([0.0, 7.0], np.float32))  # what a symbolic build hands over
+    assert ids.dtype == tf.int32
+    assert ids.numpy().tolist() == [0, 7]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_gathered_rows_have_a_sparse_gradient(dtype):
+    table = keras.Variable(np.arange(12.0).reshape(4, 3), dtype="float32")
+    with tf.GradientTape() as tape:
+        rows = gather_rows(table, tf.constant([[2, 0], [2, 2]]), dtype)
+    assert rows.dtype == dtype
+    assert (tf.cast(rows, tf.float32).numpy() == table.numpy()[[[2, 0], [2, 2]]]).all()
+    gradient = tape.gradient(rows, table.value)
+    assert isinstance(gradient, tf.IndexedSlices)
+    assert (tf.convert_to_tensor(gradient).numpy()[:, 0] == [1, 0, 3, 0]).all()
+
+
+@pytest.mark.parametrize("graph", [False, True])
+def test_equal_ids_are_counted_group_by_group(graph):
+    rng = np.random.default_rng(0)
+    ids, pool = rng.integers(0, 6, (3, 8)), rng.integers(0, 6, (3, 5))
+    count = tf.function(count_equal) if graph else count_equal
+    counted = count(tf.constant(ids, tf.int32), tf.constant(pool, tf.int32)).numpy()
+    expected = [[list(pool[g]).count(i) for i in ids[g]] for g in range(3)]
+    assert counted.tolist() == expected
+    assert np.max(expected) > 1
+
+
+def test_masses_reach_the_listener():
+    table, other = tf.Variable(tf.zeros((5, 2))), tf.Variable(tf.zeros((5, 2)))
+    with record_row_mass() as masses:
+        add_row_mass(table, tf.constant([[1, 2], [1, 3]]), tf.constant([[1.0, 2.0], [3.0, 4.0]]))
+        add_row_mass(table, None, lambda: tf.range(5.0))
+        add_row_mass(other, tf.constant([4]), tf.constant([7.0]))
+    (ids, mass), (every, dense) = masses[id(table)]
+    assert ids.numpy().tolist() == [1, 2, 1, 3]
+    assert mass.numpy().tolist() == [1, 2, 3, 4]
+    assert every is None
+    assert dense.numpy().tolist() == [0, 1, 2, 3, 4]
+    assert len(masses[id(other)]) == 1
+
+
+def test_nothing_is_computed_without_a_listener():
+    def forbidden():
+        raise AssertionError("computed a mass that nobody asked for")
+
+    table = tf.Variable(tf.zeros((5, 2)))
+    add_row_mass(table, tf.constant([1]), forbidden)
+    with pytest.raises(AssertionError, match="nobody asked for"), record_row_mass():
+        add_row_mass(table, tf.constant([1]), forbidden)
+    add_row_mass(table, tf.constant([1]), forbidden)  # the listener left when its block raised
+
+
+def test_an_inner_listener_does_not_disturb_the_outer_one():
+    table = tf.Variable(tf.zeros((5, 2)))
+    with record_row_mass() as outer:
+        with record_row_mass() as inner:
+            add_row_mass(table, tf.constant([1]), tf.constant([1.0]))
+        add_row_mass(table, tf.constant([2]), tf.constant([2.0]))
+    assert [ids.numpy().tolist() for ids, _ in inner[id(table)]] == [[1]]
+    assert [ids.numpy().tolist() for ids, _ in outer[id(table)]] == [[2]]
+
+
+def test_masses_carry_no_gradient():
+    table, x = tf.Variable(tf.zeros((5, 2))), tf.Variable([3.0])
+    with tf.GradientTape() as tape, record_row_mass() as masses:
+        add_row_mass(table, tf.constant([1]), x * x)
+        total = tf.reduce_sum(masses[id(table)][0][1])
+    assert tape.gradient(total, x) is None

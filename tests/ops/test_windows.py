@@ -1,0 +1,85 @@
+"""Blocks and windows against a naive double loop."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kerasw2v.ops.windows import (
+    PADDING,
+    band,
+    decode_blocks,
+    default_block_length,
+    window_weights,
+)
+
+
+def random_blocks(seed, batch, width):
+    rng = np.random.default_rng(seed)
+    ids = rng.integers(0, 9, (batch, width))
+    return np.where(rng.random((batch, width)) < 0.25, ~ids, ids).astype(np.int32)
+
+
+def naive_weights(blocks, reach, window):
+    """Two words pair if no sentence starts between them and they are near enough."""
+    batch, width = blocks.shape
+    weights = np.zeros((batch, width - 2 * window, width), np.float32)
+    for row, block in enumerate(blocks):
+        for i in range(width - 2 * window):
+            centre = i + window
+            for j in range(width):
+                low, high = sorted((centre, j))
+                joined = (block[low + 1 : high + 1] >= 0).all()
+                near = 0 < high - low <= reach[row, i]
+                weights[row, i, j] = joined and near
+    return weights
+
+
+def test_decoding_splits_ids_and_sentences():
+    blocks = np.array([[3, ~0, 5, ~7, ~2, 1]], np.int32)
+    ids, sentences = decode_blocks(tf.constant(blocks))
+    assert ids.numpy().tolist() == [[3, 0, 5, 7, 2, 1]]
+    same = sentences.numpy()[0][:, None] == sentences.numpy()[0]
+    groups = [0, 1, 1, 2, 3, 3]
+    assert (same == np.equal.outer(groups, groups)).all()
+
+
+def test_band_marks_the_slots_in_reach():
+    table = band(length=3, window=2)
+    assert table.shape == (3, 3, 7)
+    assert not table[0].any()
+    assert table[1, 0].tolist() == [0, 1, 0, 1, 0, 0, 0]
+    assert table[2, 2].tolist() == [0, 0, 1, 1, 0, 1, 1]
+
+
+@pytest.mark.parametrize(("window", "length"), [(1, 1), (1, 8), (2, 5), (5, 3), (5, 16)])
+@pytest.mark.parametrize("shrink", [False, True])
+def test_pairs_are_those_of_a_double_loop(window, length, shrink):
+    blocks = random_blocks(window * length, 7, length + 2 * window)
+    reach = np.full((7, length), window, np.int32)
+    if shrink:
+        reach = np.random.default_rng(0).integers(0, window + 1, (7, length)).astype(np.int32)
+    expected = naive_weights(blocks, reach, window)
+
+    def weights(blocks):
+        _, sentences = decode_blocks(blocks)
+        return window_weights(sentences, tf.constant(reach) if shrink else None, window)
+
+    assert 0 < expected.sum() or window * length == 1
+    for run in (weights, tf.function(weights)):  # op by op, and fused
+        assert (run(tf.constant(blocks)).numpy() == expected).all()
+    unknown_batch = tf.TensorSpec((None, blocks.shape[1]), tf.int32)
+    dynamic = tf.function(weights, input_signature=[unknown_batch])
+    assert (dynamic(tf.constant(blocks)).numpy() == expected).all()
+
+
+def test_padding_has_no_neighbours():
+    blocks = tf.constant([[PADDING, PADDING, ~4, 5, PADDING, PADDING, PADDING]], tf.int32)
+    ids, sentences = decode_blocks(blocks)
+    assert (ids.numpy() >= 0).all()
+    pairs = np.argwhere(window_weights(sentences, None, window=2).numpy()[0])
+    assert pairs.tolist() == [[0, 3], [1, 2]]
+
+
+@pytest.mark.parametrize("window", [1, 2, 5, 8, 9, 10, 20, 100])
+def test_default_blocks_are_not_mostly_halo(window):
+    assert default_block_length(window) >= 2 * window

@@ -1,0 +1,181 @@
+import ast
+import os
+import subprocess
+import sys
+from configparser import ConfigParser
+from importlib import metadata, resources
+from pathlib import Path
+
+import pytest
+
+import kerasw2v
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "kerasw2v"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+# From the ground up. A module imports from lower layers, or from its own folder.
+LAYERS = [
+    {"_backend", "ops"},
+    {"corpus"},
+    {"vocabulary"},
+    {"data"},
+    {"layers", "optimizers", "callbacks"},
+    {"block_model"},
+    {"skip_gram", "cbow", "keyed_vectors", "evaluation"},
+    {"word2vec", "zoo"},
+    {"train_command"},
+    {"cli"},
+    {"__init__", "__main__"},
+]
+RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
+PUBLIC = {
+    "CBOW",
+    "SkipGram",
+    "Vocabulary",
+    "block_dataset",
+    "layers",
+    "optimizers",
+    "to_keyed_vectors",
+}
+
+
+def part_of(path):
+    relative = path.relative_to(PACKAGE)
+    return relative.parts[0].removesuffix(".py")
+
+
+def imports(path):
+    """Yields line and dotted name of everything a module imports, inside functions too."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: relative import"
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+
+
+def offences(is_wrong):
+    return [
+        f"{path.relative_to(ROOT)}:{line}: {name}"
+        for path in MODULES
+        for line, name in imports(path)
+        if is_wrong(part_of(path), name)
+    ]
+
+
+class TestImports:
+    def test_every_module_has_a_layer(self):
+        assert {part_of(path) for path in MODULES} <= set(RANK)
+
+    def test_imports_point_down(self):
+        def points_up(part, name):
+            names = name.split(".")
+            # What the package itself hands on comes from the layers below its facade.
+            if names[0] != "kerasw2v" or part == "__init__":
+                return False
+            target = names[1]
+            if target not in RANK:
+                return RANK[part] <= RANK["cbow"]  # public names are for the top only
+            return target != part and RANK[target] >= RANK[part]
+
+        assert offences(points_up) == []
+
+    def test_layers_and_ops_never_see_a_vocabulary(self):
+        def sees(part, name):
+            return part in {"layers", "ops", "optimizers"} and "ocabulary" in name
+
+        assert offences(sees) == []
+
+    def test_only_the_export_sees_gensim_models(self):
+        def sees(part, name):
+            return name.startswith("gensim.models") and part not in {"keyed_vectors", "word2vec"}
+
+        # `cli` names the type in its annotations, without importing it when it runs.
+        assert [o for o in offences(sees) if "cli.py" not in o] == []
+
+    def test_ops_hold_no_keras_state(self):
+        assert offences(lambda part, name: part == "ops" and name.split(".")[0] == "keras") == []
+
+    def test_nobody_reaches_into_keras_or_gensim_internals(self):
+        assert (
+            offences(lambda part, name: name.startswith(("keras.src", "tensorflow.python"))) == []
+        )
+
+
+class TestPackage:
+    def test_public_names(self):
+        assert set(kerasw2v.__all__) >= PUBLIC
+        for name in kerasw2v.__all__:
+            assert getattr(kerasw2v, name) is not None
+        assert set(dir(kerasw2v)) >= PUBLIC
+
+    def test_unknown_name(self):
+        with pytest.raises(AttributeError, match="no_such_name"):
+            _ = kerasw2v.no_such_name
+
+    def test_every_folder_is_a_package_that_is_found(self):
+        folders = {path.parent for path in MODULES}
+        assert [folder for folder in folders if not (folder / "__init__.py").exists()] == []
+
+    def test_is_typed(self):
+        assert resources.files("kerasw2v").joinpath("py.typed").is_file()
+
+    def test_version_is_stated_once(self):
+        setup = ConfigParser()
+        setup.read(ROOT / "setup.cfg")
+        version = setup["metadata"]["version"]
+        try:
+            assert metadata.version("kerasw2v") == version
+        except metadata.PackageNotFoundError:
+            pytest.skip("the package is not installed")
+        assert [path for path in MODULES if f'"{version}"' in path.read_text("utf-8")] == []
+
+    def test_what_is_imported_is_declared(self):
+        setup = ConfigParser()
+        setup.read(ROOT / "setup.cfg")
+        declared = {
+            line.split(">=")[0] for line in setup["options"]["install_requires"].split() if line
+        }
+        own = set(sys.stdlib_module_names) | {"kerasw2v"}
+        imported = {name.split(".")[0] for path in MODULES for _, name in imports(path)} - own
+        assert imported == declared
+
+
+def run_python(code, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+class TestBackend:
+    @pytest.mark.parametrize("backend", ["jax", "torch", "numpy", "openvino"])
+    def test_another_backend_is_refused_in_one_sentence(self, backend):
+        result = run_python("from kerasw2v import SkipGram", KERAS_BACKEND=backend)
+        assert result.returncode == 1
+        last = result.stderr.strip().splitlines()[-1]
+        assert last.startswith("ImportError: Keras must run on TensorFlow for kerasw2v: set the")
+        assert "KERAS_BACKEND=tensorflow" in last
+        assert f"backend={backend!r}" in last
+
+    def test_a_backend_that_is_installed_but_not_tensorflow(self, monkeypatch):
+        import keras
+
+        from kerasw2v._backend import require_tensorflow
+
+        require_tensorflow()
+        monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+        with pytest.raises(ImportError, match="Received: backend='jax'"):
+            require_tensorflow()
+
+    def test_the_package_itself_imports_without_tensorflow(self):
+        code = (
+            "import sys, kerasw2v, kerasw2v.cli, kerasw2v.keyed_vectors, kerasw2v.evaluation\n"
+            "print({'keras', 'tensorflow'} & set(sys.modules))"
+        )
+        result = run_python(code)
+        assert result.stdout.strip() == "set()", result.stderr
