@@ -2,12 +2,13 @@
 
     python benchmarks/throughput.py CORPUS [--repetitions 3] [--epochs 1] [--json FILE]
 
-CORPUS is a plain text file, one sentence a line. Both libraries train vectors of 100 dimensions with
-window 5, 5 negatives, sample 1e-3 and min_count 5. Each run is a process of its own, gensim's and ours
-alternating, so that a noisy machine slows both; read the ratios. "Prepare" is reading the corpus
-(gensim: `build_vocab(corpus_file=...)`; ours: the vocabulary and the encoded stream); "words/s" is
-training alone, raw corpus words by wall time, tracing and compiling of the graph included. gensim is
-run with both alphas, .025 and .05: speed is that of all its runs, quality that of the better alpha.
+CORPUS is a plain text file, one sentence a line. Both libraries train vectors of 100 dimensions
+with window 5, 5 negatives, sample 1e-3 and min_count 5. Each run is a process of its own, gensim's
+and ours alternating, so that a noisy machine slows both; read the ratios. "Prepare" is reading the
+corpus (gensim: `build_vocab(corpus_file=...)`; ours: the vocabulary and the encoded stream);
+"words/s" is training alone, raw corpus words by wall time, tracing and compiling of the graph
+included. gensim runs with two alphas, .025 and .05: speed is that of both, quality that of the
+better one for each metric.
 """
 
 import argparse

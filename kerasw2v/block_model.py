@@ -9,7 +9,7 @@ from kerasw2v.layers.embedding_lookup import EmbeddingLookup
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops.checks import check_int
 from kerasw2v.ops.row_mass import record_row_mass
-from kerasw2v.ops.seeds import next_seed
+from kerasw2v.ops.seeds import add_draw_state, next_seed
 from kerasw2v.ops.windows import decode_blocks, default_block_length, window_weights
 from kerasw2v.optimizers import RowSGD
 
@@ -66,16 +66,16 @@ class BlockModel(keras.Model):
         super().__init__(**kwargs)
         self.window = check_int("window", window, minimum=1)
         self.shrink_windows = bool(shrink_windows)
-        self.block_length = check_int(
-            "block_length", block_length or default_block_length(window), minimum=1
-        )
+        if block_length is None:
+            block_length = default_block_length(window)
+        self.block_length = check_int("block_length", block_length, minimum=1)
         self.seed = seed
         self.embedding = EmbeddingLookup(
             vocabulary_size, embedding_dim, seed=seed, dtype=self.dtype_policy, name="embedding"
         )
         _check_output_layer(output_layer, vocabulary_size)
         self.output_layer = output_layer
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self._draw_state = add_draw_state(self, seed)
         self.embedding.build()
         if not self.output_layer.built:
             self.output_layer.build((None, embedding_dim), (None,))
@@ -200,7 +200,7 @@ class BlockModel(keras.Model):
         if self.shrink_windows:
             shape = (tf.shape(blocks)[0], self.block_length)
             reach = tf.random.stateless_uniform(
-                shape, next_seed(self.seed_generator), 1, self.window + 1, tf.int32
+                shape, next_seed(self._draw_state), 1, self.window + 1, tf.int32
             )
             reach = tf.ensure_shape(reach, (blocks.shape[0], self.block_length))
         return ids, window_weights(sentences, reach, self.window)

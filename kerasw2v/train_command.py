@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,16 +121,18 @@ def _fit(args: argparse.Namespace, corpus: Corpus, vocabulary: "Vocabulary") -> 
 
     from kerasw2v import CBOW, SkipGram, block_dataset, layers, optimizers
     from kerasw2v.callbacks import Progress
+    from kerasw2v.data.token_stream import TokenStream
 
-    batch_size = args.batch_size or _batch_size(vocabulary.corpus_words, args.window)
-    dataset = block_dataset(
-        corpus,
+    make_dataset = partial(
+        block_dataset,
+        TokenStream.from_corpus(corpus, vocabulary),
         vocabulary,
         window=args.window,
         sample=args.sample,
-        batch_size=batch_size,
+        batch_size=args.batch_size or _batch_size(vocabulary.corpus_words, args.window),
         seed=args.seed,
     )
+    dataset = make_dataset()
     architecture = CBOW if args.architecture == "cbow" else SkipGram
     noise = layers.NegativeSampling(vocabulary.counts, args.negative, seed=args.seed)
     model = architecture(len(vocabulary), args.size, noise, window=args.window, seed=args.seed)
@@ -143,6 +146,7 @@ def _fit(args: argparse.Namespace, corpus: Corpus, vocabulary: "Vocabulary") -> 
         callbacks.append(_open_checkpoint(args))
         begun = callbacks[-1].restore(model, len(dataset))
     if begun:
+        dataset = make_dataset(first_epoch=begun)
         _say(args, f"Going on after epoch {begun} of {args.epochs}, from {args.checkpoint}.")
     try:
         model.fit(dataset, epochs=args.epochs, initial_epoch=begun, verbose=0, callbacks=callbacks)

@@ -288,6 +288,16 @@ class TestCheckpoint:
         assert os.listdir("state") == []
         assert Path("o.kv").exists()
 
+    def test_a_resumed_run_ends_as_an_undisturbed_one(self, folder, capsys, monkeypatch):
+        options = [*SMALL, "--epochs", "4", "--seed", "7"]
+        assert main(["train", "corpus.txt", "--output", "whole.kv", *options]) == 0
+        with monkeypatch.context() as patch:
+            self.interrupt_after(patch, epoch=2)
+            assert main([*self.ARGUMENTS, *options]) == 130
+        assert main([*self.ARGUMENTS, *options]) == 0
+        whole, resumed = KeyedVectors.load("whole.kv"), KeyedVectors.load("o.kv")
+        np.testing.assert_array_equal(resumed.vectors, whole.vectors)
+
     def test_ctrl_c_in_the_first_epoch(self, folder, capsys, monkeypatch):
         with monkeypatch.context() as patch:
             self.interrupt_after(patch, epoch=0)

@@ -172,35 +172,6 @@ def test_no_state_beside_iterations_and_learning_rate():
     assert {variable.name for variable in optimizer.variables} == {"iteration", "learning_rate"}
 
 
-def test_two_replicas_step_as_one_device():
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-    with strategy.scope():
-        table, dense = keras.Variable(TABLE), keras.Variable(TABLE)
-        optimizer = RowSGD(0.05)
-        optimizer.build([table, dense])
-
-    @tf.function
-    def step():
-        def replica():
-            half = tf.distribute.get_replica_context().replica_id_in_sync_group
-            # Alternate entries, so that rows 4 and 1 are in both halves.
-            ids, values = tf.constant(IDS)[half::2], tf.constant(VALUES)[half::2]
-            masses = [(tf.constant(MASS_IDS)[half::2], tf.constant(MASSES)[half::2])]
-            of_dense = tf.constant(TABLE) * (1.0 + tf.cast(half, tf.float32))  # 1 + 2 = 3 times
-            gradients = [tf.IndexedSlices(values, ids), of_dense]
-            optimizer.apply(gradients, [table, dense], {id(table): masses})
-
-        strategy.run(replica)
-
-    step()
-    expected = by_numpy(TABLE, IDS, VALUES, 0.05, total_mass())
-    for copy in strategy.experimental_local_results(table.value):
-        np.testing.assert_allclose(copy.numpy(), expected, atol=1e-6)
-    for copy in strategy.experimental_local_results(dense.value):
-        np.testing.assert_allclose(copy.numpy(), TABLE - 0.05 * 3 * TABLE, atol=1e-6)
-    assert optimizer.iterations.numpy() == 1
-
-
 @pytest.mark.parametrize("learning_rate", [0.025, keras.optimizers.schedules.CosineDecay(0.1, 9)])
 def test_config_round_trip(learning_rate):
     optimizer = RowSGD(learning_rate, max_step=2.5, name="mine")

@@ -28,6 +28,7 @@ def block_dataset(
     seed: int | None = None,
     block_length: int | None = None,
     reshuffle_each_iteration: bool = True,
+    first_epoch: int = 0,
 ) -> tf.data.Dataset:
     """Returns a dataset of blocks of token ids, what `SkipGram` and `CBOW` train on.
 
@@ -47,6 +48,8 @@ def block_dataset(
         seed: seed of subsampling, offsets and order; drawn from Python's `random` when None.
         block_length: centres in a block; chosen for the window when None.
         reshuffle_each_iteration: False to make the same draws in every epoch, for evaluation.
+        first_epoch: number of the epoch that the first iteration is; training that goes on after
+            n epochs sees the draws it would have seen undisturbed with `first_epoch=n`.
 
     Returns:
         A dataset of int32 tensors `(batch_size // block_length, block_length + 2 * window)`, the
@@ -71,7 +74,9 @@ def block_dataset(
     """
     window = check_int("window", window, minimum=1)
     sample = check_non_negative("sample", sample)
-    length = check_int("block_length", block_length or default_block_length(window), minimum=1)
+    if block_length is None:
+        block_length = default_block_length(window)
+    length = check_int("block_length", block_length, minimum=1)
     rows = check_int("batch_size", batch_size, minimum=1) // length
     if not rows:
         raise ValueError(
@@ -80,10 +85,10 @@ def block_dataset(
     if not isinstance(corpus, TokenStream):
         corpus = TokenStream.from_corpus(corpus, vocabulary)
     epochs = _BlockEpochs(corpus, len(vocabulary), window, length, rows, sample, seed)
-    numbers = count()
+    numbers = count(check_int("first_epoch", first_epoch, minimum=0))
 
     def batches() -> Iterator[NDArray[np.int32]]:
-        return epochs.batches(next(numbers) if reshuffle_each_iteration else 0)
+        return epochs.batches(next(numbers) if reshuffle_each_iteration else first_epoch)
 
     shape = (rows, length + 2 * window)
     dataset = tf.data.Dataset.from_generator(

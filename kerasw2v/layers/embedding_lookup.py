@@ -14,7 +14,7 @@ COMBINERS = (None, "mean", "sum")
 
 @keras.saving.register_keras_serializable("kerasw2v")
 class EmbeddingLookup(keras.layers.Layer):
-    """Turns token ids into vectors: `out = embeddings[ids]`, optionally combined over the last axis.
+    """Turns ids into vectors: `out = embeddings[ids]`, optionally combined over the last axis.
 
     Unlike `keras.layers.Embedding` it never reads the table as a whole, so a step costs what the
     rows of the batch cost, whatever the vocabulary's size; the gradient is row-sparse.

@@ -13,7 +13,7 @@ from kerasw2v.ops.checks import check_choice, check_int, check_non_negative
 from kerasw2v.ops.logistic import noise_loss, target_loss
 from kerasw2v.ops.row_mass import add_row_mass
 from kerasw2v.ops.rows import count_equal, gather_rows
-from kerasw2v.ops.seeds import next_seed
+from kerasw2v.ops.seeds import add_draw_state, next_seed
 
 SHARINGS = ("example", "group", "batch")
 
@@ -89,7 +89,6 @@ class NegativeSampling(OutputLayer):
             shared_size = check_int("shared_size", shared_size, minimum=1)
         self.shared_size = shared_size
         self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
 
     def build(
         self, hidden_shape: Any, targets_shape: Any = None, weights_shape: Any = None
@@ -104,6 +103,7 @@ class NegativeSampling(OutputLayer):
         accept, alias = noise.alias_table(probabilities)
         self._accept = self._add_table("noise_accept", accept)
         self._alias = self._add_table("noise_alias", alias)
+        self._draw_state = add_draw_state(self, self.seed)
         self.built = True
 
     def _add_table(self, name: str, values: Any) -> Any:
@@ -139,7 +139,7 @@ class NegativeSampling(OutputLayer):
         length, width, dim = weights.shape[1], candidates.shape[1], hidden.shape[-1]
         shared_size = self._shared_size(targets_of_each=width)
         noise_ids = noise.draw(
-            self._accept, self._alias, (groups, shared_size), next_seed(self.seed_generator)
+            self._accept, self._alias, (groups, shared_size), next_seed(self._draw_state)
         )
         noise_share = self.num_sampled / shared_size
         hits = count_equal(tf.reshape(candidates, [groups, -1]), noise_ids)

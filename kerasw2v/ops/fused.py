@@ -19,7 +19,7 @@ def fused(function: Callable[..., Any]) -> Callable[..., Any]:
     """
     compiled = tf.function(function, jit_compile=True, autograph=False)
 
-    @functools.wraps(getattr(function, "func", function))
+    @functools.wraps(function)
     def call(*arguments: Any) -> Any:
         static = tf.inside_function() and all(
             argument.shape.is_fully_defined() for argument in arguments

@@ -1,17 +1,46 @@
 """Seeds for the random ops of a step."""
 
+import random
 from typing import Any
 
 import tensorflow as tf
 
 
-def next_seed(generator: Any) -> tf.Tensor:
-    """Draws the next seed of a `keras.random.SeedGenerator`, another one on each replica.
+def add_draw_state(layer: Any, seed: int | None) -> Any:
+    """Gives a layer or model the state that its random draws go on from.
+
+    Unlike that of a `keras.random.SeedGenerator` it is saved with the weights, so training that is
+    taken up again draws what it would have drawn undisturbed.
+
+    Args:
+        layer: Keras layer or model.
+        seed: the seed; drawn from Python's `random` (`keras.utils.set_random_seed`) when None.
 
     Returns:
-        int32, `(2,)`, for TensorFlow's stateless random ops.
+        int64 weight, `(2,)`: the seed, and how many seeds were drawn from it.
     """
-    seed = tf.cast(generator.next(), tf.int32)
+    first = [random.randint(1, 10**9) if seed is None else seed, 0]
+    return layer.add_weight(
+        shape=(2,),
+        initializer=lambda shape, dtype: tf.constant(first, tf.int64),
+        dtype="int64",
+        trainable=False,
+        autocast=False,
+        name="draw_state",
+    )
+
+
+def next_seed(draw_state: Any) -> tf.Tensor:
+    """Draws the next seed, another one on each replica.
+
+    Args:
+        draw_state: from `add_draw_state`.
+
+    Returns:
+        int64, `(2,)`, for TensorFlow's stateless random ops.
+    """
+    seed = tf.identity(draw_state.value)
+    draw_state.assign(seed + [0, 1])
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
         return seed

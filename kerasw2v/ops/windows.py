@@ -6,8 +6,6 @@ sentence boundaries without spending a slot on them. Padding is `~0`, a sentence
 has no neighbours, so it is never part of a pair.
 """
 
-from functools import partial
-
 import numpy as np
 import tensorflow as tf
 
@@ -40,19 +38,6 @@ def decode_blocks(blocks: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return ids, sentences
 
 
-def band(length: int, window: int) -> np.ndarray:
-    """Returns which slots of a block each centre reaches, for each reach.
-
-    Returns:
-        float32 of shape `(window + 1, length, length + 2 * window)`: entry `[r, i, j]` is 1 where
-        slot `j` is at most `r` places from centre `i` (slot `i + window`) and is not the centre.
-    """
-    offset = np.arange(length + 2 * window)[None, :] - np.arange(length)[:, None] - window
-    distance = np.abs(offset)
-    reach = np.arange(window + 1)[:, None, None]
-    return ((distance > 0) & (distance <= reach)).astype(np.float32)
-
-
 def window_weights(sentences: tf.Tensor, reach: tf.Tensor | None, window: int) -> tf.Tensor:
     """Marks the (centre, context) pairs of each block.
 
@@ -65,20 +50,18 @@ def window_weights(sentences: tf.Tensor, reach: tf.Tensor | None, window: int) -
     Returns:
         float32, `(batch, length, width)`: 1 for a pair, else 0.
     """
-    arguments = (sentences,) if reach is None else (sentences, reach)
-    weights: tf.Tensor = fused(partial(_window_weights, window))(*arguments)
+    if reach is None:
+        reach = tf.fill((1, sentences.shape[-1] - 2 * window), window)
+    weights: tf.Tensor = _mark_pairs(sentences, reach)
     return weights
 
 
-def _window_weights(window: int, sentences: tf.Tensor, reach: tf.Tensor | None = None) -> tf.Tensor:
-    width = int(sentences.shape[-1])
-    centres = sentences[:, window : width - window]
-    table = band(width - 2 * window, window)
-    if reach is None:
-        inside = tf.constant(table[window])  # (length, width)
-    else:
-        length = width - 2 * window
-        rows = reach * length + tf.range(length)  # (batch, length)
-        inside = tf.gather(tf.constant(table.reshape(-1, width)), rows)
+@fused
+def _mark_pairs(sentences: tf.Tensor, reach: tf.Tensor) -> tf.Tensor:
+    length, width = reach.shape[-1], sentences.shape[-1]
+    window = (width - length) // 2
+    distance = np.abs(np.arange(width)[None, :] - np.arange(length)[:, None] - window)
+    centres = sentences[:, window : window + length]
     same_sentence = centres[:, :, None] == sentences[:, None, :]
-    return tf.where(same_sentence, inside, 0.0)
+    in_reach = tf.constant(distance, tf.int32) <= reach[:, :, None]
+    return tf.cast(same_sentence & in_reach & tf.constant(distance > 0), tf.float32)

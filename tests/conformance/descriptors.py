@@ -13,12 +13,10 @@ class Row(NamedTuple):
     Attributes:
         create: makes the layer from counts, and from arguments of `keras.layers.Layer`.
         sampled: whether its loss is a draw, so that two forms agree on average only.
-        learning_rate: with which a toy corpus is learned.
     """
 
     create: Callable[..., Any]
     sampled: bool = False
-    learning_rate: float = 0.1
 
 
 def negative_sampling(sharing: str, **kwargs: Any) -> Row:
@@ -32,5 +30,5 @@ OUTPUT_LAYERS = {
     "FullSoftmax": Row(layers.FullSoftmax),
     "NegativeSampling, example": negative_sampling("example"),
     "NegativeSampling, group": negative_sampling("group", shared_size=8),
-    "NegativeSampling, batch": negative_sampling("batch", shared_size=16),
+    "NegativeSampling, batch": negative_sampling("batch", shared_size=32),
 }

@@ -264,8 +264,8 @@ def test_two_topics_are_told_apart(row, model_class):
     sentences = [rng.choice(topics[i % 2], 8).tolist() for i in range(400)]
     vocabulary = Vocabulary.from_corpus(sentences, min_count=1)
     model = model_class(len(vocabulary), 8, row.create(vocabulary.counts), window=3, seed=1)
-    model.compile(RowSGD(row.learning_rate), steps_per_execution=8)
-    dataset = block_dataset(sentences, vocabulary, 3, 0, batch_size=256, seed=1)
+    model.compile(RowSGD(0.025), steps_per_execution=8)
+    dataset = block_dataset(sentences, vocabulary, 3, 0, batch_size=64, seed=1)
     losses = model.fit(dataset, epochs=8, verbose=0).history["loss"]
     assert losses[-1] < losses[0]
     vectors = model.embedding.embeddings.numpy()

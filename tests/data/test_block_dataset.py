@@ -18,7 +18,9 @@ from kerasw2v.ops.windows import PADDING, decode_blocks, window_weights
 def random_sentences(seed, number=40, longest=30, words=12):
     rng = random.Random(seed)
     lengths = (rng.choice([0, 1, 2, 3, rng.randrange(longest)]) for _ in range(number))
-    return [[f"w{min(rng.randrange(words), rng.randrange(words))}" for _ in range(n)] for n in lengths]
+    return [
+        [f"w{min(rng.randrange(words), rng.randrange(words))}" for _ in range(n)] for n in lengths
+    ]
 
 
 def naive_pairs(sentences, window):
@@ -263,7 +265,9 @@ def test_the_same_epoch_again_for_evaluation():
 
 
 @pytest.mark.parametrize("sample", [0, 1e-4, 1e-2])
-@pytest.mark.parametrize(("batch_size", "block_length"), [(64, None), (1, 1), (1000, 30), (10**5, 16)])
+@pytest.mark.parametrize(
+    ("batch_size", "block_length"), [(64, None), (1, 1), (1000, 30), (10**5, 16)]
+)
 def test_the_length_is_right_in_every_epoch(sample, batch_size, block_length):
     stream, vocabulary = zipf_stream(700)
     dataset = block_dataset(

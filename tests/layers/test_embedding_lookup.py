@@ -122,9 +122,7 @@ def test_in_a_functional_model(tmp_path):
     model.fit(IDS, np.ones((3, 1)), verbose=0)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    np.testing.assert_array_equal(
-        model.predict(IDS, verbose=0), loaded.predict(IDS, verbose=0)
-    )
+    np.testing.assert_array_equal(model.predict(IDS, verbose=0), loaded.predict(IDS, verbose=0))
 
 
 @pytest.mark.parametrize("wrong", [6, -1])

@@ -159,13 +159,22 @@ def test_a_noise_word_that_is_the_target_is_skipped():
     assert losses[1] == pytest.approx(np.logaddexp(0, -0.5) + K * np.logaddexp(0, 1.5), rel=1e-5)
 
 
-@pytest.mark.parametrize("sharing", SHARINGS)
-def test_masses(monkeypatch, sharing):
-    groups = {"example": 4, "group": 2, "batch": 1}[sharing]
+@pytest.fixture
+def drawn(monkeypatch):
+    """Replaces the draws by random ids, and returns the list of them."""
+    rng, drawn = np.random.default_rng(1), []
+
+    def given(accept, alias, shape, seed):
+        drawn.append(rng.integers(0, V, [int(size) for size in shape]).astype(np.int32))
+        return tf.constant(drawn[-1])
+
+    monkeypatch.setattr(noise, "draw", given)
+    return drawn
+
+
+@pytest.mark.parametrize(("sharing", "groups"), [("example", 4), ("group", 2), ("batch", 1)])
+def test_masses(drawn, sharing, groups):
     layer = make(sharing)
-    shared = layer.shared_size
-    drawn = np.random.default_rng(1).integers(0, V, (groups, shared)).astype(np.int32)
-    monkeypatch.setattr(noise, "draw", lambda *_: tf.constant(drawn))
     hidden, candidates, weights = blocks(4, 3, 5) if sharing != "example" else pairs(4)
     with record_row_mass() as masses:
         if sharing == "example":
@@ -177,9 +186,11 @@ def test_masses(monkeypatch, sharing):
         np.add.at(mass, ids.numpy(), values.numpy())
     expected = np.zeros(V)
     np.add.at(expected, candidates, weights.sum(1))
-    for group, words in enumerate(drawn):
+    (pool,) = drawn
+    assert len(pool) == groups
+    for group, words in enumerate(pool):
         members = weights[group * 4 // groups : (group + 1) * 4 // groups]
-        np.add.at(expected, words, members.sum() * K / shared)
+        np.add.at(expected, words, members.sum() * K / len(words))
     np.testing.assert_allclose(mass, expected, rtol=1e-5)
     assert layer.target_mass(candidates) == 1 + K
 
@@ -212,10 +223,10 @@ def test_work_is_sparse():
     assert [weight.shape for weight in layer.non_trainable_weights[:2]] == [(V,), (V,)]
 
 
-def test_sizes_of_a_fresh_set_are_its_own():
-    assert NegativeSampling(V, 7, sharing="example").shared_size == 7
-    # "Not used by example": each pair has its own 7.
-    assert NegativeSampling(V, 7, sharing="example", shared_size=3).shared_size == 7
+@pytest.mark.parametrize(("sharing", "size"), [("example", K), ("group", 3), ("batch", 3)])
+def test_how_many_noise_words_are_shared(drawn, sharing, size):
+    make(sharing, shared_size=3)(np.ones((2, DIM), np.float32), np.array([0, 1]))
+    assert drawn[0].shape[-1] == size  # "Not used by example": each pair has its own
 
 
 @pytest.mark.parametrize("wrong", [V, -1])

@@ -10,11 +10,10 @@ from kerasw2v.ops.rows import as_ids, count_equal, gather_rows
 
 
 def test_ids_become_integers():
-    assert as_ids([1, 2]).dtype == tf.int32
-    assert as_ids(np.array([1, 2], np.int64)).dtype == tf.int64
-    ids = as_ids(np.array([0.0, 7.0], np.float32))  # what a symbolic build hands over
-    assert ids.dtype == tf.int32
-    assert ids.numpy().tolist() == [0, 7]
+    # Lists, NumPy's integers, and what a symbolic build hands over.
+    for ids in ([0, 7], np.array([0, 7]), np.array([0, 7], np.uint8), np.array([0.0, 7.0])):
+        assert as_ids(ids).dtype == tf.int32
+        assert as_ids(ids).numpy().tolist() == [0, 7]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

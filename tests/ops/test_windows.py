@@ -4,13 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasw2v.ops.windows import (
-    PADDING,
-    band,
-    decode_blocks,
-    default_block_length,
-    window_weights,
-)
+from kerasw2v.ops.windows import PADDING, decode_blocks, default_block_length, window_weights
 
 
 def random_blocks(seed, batch, width):
@@ -41,14 +35,6 @@ def test_decoding_splits_ids_and_sentences():
     same = sentences.numpy()[0][:, None] == sentences.numpy()[0]
     groups = [0, 1, 1, 2, 3, 3]
     assert (same == np.equal.outer(groups, groups)).all()
-
-
-def test_band_marks_the_slots_in_reach():
-    table = band(length=3, window=2)
-    assert table.shape == (3, 3, 7)
-    assert not table[0].any()
-    assert table[1, 0].tolist() == [0, 1, 0, 1, 0, 0, 0]
-    assert table[2, 2].tolist() == [0, 0, 1, 1, 0, 1, 1]
 
 
 @pytest.mark.parametrize(("window", "length"), [(1, 1), (1, 8), (2, 5), (5, 3), (5, 16)])
