@@ -58,8 +58,6 @@ def run_gensim(options: argparse.Namespace) -> dict[str, Any]:
 
 def run_kerasw2v(options: argparse.Namespace) -> dict[str, Any]:
     """Trains our model through `fit`, with its defaults."""
-    import keras
-
     from kerasw2v import (
         CBOW,
         SkipGram,
@@ -81,9 +79,7 @@ def run_kerasw2v(options: argparse.Namespace) -> dict[str, Any]:
     )
     model_class = SkipGram if options.model == "skip-gram" else CBOW
     model = model_class(len(vocabulary), DIM, output_layer, window=WINDOW, seed=options.seed)
-    decay = keras.optimizers.schedules.PolynomialDecay(
-        options.alpha, options.epochs * len(dataset), end_learning_rate=options.alpha * 1e-4
-    )
+    decay = optimizers.linear_decay(options.alpha, len(dataset), options.epochs)
     model.compile(optimizers.RowSGD(decay))
     model.fit(dataset, epochs=options.epochs, verbose=0)
     trained = time.perf_counter()
@@ -183,8 +179,8 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--models", nargs="+", default=["skip-gram", "cbow"])
-    parser.add_argument("--skip-gram-alpha", type=float, default=0.05)
-    parser.add_argument("--cbow-alpha", type=float, default=0.05)
+    parser.add_argument("--skip-gram-alpha", type=float, default=0.045)
+    parser.add_argument("--cbow-alpha", type=float, default=0.06)
     parser.add_argument("--json", type=Path, help="write all rows here")
     for internal in ("--library", "--model"):
         parser.add_argument(internal, help=argparse.SUPPRESS)

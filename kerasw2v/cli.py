@@ -202,9 +202,9 @@ def _add_training(group: Any) -> None:
     group.add_argument(
         "--alpha",
         type=_positive_float,
-        default=0.05,
         metavar="X",
-        help="learning rate at the start, falling to almost 0 (%(default)s)",
+        help="learning rate at the start (0.045 for skip-gram, 0.06 for CBOW); it falls on a line "
+        "that would reach 0 half an epoch after the last",
     )
     group.add_argument(
         "--sample",

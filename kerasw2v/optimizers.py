@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kerasw2v.ops.checks import check_int
 from kerasw2v.ops.fused import fused
 from kerasw2v.ops.row_mass import RowMass
 
@@ -55,11 +56,8 @@ class RowSGD(keras.optimizers.Optimizer):
 
     Example:
 
-    >>> import keras
-    >>> from kerasw2v.optimizers import RowSGD
-    >>> decay = keras.optimizers.schedules.PolynomialDecay(0.05, decay_steps=1000,
-    ...                                                    end_learning_rate=5e-6)
-    >>> optimizer = RowSGD(decay)
+    >>> from kerasw2v.optimizers import RowSGD, linear_decay
+    >>> optimizer = RowSGD(linear_decay(0.05, steps_per_epoch=1000, epochs=5))
     """
 
     def __init__(
@@ -150,6 +148,40 @@ class RowSGD(keras.optimizers.Optimizer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "max_step": self.max_step}
+
+
+def linear_decay(
+    learning_rate: float, steps_per_epoch: int, epochs: int
+) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Returns word2vec's falling learning rate, which stops short of zero.
+
+    It falls on a line that would reach zero half an epoch after the last: to a third of its start
+    in one epoch, to an eleventh in five. Falling to zero wastes much of a short training.
+
+    Args:
+        learning_rate: where to start.
+        steps_per_epoch: `len(dataset)`.
+        epochs: how many epochs the training has.
+
+    Raises:
+        TypeError, ValueError: if a number is not positive.
+
+    Example:
+
+    >>> from kerasw2v.optimizers import RowSGD, linear_decay
+    >>> schedule = linear_decay(0.05, steps_per_epoch=100, epochs=4)
+    >>> float(schedule(0)), round(float(schedule(400)), 4)
+    (0.05000000074505806, 0.0056)
+    """
+    steps = check_int("steps_per_epoch", steps_per_epoch, minimum=1)
+    epochs = check_int("epochs", epochs, minimum=1)
+    if not learning_rate > 0:
+        raise ValueError(
+            f"`learning_rate` must be positive. Received: learning_rate={learning_rate}."
+        )
+    return keras.optimizers.schedules.PolynomialDecay(
+        learning_rate, epochs * steps, end_learning_rate=learning_rate / (2 * epochs + 1)
+    )
 
 
 def _mass_slices(gradient: Any, recorded: RowMass | None) -> tf.IndexedSlices | None:

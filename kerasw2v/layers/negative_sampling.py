@@ -38,9 +38,8 @@ class NegativeSampling(OutputLayer):
         sharing: who shares noise words: `"group"`, `group_size` hidden vectors in a row;
             `"batch"`, all of them; `"example"`, nobody: k fresh words for each pair.
         group_size: hidden vectors in a group.
-        shared_size: noise words shared, K. When None, what a hidden vector has use for: about
-            `3 k` in the pair form and `6 k` in the block form, four times that for a batch. Not
-            used by `"example"`.
+        shared_size: noise words shared, K; about 6 k for a group (32 for k = 5) and four times that
+            for a batch when None. `"example"` has k of its own for each pair.
         seed: seed of the draws.
         **kwargs: arguments of `keras.layers.Layer`.
 
@@ -85,9 +84,9 @@ class NegativeSampling(OutputLayer):
         self.exponent = check_non_negative("exponent", exponent)
         self.sharing = check_choice("sharing", sharing, SHARINGS)
         self.group_size = check_int("group_size", group_size, minimum=1)
-        if shared_size is not None:
-            shared_size = check_int("shared_size", shared_size, minimum=1)
-        self.shared_size = shared_size
+        if shared_size is None or sharing == "example":
+            shared_size = _default_shared_size(num_sampled, sharing)
+        self.shared_size = check_int("shared_size", shared_size, minimum=1)
         self.seed = seed
 
     def build(
@@ -137,11 +136,10 @@ class NegativeSampling(OutputLayer):
         blocks = weights
         hidden, candidates, weights, groups = self._grouped(hidden, candidates, weights)
         length, width, dim = weights.shape[1], candidates.shape[1], hidden.shape[-1]
-        shared_size = self._shared_size(targets_of_each=width)
         noise_ids = noise.draw(
-            self._accept, self._alias, (groups, shared_size), next_seed(self._draw_state)
+            self._accept, self._alias, (groups, self.shared_size), next_seed(self._draw_state)
         )
-        noise_share = self.num_sampled / shared_size
+        noise_share = self.num_sampled / self.shared_size
         hits = count_equal(tf.reshape(candidates, [groups, -1]), noise_ids)
         kept_noise = 1.0 - noise_share * tf.reshape(hits, [-1, 1, width])
         noise_weights = tf.reshape(noise_share * tf.reduce_sum(weights, axis=-1), [groups, -1])
@@ -156,15 +154,6 @@ class NegativeSampling(OutputLayer):
             noise_loss(tf.cast(noise_scores, tf.float32), noise_weights), [-1, length]
         )
         return loss if blocks is weights else loss[: tf.shape(blocks)[0]]
-
-    def _shared_size(self, targets_of_each: int) -> int:
-        """Returns K, in multiples of 16 where it is ours to choose: whole vector registers."""
-        if self.sharing == "example":
-            return self.num_sampled
-        if self.shared_size is not None:
-            return self.shared_size
-        wanted = self.num_sampled * (3 if targets_of_each == 1 else 6)
-        return 16 * ceil(wanted / 16) * (4 if self.sharing == "batch" else 1)
 
     def _grouped(
         self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor
@@ -217,6 +206,13 @@ class NegativeSampling(OutputLayer):
             "shared_size": self.shared_size,
             "seed": self.seed,
         }
+
+
+def _default_shared_size(num_sampled: int, sharing: str) -> int:
+    if sharing == "example":
+        return num_sampled
+    whole_registers = 16 * ceil(6 * num_sampled / 16)
+    return whole_registers * (4 if sharing == "batch" else 1)
 
 
 def _scores(hidden: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:

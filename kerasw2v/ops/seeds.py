@@ -40,7 +40,7 @@ def next_seed(draw_state: Any) -> tf.Tensor:
         int64, `(2,)`, for TensorFlow's stateless random ops.
     """
     seed = tf.identity(draw_state.value)
-    draw_state.assign(seed + [0, 1])
+    draw_state.assign(seed + tf.constant([0, 1], tf.int64))
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
         return seed

@@ -1,4 +1,4 @@
-"""The table of all output layers. A new layer is one row here; every test in this folder runs it."""
+"""The table of all output layers: a new layer is one row, and every test here runs it."""
 
 from collections.abc import Callable
 from functools import partial

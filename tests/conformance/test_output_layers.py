@@ -169,7 +169,7 @@ def test_gradients_are_finite_differences(row, form):
 def test_block_form_is_the_pairs_written_out(row):
     layer = make(row)
     arrays = blocks()
-    (hidden, targets, weights), place = written_out(*arrays)
+    (_, targets, weights), place = written_out(*arrays)
     table = layer.trainable_weights[0].value
 
     @tf.function

@@ -50,7 +50,7 @@ def test_pairs_are_those_of_a_double_loop(window, length, shrink):
         _, sentences = decode_blocks(blocks)
         return window_weights(sentences, tf.constant(reach) if shrink else None, window)
 
-    assert 0 < expected.sum() or window * length == 1
+    assert expected.sum() > 0 or window * length == 1
     for run in (weights, tf.function(weights)):  # op by op, and fused
         assert (run(tf.constant(blocks)).numpy() == expected).all()
     unknown_batch = tf.TensorSpec((None, blocks.shape[1]), tf.int32)
