@@ -388,13 +388,14 @@ def test_training_goes_on_after_save_and_load(model_class, blocks, vocabulary, t
 
 @pytest.mark.parametrize("compiled", [False, True])
 def test_a_model_that_has_not_been_trained_is_saved(compiled, vocabulary, tmp_path):
-    model = make(CBOW, vocabulary, shrink_windows=False, block_length=8, gradient="exact")
+    arguments = {"shrink_windows": False, "block_length": 8, "gradient": "exact", "name": "mine"}
+    model = make(CBOW, vocabulary, **arguments)
     if compiled:
         model.compile()
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert config_of(loaded) == config_of(model)
-    assert (loaded.shrink_windows, loaded.block_length, loaded.gradient) == (False, 8, "exact")
+    assert {name: getattr(loaded, name) for name in arguments} == arguments
     assert (tables(loaded)[0] == tables(model)[0]).all()
 
 
@@ -548,7 +549,7 @@ def test_bad_arguments(model_class, arguments, error, sentence):
 
 
 def test_an_unknown_gradient():
-    with pytest.raises(ValueError, match="^`gradient` must be one of 'word2vec', 'exact'"):
+    with pytest.raises(ValueError, match=r"^`gradient` must be one of 'word2vec', 'exact'\."):
         CBOW(10, 4, FullSoftmax(10), gradient="mean")
 
 

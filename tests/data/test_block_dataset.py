@@ -53,8 +53,8 @@ def tokens_of(dataset, window):
 
 @pytest.mark.parametrize("window", [1, 2, 5, 7])
 @pytest.mark.parametrize(("block_length", "batch_size"), [(None, 64), (1, 1), (3, 10), (8, 8)])
-@pytest.mark.parametrize("seed", [1, 2])
-def test_pairs_of_an_epoch_are_those_of_a_double_loop(window, block_length, batch_size, seed):
+def test_pairs_of_an_epoch_are_those_of_a_double_loop(window, block_length, batch_size):
+    seed = window * batch_size
     sentences = random_sentences(seed)
     vocabulary = Vocabulary.from_corpus(sentences, min_count=1)
     dataset = block_dataset(
@@ -177,7 +177,7 @@ def test_subsampling_keeps_by_word2vecs_formula():
     assert (kept[keep == 1] == 3 * counts[keep == 1]).all()
 
 
-@pytest.mark.parametrize("read", [5, 2**18])
+@pytest.mark.parametrize("read", [1, 3, 2**18])
 def test_windows_are_made_after_dropping_and_stay_in_their_sentence(monkeypatch, read):
     monkeypatch.setattr(module, "_READ_TOKENS", read)
     # A sentence is its own ten words in order, starting with the word that is dropped most.
@@ -222,14 +222,16 @@ def test_another_draw_and_another_offset_in_each_epoch():
     assert len(offsets) >= 4
 
 
-def test_blocks_are_shuffled():
+@pytest.mark.parametrize("shuffle", [1000, 2**20])
+def test_blocks_are_shuffled(monkeypatch, shuffle):
+    monkeypatch.setattr(module, "_SHUFFLE_TOKENS", shuffle)
+    monkeypatch.setattr(module, "_READ_TOKENS", 500)
     sentence = [f"w{i:04}" for i in range(4000)]
     vocabulary = Vocabulary.from_corpus([sentence], min_count=1)
-    dataset = block_dataset([sentence], vocabulary, 2, 0, 256, seed=1)
+    dataset = block_dataset([sentence], vocabulary, 2, 0, 256, seed=1, block_length=16)
     firsts = np.concatenate([batch.numpy()[:, 2] for batch in dataset])
-    firsts = firsts[firsts > 0]
-    # Spearman-like: 250 blocks in order correlate with their place by 1, shuffled by 0 +- .06.
-    assert abs(np.corrcoef(firsts, np.arange(len(firsts)))[0, 1]) < 0.3
+    # In order each block starts 16 words after the last one; shuffled, one in about 60 does.
+    assert (np.diff(firsts[firsts > 0]) == 16).mean() < 0.1
 
 
 def epochs_of(dataset, number=2):
