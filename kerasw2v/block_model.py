@@ -120,7 +120,8 @@ class BlockModel(keras.Model):
             optimizer: any Keras optimizer; `RowSGD()` when None. Others than `RowSGD` may update
                 whole tables at every step.
             steps_per_execution: steps in one call into the graph; callbacks see every such call.
-                Small steps are cheaper by the dozen, so the default is 32.
+                Small steps are cheaper by the dozen, so the default is 32. Always 1 on several
+                replicas, where Keras 3.15 fails otherwise.
             run_eagerly: True to debug step by step in Python.
             **kwargs: other arguments of `keras.Model.compile`; `loss`, `metrics` and
                 `jit_compile=True` are refused.
@@ -140,19 +141,27 @@ class BlockModel(keras.Model):
                 "row-sparse gradients dense; the parts that gain from XLA use it by themselves. "
                 "Received: jit_compile=True."
             )
+        replicas = self.distribute_strategy.num_replicas_in_sync
         super().compile(
             optimizer=RowSGD() if optimizer is None else optimizer,
-            steps_per_execution=1 if run_eagerly else steps_per_execution,
+            # Keras' loop over several steps fails on replicas, for any model (Keras 3.15).
+            steps_per_execution=1 if run_eagerly or replicas > 1 else steps_per_execution,
             run_eagerly=run_eagerly,
             jit_compile=False,
             **kwargs,
         )
 
-    def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles a loaded model as it was compiled when it was saved."""
+        config = keras.saving.deserialize_keras_object(config)
+        self.compile(**config)
+        self.optimizer.build(self.trainable_variables)
+
+    def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Trains as `keras.Model.fit` does, on a block dataset or on arrays of pairs."""
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)  # else Keras warns at every fit on a dataset
-        return super().fit(x, y, **kwargs)
+        return super().fit(x, y, *args, **kwargs)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:

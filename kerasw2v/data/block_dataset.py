@@ -119,7 +119,13 @@ class _BlockEpochs:
         self.seed = random.randint(1, 10**9) if seed is None else seed
         counts = np.zeros(vocabulary_size, np.int64)
         for chunk in self._chunks():
-            counts += np.bincount(np.where(chunk < 0, ~chunk, chunk), minlength=vocabulary_size)
+            found = np.bincount(np.where(chunk < 0, ~chunk, chunk), minlength=vocabulary_size)
+            if len(found) > vocabulary_size:
+                raise ValueError(
+                    "`vocabulary` must be the one that the stream was encoded with. "
+                    f"Received: {vocabulary_size} words, id {len(found) - 1} in the stream."
+                )
+            counts += found
         self.keep = keep_probabilities(counts, sample)
         self.steps = self._steps(counts)
 

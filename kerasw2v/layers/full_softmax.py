@@ -9,6 +9,9 @@ from numpy.typing import ArrayLike
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops.row_mass import add_row_mass
 
+# A softmax term curves up to four times as much as a logistic one, whose p (1 - p) is at most 1/4.
+_CURVATURE = 4.0
+
 
 @keras.saving.register_keras_serializable("kerasw2v")
 class FullSoftmax(OutputLayer):
@@ -78,9 +81,14 @@ class FullSoftmax(OutputLayer):
         add_row_mass(
             self.embeddings,
             None,
-            lambda: tf.linalg.matvec(tf.nn.softmax(scores), row_weights, transpose_a=True),
+            lambda: (
+                _CURVATURE * tf.linalg.matvec(tf.nn.softmax(scores), row_weights, transpose_a=True)
+            ),
         )
         add_row_mass(self.embeddings, candidates, lambda: tf.reduce_sum(weights, axis=1))
+
+    def target_mass(self, targets: tf.Tensor) -> float:
+        return _CURVATURE
 
     def log_probs(self, hidden: tf.Tensor) -> tf.Tensor:
         return tf.nn.log_softmax(self._scores(tf.convert_to_tensor(hidden)))

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops import noise
-from kerasw2v.ops.checks import check_choice, check_int, check_non_negative
+from kerasw2v.ops.checks import check_choice, check_finite, check_int
 from kerasw2v.ops.logistic import noise_loss, target_loss
 from kerasw2v.ops.row_mass import add_row_mass
 from kerasw2v.ops.rows import count_equal, gather_rows
@@ -74,14 +74,14 @@ class NegativeSampling(OutputLayer):
         num_sampled: int = 5,
         exponent: float = 0.75,
         sharing: str = "group",
-        group_size: int = 64,
+        group_size: int = 128,
         shared_size: int | None = None,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(counts, **kwargs)
         self.num_sampled = check_int("num_sampled", num_sampled, minimum=1)
-        self.exponent = check_non_negative("exponent", exponent)
+        self.exponent = check_finite("exponent", exponent)
         self.sharing = check_choice("sharing", sharing, SHARINGS)
         self.group_size = check_int("group_size", group_size, minimum=1)
         if shared_size is None or sharing == "example":
@@ -137,7 +137,10 @@ class NegativeSampling(OutputLayer):
         hidden, candidates, weights, groups = self._grouped(hidden, candidates, weights)
         length, width, dim = weights.shape[1], candidates.shape[1], hidden.shape[-1]
         noise_ids = noise.draw(
-            self._accept, self._alias, (groups, self.shared_size), next_seed(self._draw_state)
+            self._accept.value,
+            self._alias.value,
+            (groups, self.shared_size),
+            next_seed(self._draw_state),
         )
         noise_share = self.num_sampled / self.shared_size
         hits = count_equal(tf.reshape(candidates, [groups, -1]), noise_ids)

@@ -40,7 +40,7 @@ class OutputLayer(keras.layers.Layer):
     """
 
     def __init__(self, counts: ArrayLike, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # weights of pairs stay float32
         self._counts = check_counts(counts)
 
     @property
@@ -50,6 +50,8 @@ class OutputLayer(keras.layers.Layer):
 
     def call(self, hidden: Any, targets: Any, weights: Any = None) -> tf.Tensor:
         targets = as_ids(targets)
+        hidden = tf.cast(hidden, self.compute_dtype)
+        weights = None if weights is None else tf.cast(weights, tf.float32)
         if len(hidden.shape) == 2:
             return self.pair_loss(hidden, targets, weights)
         if weights is None:

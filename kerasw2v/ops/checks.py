@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Sequence
+from math import isfinite
 from numbers import Integral, Real
 from typing import TypeVar
 
@@ -43,12 +44,20 @@ def check_int(name: str, value: object, minimum: int) -> int:
     return number
 
 
-def check_non_negative(name: str, value: object) -> float:
-    """Returns `value` as a float; raises TypeError or ValueError unless it is a number >= 0."""
+def check_finite(name: str, value: object) -> float:
+    """Returns `value` as a float; raises TypeError or ValueError unless it is a finite number."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"`{name}` must be a number. Received: {name}={value!r}.")
     number = float(value)
-    if not number >= 0:
+    if not isfinite(number):
+        raise ValueError(f"`{name}` must be finite. Received: {name}={value}.")
+    return number
+
+
+def check_non_negative(name: str, value: object) -> float:
+    """Returns `value` as a float; raises TypeError or ValueError unless it is finite and >= 0."""
+    number = check_finite(name, value)
+    if number < 0:
         raise ValueError(f"`{name}` must not be negative. Received: {name}={value}.")
     return number
 
