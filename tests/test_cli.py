@@ -64,7 +64,13 @@ class TestHelp:
         with pytest.raises(SystemExit):
             main(["train", "--help"])
         told = " ".join(capsys.readouterr().out.split())
-        for default in ("dimensions (100)", "away (5)", "(0.05)", "(0.001)", "(5; 50 without"):
+        for default in (
+            "dimensions (100)",
+            "away (5)",
+            "(0.045 for skip-gram",
+            "(0.001)",
+            "(5; 50 without",
+        ):
             assert default in told
 
     def test_version(self, capsys):
@@ -339,7 +345,7 @@ class TestCheckpoint:
             assert main([*self.ARGUMENTS, *SMALL]) == 130
         capsys.readouterr()
         assert main([*self.ARGUMENTS, *SMALL, "--size", "9", "--cbow"]) == 1
-        assert "a run with other options (architecture, size)" in capsys.readouterr().err
+        assert "a run with other options (architecture, size, alpha)" in capsys.readouterr().err
         with open("corpus.txt", "a") as file:
             file.write("more\n")
         assert main([*self.ARGUMENTS, *SMALL]) == 1

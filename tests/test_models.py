@@ -224,7 +224,7 @@ def test_cbows_exact_gradient_is_that_of_the_mean(form, sentences, vocabulary):
 
 
 def test_cbows_mass_is_what_its_gradient_merges(sentences, vocabulary):
-    """The bound sees 1 + K terms a context row, an n-th of them with the exact gradient."""
+    """The bound sees a target's terms in each context row; an n-th with the exact gradient."""
     contexts = np.array([[1, 2, 3, 4]] * 100)
     scales = {}
     for gradient in ("word2vec", "exact"):
@@ -237,9 +237,9 @@ def test_cbows_mass_is_what_its_gradient_merges(sentences, vocabulary):
             model.fit(contexts, np.full(100, 7), batch_size=100, verbose=0)
             steps.append(np.linalg.norm(tables(model)[0][1] - start))
         scales[gradient] = steps[0] / steps[1]
-    # lr * mass = .1 * 100 for whole errors, .1 * 100 / 4 for their shares.
-    assert scales["word2vec"] == pytest.approx(0.4, rel=1e-4)
-    assert scales["exact"] == pytest.approx(1.0, rel=1e-4)
+    # A target's mass is 4: lr * mass = .1 * 400 for whole errors, .1 * 400 / 4 for their shares.
+    assert scales["word2vec"] == pytest.approx(0.1, rel=1e-4)
+    assert scales["exact"] == pytest.approx(0.4, rel=1e-4)
 
 
 @each_model

@@ -31,8 +31,11 @@ def test_too_small_is_a_value_error(value):
 def test_non_negative_numbers():
     assert check_non_negative("sample", 0) == 0.0
     assert type(check_non_negative("sample", np.float32(0.5))) is float
-    for wrong in (-1, -1e-9, float("nan")):
+    for wrong in (-1, -1e-9):
         with pytest.raises(ValueError, match=r"^`sample` must not be negative\. Received: sample="):
+            check_non_negative("sample", wrong)
+    for wrong in (float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=r"^`sample` must be finite\. Received: sample="):
             check_non_negative("sample", wrong)
     for wrong in ("1", None, True, [1.0]):
         with pytest.raises(TypeError, match=r"^`sample` must be a number\. Received: sample="):
