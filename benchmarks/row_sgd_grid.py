@@ -11,8 +11,7 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from kerasw2v import CBOW, SkipGram, Vocabulary, block_dataset, layers, optimizers
-from kerasw2v import to_keyed_vectors
+from kerasw2v import CBOW, SkipGram, Vocabulary, block_dataset, layers, optimizers, to_keyed_vectors
 from kerasw2v.data.token_stream import TokenStream
 from kerasw2v.evaluation import evaluate
 
