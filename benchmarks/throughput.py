@@ -83,7 +83,9 @@ def run_kerasw2v(options: argparse.Namespace) -> dict[str, Any]:
         optimizers,
         to_keyed_vectors,
     )
+    from kerasw2v._backend import divide_cores
 
+    divide_cores()  # as `kerasw2v train` does
     started = time.perf_counter()
     vocabulary = Vocabulary.from_corpus(options.corpus, min_count=MIN_COUNT)
     dataset = block_dataset(

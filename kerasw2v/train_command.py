@@ -68,9 +68,10 @@ def train(args: argparse.Namespace) -> None:
     if is_demo:
         _say(args, "No corpus given: training on 300 news articles that gensim ships.")
     with _quiet_start():
-        from kerasw2v._backend import require_tensorflow
+        from kerasw2v._backend import divide_cores, require_tensorflow
 
         require_tensorflow()
+        divide_cores()
         import tensorflow as tf
 
         tf.config.list_physical_devices()
