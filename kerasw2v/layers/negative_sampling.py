@@ -74,7 +74,7 @@ class NegativeSampling(OutputLayer):
         num_sampled: int = 5,
         exponent: float = 0.75,
         sharing: str = "group",
-        group_size: int = 128,
+        group_size: int = 64,
         shared_size: int | None = None,
         seed: int | None = None,
         **kwargs: Any,
