@@ -10,7 +10,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kerasw2v.corpus import Corpus
-from kerasw2v.data.token_stream import TokenStream
+from kerasw2v.data.token_stream import TokenStream, word_ids
 from kerasw2v.ops.checks import check_int, check_non_negative
 from kerasw2v.ops.windows import PADDING, default_block_length
 from kerasw2v.vocabulary import Vocabulary
@@ -119,7 +119,7 @@ class _BlockEpochs:
         self.seed = random.randint(1, 10**9) if seed is None else seed
         counts = np.zeros(vocabulary_size, np.int64)
         for chunk in self._chunks():
-            found = np.bincount(np.where(chunk < 0, ~chunk, chunk), minlength=vocabulary_size)
+            found = np.bincount(word_ids(chunk), minlength=vocabulary_size)
             if len(found) > vocabulary_size:
                 raise ValueError(
                     "`vocabulary` must be the one that the stream was encoded with. "
@@ -190,7 +190,7 @@ class _BlockEpochs:
         start_is_due = False
         for chunk in self._chunks():
             starts = np.flatnonzero(chunk < 0)
-            ids = np.where(chunk < 0, ~chunk, chunk)
+            ids = word_ids(chunk)
             places = np.flatnonzero(rng.random(len(ids), np.float32) < self.keep[ids])
             kept = ids[places]
             first = np.searchsorted(places, starts)

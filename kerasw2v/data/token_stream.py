@@ -21,6 +21,11 @@ _SCAN_TOKENS = 1 << 20
 _RELEASE_BYTES = 16 * 2**20
 
 
+def word_ids(tokens: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """Returns the ids of tokens of a stream, whether or not they start a sentence."""
+    return np.asarray(tokens ^ (tokens >> 31))
+
+
 class TokenStream:
     """All words of a corpus that are in the vocabulary, as int32 ids, in the corpus' order.
 
@@ -133,7 +138,7 @@ class TokenStream:
         """
         stream = cls(_map_npy(path), corpus_words)
         if vocabulary_size is not None:
-            largest = max(int(np.max(part ^ (part >> 31))) for part in stream._parts())
+            largest = max(int(np.max(word_ids(part))) for part in stream._parts())
             if largest >= vocabulary_size:
                 raise ValueError(
                     "`path` must hold ids inside the vocabulary, below "

@@ -45,12 +45,7 @@ class FullSoftmax(OutputLayer):
     def build(
         self, hidden_shape: Any, targets_shape: Any = None, weights_shape: Any = None
     ) -> None:
-        self.embeddings = self.add_weight(
-            shape=(self.vocabulary_size, hidden_shape[-1]),
-            initializer="zeros",
-            autocast=False,
-            name="embeddings",
-        )
+        self.embeddings = self.add_output_vectors(hidden_shape[-1])
         self.built = True
 
     def _scores(self, hidden: tf.Tensor) -> tf.Tensor:

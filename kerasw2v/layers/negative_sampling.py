@@ -92,12 +92,7 @@ class NegativeSampling(OutputLayer):
     def build(
         self, hidden_shape: Any, targets_shape: Any = None, weights_shape: Any = None
     ) -> None:
-        self.embeddings = self.add_weight(
-            shape=(self.vocabulary_size, hidden_shape[-1]),
-            initializer="zeros",
-            autocast=False,
-            name="embeddings",
-        )
+        self.embeddings = self.add_output_vectors(hidden_shape[-1])
         probabilities = noise.noise_probabilities(self._counts, self.exponent)
         accept, alias = noise.alias_table(probabilities)
         self._accept = self._add_table("noise_accept", accept)

@@ -48,6 +48,15 @@ class OutputLayer(keras.layers.Layer):
         """Number of words, V."""
         return len(self._counts)
 
+    def add_output_vectors(self, embedding_dim: int) -> Any:
+        """Creates the `(V, embedding_dim)` table of output vectors, zeros as in word2vec.c."""
+        return self.add_weight(
+            shape=(self.vocabulary_size, embedding_dim),
+            initializer="zeros",
+            autocast=False,  # else each step casts the whole table under mixed precision
+            name="embeddings",
+        )
+
     def call(self, hidden: Any, targets: Any, weights: Any = None) -> tf.Tensor:
         targets = as_ids(targets)
         hidden = tf.cast(hidden, self.compute_dtype)
