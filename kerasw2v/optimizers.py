@@ -140,7 +140,8 @@ class RowSGD(keras.optimizers.Optimizer):
             _update_rows(variable, *rows, learning_rate, limit)
         else:
             total = tf.math.unsorted_segment_sum(mass.values, mass.indices, variable.shape[0])
-            variable.assign_sub(_rate(total, learning_rate, limit)[:, None] * gradient)
+            rate = _rate(total, learning_rate, limit)
+            variable.assign_sub(_by_row(rate, gradient) * gradient)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Not used: `_backend_update_step` updates a table together with its masses."""
@@ -218,6 +219,11 @@ def _rate(mass: tf.Tensor, learning_rate: tf.Tensor, limit: tf.Tensor) -> tf.Ten
     return tf.minimum(learning_rate, limit / tf.maximum(mass, 1e-30))
 
 
+def _by_row(rate: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    """Returns a rate for each row, shaped to multiply rows of any rank."""
+    return tf.reshape(rate, [-1] + [1] * (len(rows.shape) - 1))
+
+
 # Fused, the scatter runs over the rows in order: twice as fast on a CPU as TensorFlow's kernels,
 # which also add rows that repeat in no fixed order.
 @fused
@@ -232,4 +238,4 @@ def _update_rows(
 ) -> None:
     total = tf.math.unsorted_segment_sum(masses, mass_ids, variable.shape[0])  # (V,)
     rate = _rate(tf.gather(total, ids), learning_rate, limit)
-    variable.scatter_nd_sub(ids[:, None], rate[:, None] * values)
+    variable.scatter_nd_sub(ids[:, None], _by_row(rate, values) * values)

@@ -246,3 +246,16 @@ def test_no_learning_rate_and_batch_diverges(learning_rate, batch_size):
 def test_where_plain_sgd_does():
     model, _ = trained(keras.optimizers.SGD(0.1), 16_384)
     assert not np.abs(model.embedding.embeddings.numpy()).max() < 1e3  # also true of NaN
+
+
+@pytest.mark.parametrize("dense", [False, True])
+def test_biases_are_rows_of_one_number(dense):
+    biases = keras.Variable(TABLE[:, 0], name="biases")
+    values = np.bincount(IDS, VALUES[:, 0], V) if dense else VALUES[:, 0]
+    gradient = tf.constant(values, tf.float32)
+    if not dense:
+        gradient = tf.IndexedSlices(gradient, IDS, dense_shape=(V,))
+    recorded = {id(biases): [(MASS_IDS, MASSES)]}
+    RowSGD(0.05).apply([gradient], [biases], recorded)
+    expected = by_numpy(TABLE[:, :1], IDS, VALUES[:, :1], 0.05, np.maximum(total_mass(), 1e-9))
+    np.testing.assert_allclose(biases.numpy(), expected[:, 0], rtol=1e-5)

@@ -52,13 +52,6 @@ class FullSoftmax(OutputLayer):
         table = tf.cast(self.embeddings.value, hidden.dtype)
         return tf.cast(tf.matmul(hidden, table, transpose_b=True), tf.float32)
 
-    def pair_loss(
-        self, hidden: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor | None
-    ) -> tf.Tensor:
-        weights = tf.ones_like(targets, tf.float32) if weights is None else weights
-        loss = self.block_loss(tf.expand_dims(hidden, 1), targets[:, None], weights[:, None, None])
-        return tf.squeeze(loss, 1)
-
     def block_loss(self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         batch, length = tf.shape(weights)[0], tf.shape(weights)[1]
         scores = self._scores(tf.reshape(hidden, [-1, hidden.shape[-1]]))  # (b * L, V)

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
-from kerasw2v.layers.output_layer import OutputLayer
+from kerasw2v.layers.output_layer import OutputLayer, as_blocks
 from kerasw2v.ops import noise
 from kerasw2v.ops.checks import check_choice, check_finite, check_int
 from kerasw2v.ops.logistic import noise_loss, target_loss
@@ -95,29 +95,15 @@ class NegativeSampling(OutputLayer):
         self.embeddings = self.add_output_vectors(hidden_shape[-1])
         probabilities = noise.noise_probabilities(self._counts, self.exponent)
         accept, alias = noise.alias_table(probabilities)
-        self._accept = self._add_table("noise_accept", accept)
-        self._alias = self._add_table("noise_alias", alias)
+        self._accept = self.add_fixed_table("noise_accept", accept)
+        self._alias = self.add_fixed_table("noise_alias", alias)
         self._draw_state = add_draw_state(self, self.seed)
         self.built = True
-
-    def _add_table(self, name: str, values: Any) -> Any:
-        return self.add_weight(
-            shape=values.shape,
-            initializer=lambda shape, dtype: values,
-            dtype=values.dtype.name,
-            trainable=False,
-            autocast=False,
-            name=name,
-        )
 
     def pair_loss(
         self, hidden: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor | None
     ) -> tf.Tensor:
-        weights = tf.ones_like(targets, tf.float32) if weights is None else weights
-        loss = self._shared_loss(
-            tf.expand_dims(hidden, 1), targets[:, None], weights[:, None, None]
-        )
-        return tf.squeeze(loss, 1)
+        return tf.squeeze(self._shared_loss(*as_blocks(hidden, targets, weights)), 1)
 
     def block_loss(self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         if self.sharing == "example":

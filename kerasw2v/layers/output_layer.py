@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
@@ -22,12 +23,13 @@ class OutputLayer(keras.layers.Layer):
 
     The first is the definition. The second, the *block form*, is the same loss for many targets
     of one hidden vector: row `(i, l)` sums `weights[i, l, c]` times the loss of target
-    `candidates[i, c]`. This class derives it by writing out the pairs; a layer overrides
-    `block_loss` where one hidden vector with many targets saves work. In the first form `weights`
-    may be given too, `(rows,)`, to weight the examples.
+    `candidates[i, c]`. In the first form `weights` may be given too, `(rows,)`, to weight the
+    examples.
 
-    A subclass implements `pair_loss` and `log_probs`, creates its weights in `build`, and reports
-    row masses (`ops.row_mass.add_row_mass`) where it looks rows up, so that
+    A subclass implements `pair_loss` or `block_loss`, from which this class derives the other:
+    blocks by writing out the pairs, pairs as blocks of one. It implements both where one hidden
+    vector with many targets saves work. It implements `log_probs`, creates its weights in `build`,
+    and reports row masses (`ops.row_mass.add_row_mass`) where it uses rows of a table, so that
     `kerasw2v.optimizers.RowSGD` can bound the steps of frequent rows.
 
     Args:
@@ -57,6 +59,17 @@ class OutputLayer(keras.layers.Layer):
             name="embeddings",
         )
 
+    def add_fixed_table(self, name: str, values: np.ndarray) -> Any:
+        """Creates a table that is not trained: saved with the weights, whatever its size."""
+        return self.add_weight(
+            shape=values.shape,
+            initializer=lambda shape, dtype: values,
+            dtype=values.dtype.name,
+            trainable=False,
+            autocast=False,
+            name=name,
+        )
+
     def call(self, hidden: Any, targets: Any, weights: Any = None) -> tf.Tensor:
         targets = as_ids(targets)
         hidden = tf.cast(hidden, self.compute_dtype)
@@ -74,7 +87,11 @@ class OutputLayer(keras.layers.Layer):
         self, hidden: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor | None
     ) -> tf.Tensor:
         """Returns the loss of each (hidden, target) pair: `(rows, d), (rows,) -> (rows,)`."""
-        raise NotImplementedError(f"{type(self).__name__} must implement `pair_loss`.")
+        if type(self).block_loss is OutputLayer.block_loss:
+            raise NotImplementedError(
+                f"{type(self).__name__} must implement `pair_loss` or `block_loss`."
+            )
+        return tf.squeeze(self.block_loss(*as_blocks(hidden, targets, weights)), 1)
 
     def block_loss(self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """Returns the weighted loss of each hidden vector over its block's candidates."""
@@ -116,3 +133,11 @@ class OutputLayer(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         # What a layer makes of its counts is saved with its weights: a config stays small.
         return {**super().get_config(), "counts": self.vocabulary_size}
+
+
+def as_blocks(
+    hidden: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor | None
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Returns pairs as blocks of one hidden vector and one candidate each."""
+    weights = tf.ones_like(targets, tf.float32) if weights is None else weights
+    return tf.expand_dims(hidden, 1), targets[:, None], weights[:, None, None]

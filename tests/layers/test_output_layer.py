@@ -56,6 +56,18 @@ def test_pair_form_with_and_without_weights():
     assert layer(hidden, np.array([0.0, 2.0], np.float32)).numpy().tolist() == [9, 25]
 
 
+def test_pair_form_is_blocks_of_one():
+    class ByBlocks(OutputLayer):
+        def block_loss(self, hidden, candidates, weights):
+            pairs = tf.reduce_sum(hidden, -1)[..., None] + tf.cast(candidates, tf.float32)[:, None]
+            return tf.reduce_sum(weights * pairs**2, -1)
+
+    hidden, targets = np.ones((2, DIM), np.float32), np.array([0, 2])
+    for weights in [None, np.array([2.0, 0.5], np.float32)]:
+        inputs = (hidden, targets, weights)
+        np.testing.assert_array_equal(ByBlocks(V)(*inputs), Squared(V)(*inputs))
+
+
 def test_blocks_without_weights_are_refused():
     hidden, candidates, _ = blocks()
     with pytest.raises(ValueError, match="`weights` must be given with blocks of hidden vectors"):
@@ -75,8 +87,9 @@ def test_what_a_subclass_must_implement():
     class Nothing(OutputLayer):
         pass
 
-    with pytest.raises(NotImplementedError, match="Nothing must implement `pair_loss`"):
-        Nothing(V)(np.ones((1, DIM), np.float32), np.array([0]))
+    for inputs in [(np.ones((1, DIM), np.float32), np.array([0])), blocks()]:
+        with pytest.raises(NotImplementedError, match="Nothing must implement `pair_loss` or"):
+            Nothing(V)(*inputs)
     with pytest.raises(NotImplementedError, match="Nothing must implement `log_probs`"):
         Nothing(V).top_k(np.ones((1, DIM), np.float32), 1)
 
