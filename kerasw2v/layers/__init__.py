@@ -1,8 +1,31 @@
 """Keras layers: embedding lookup, and output layers that make a large softmax cheap."""
 
+from kerasw2v.layers.adaptive_softmax import AdaptiveSoftmax
+from kerasw2v.layers.binary_code import BinaryCode
+from kerasw2v.layers.class_softmax import ClassSoftmax
 from kerasw2v.layers.embedding_lookup import EmbeddingLookup
+from kerasw2v.layers.embedding_prediction import EmbeddingPrediction
 from kerasw2v.layers.full_softmax import FullSoftmax
+from kerasw2v.layers.hierarchical_softmax import HierarchicalSoftmax
+from kerasw2v.layers.importance_sampling import ImportanceSampling
+from kerasw2v.layers.nce import NCE
 from kerasw2v.layers.negative_sampling import NegativeSampling
 from kerasw2v.layers.output_layer import OutputLayer
+from kerasw2v.layers.sampled_softmax import SampledSoftmax
+from kerasw2v.layers.sum_of_losses import SumOfLosses
 
-__all__ = ["EmbeddingLookup", "FullSoftmax", "NegativeSampling", "OutputLayer"]
+__all__ = [
+    "NCE",
+    "AdaptiveSoftmax",
+    "BinaryCode",
+    "ClassSoftmax",
+    "EmbeddingLookup",
+    "EmbeddingPrediction",
+    "FullSoftmax",
+    "HierarchicalSoftmax",
+    "ImportanceSampling",
+    "NegativeSampling",
+    "OutputLayer",
+    "SampledSoftmax",
+    "SumOfLosses",
+]

@@ -28,6 +28,9 @@ class EmbeddingLookup(keras.layers.Layer):
             count in a mean.
         embeddings_initializer: initial rows; word2vec.c's uniform in `±0.5 / d` when None.
         seed: seed of that default initializer.
+        shards: number of parts that the table is kept in, for a table larger than a device: row i
+            is row `i // shards` of part `i % shards`, so that frequent words are spread evenly.
+            The parts are placed on the GPUs in turn, or on the logical CPUs where there is none.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -37,9 +40,11 @@ class EmbeddingLookup(keras.layers.Layer):
         `(..., n, d)`, or `(..., d)` with a combiner.
 
     Raises:
-        ValueError: if a size is not positive or the combiner is unknown.
+        ValueError: if a size is not positive, the combiner is unknown, or there are more shards
+            than rows.
 
-    Cost: `O(ids * d)` a step, forward and backward; none of it grows with V.
+    Cost: `O(ids * d)` a step, forward and backward; none of it grows with V. In shards, each part
+    is asked for the rows that it has, and updated in them.
 
     Example:
 
@@ -61,6 +66,7 @@ class EmbeddingLookup(keras.layers.Layer):
         mask_negative: bool = False,
         embeddings_initializer: Any = None,
         seed: int | None = None,
+        shards: int = 1,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -69,26 +75,70 @@ class EmbeddingLookup(keras.layers.Layer):
         self.combiner = check_choice("combiner", combiner, COMBINERS)
         self.mask_negative = mask_negative
         self.seed = seed
+        self.shards = check_int("shards", shards, minimum=1)
+        if shards > vocabulary_size:
+            raise ValueError(
+                "`shards` must be at most the number of rows. Received: "
+                f"shards={shards}, vocabulary_size={vocabulary_size}."
+            )
         if embeddings_initializer is None:
             bound = 0.5 / embedding_dim
             embeddings_initializer = keras.initializers.RandomUniform(-bound, bound, seed=seed)
         self.embeddings_initializer = keras.initializers.get(embeddings_initializer)
 
     def build(self, input_shape: Any = None) -> None:
-        self.embeddings = self.add_weight(
-            shape=(self.vocabulary_size, self.embedding_dim),
-            initializer=self.embeddings_initializer,
-            autocast=False,  # else each step casts the whole table under mixed precision
-            name="embeddings",
-        )
+        shape = (self.vocabulary_size, self.embedding_dim)
+        if self.shards == 1:
+            self.parts = [self._add_part(shape, self.embeddings_initializer, "embeddings")]
+        else:
+            with tf.device("CPU:0"):  # the same rows as in one part; the host has room for them
+                rows = self.embeddings_initializer(shape)
+            self.parts = [self._add_shard(rows, shard) for shard in range(self.shards)]
         self.built = True
+
+    def _add_shard(self, rows: tf.Tensor, shard: int) -> Any:
+        own = rows[shard :: self.shards]
+        kinds = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+        with tf.device(kinds[shard % len(kinds)].name):
+            return self._add_part(own.shape, lambda shape, dtype: own, f"embeddings_{shard}")
+
+    def _add_part(self, shape: Any, initializer: Any, name: str) -> Any:
+        return self.add_weight(
+            shape=shape,
+            initializer=initializer,
+            autocast=False,  # else each step casts the whole table under mixed precision
+            name=name,
+        )
+
+    @property
+    def embeddings(self) -> Any:
+        """The table, `(V, d)`: a Keras weight; put together from its parts if it has several."""
+        if self.shards == 1:
+            return self.parts[0]
+        owners = [tf.range(self.vocabulary_size)[i :: self.shards] for i in range(self.shards)]
+        return tf.dynamic_stitch(owners, [part.value for part in self.parts])
+
+    def _rows(self, ids: tf.Tensor) -> tf.Tensor:
+        if self.shards == 1:
+            return gather_rows(self.parts[0], ids, self.compute_dtype)
+        places = self._split(ids, tf.reshape(tf.range(tf.size(ids)), tf.shape(ids)))
+        found = [
+            gather_rows(part, of_part, self.compute_dtype)
+            for part, of_part in zip(self.parts, self._split(ids, ids // self.shards), strict=True)
+        ]
+        rows = tf.dynamic_stitch(places, found)
+        return tf.reshape(rows, tf.concat([tf.shape(ids), [self.embedding_dim]], axis=0))
+
+    def _split(self, ids: tf.Tensor, values: tf.Tensor) -> list[tf.Tensor]:
+        """Returns what belongs to the ids of each part."""
+        return list(tf.dynamic_partition(values, ids % self.shards, self.shards))
 
     def call(self, ids: Any) -> tf.Tensor:
         ids = as_ids(ids)
         present = tf.cast(ids >= 0, self.compute_dtype)
         if self.mask_negative:
             ids = tf.maximum(ids, 0)
-        rows = gather_rows(self.embeddings, ids, self.compute_dtype)
+        rows = self._rows(ids)
         if self.mask_negative:
             rows *= present[..., None]
         if self.combiner is None:
@@ -102,7 +152,14 @@ class EmbeddingLookup(keras.layers.Layer):
 
     def add_mass(self, ids: tf.Tensor, mass: tf.Tensor) -> None:
         """Tells `RowSGD` how many pair terms meet in each looked-up row (see `ops.row_mass`)."""
-        add_row_mass(self.embeddings, ids, mass)
+        if self.shards == 1:
+            add_row_mass(self.parts[0], ids, mass)
+            return
+        of_parts = zip(
+            self.parts, self._split(ids, ids // self.shards), self._split(ids, mass), strict=True
+        )
+        for part, rows, masses in of_parts:
+            add_row_mass(part, rows, masses)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -113,4 +170,5 @@ class EmbeddingLookup(keras.layers.Layer):
             "mask_negative": self.mask_negative,
             "embeddings_initializer": keras.initializers.serialize(self.embeddings_initializer),
             "seed": self.seed,
+            "shards": self.shards,
         }

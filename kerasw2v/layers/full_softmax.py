@@ -7,7 +7,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from kerasw2v.layers.output_layer import OutputLayer
-from kerasw2v.ops.row_mass import add_row_mass
+from kerasw2v.ops.row_mass import add_row_mass, steepness
 
 # A softmax term curves up to four times as much as a logistic one, whose p (1 - p) is at most 1/4.
 _CURVATURE = 4.0
@@ -56,24 +56,20 @@ class FullSoftmax(OutputLayer):
         batch, length = tf.shape(weights)[0], tf.shape(weights)[1]
         scores = self._scores(tf.reshape(hidden, [-1, hidden.shape[-1]]))  # (b * L, V)
         row_weights = tf.reshape(tf.reduce_sum(weights, axis=-1), [-1])
-        self._add_mass(scores, row_weights, candidates, weights)
+        self._add_mass(scores, candidates, weights * steepness(hidden)[..., None])
         normaliser = row_weights * tf.reduce_logsumexp(scores, axis=-1)
         by_block = tf.reshape(scores, [batch, length, self.vocabulary_size])
         targets = tf.broadcast_to(candidates[:, None, :], tf.shape(weights))
         chosen = tf.gather(by_block, targets, batch_dims=2)  # (b, L, C)
         return tf.reshape(normaliser, [batch, length]) - tf.reduce_sum(weights * chosen, axis=-1)
 
-    def _add_mass(
-        self, scores: tf.Tensor, row_weights: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor
-    ) -> None:
-        add_row_mass(
-            self.embeddings,
-            None,
-            lambda: (
-                _CURVATURE * tf.linalg.matvec(tf.nn.softmax(scores), row_weights, transpose_a=True)
-            ),
-        )
-        add_row_mass(self.embeddings, candidates, lambda: tf.reduce_sum(weights, axis=1))
+    def _add_mass(self, scores: tf.Tensor, candidates: tf.Tensor, terms: tf.Tensor) -> None:
+        def of_normalisers() -> tf.Tensor:
+            by_row = tf.reshape(tf.reduce_sum(terms, axis=-1), [-1])
+            return _CURVATURE * tf.linalg.matvec(tf.nn.softmax(scores), by_row, transpose_a=True)
+
+        add_row_mass(self.embeddings, None, of_normalisers)
+        add_row_mass(self.embeddings, candidates, lambda: tf.reduce_sum(terms, axis=1))
 
     def target_mass(self, targets: tf.Tensor) -> float:
         return _CURVATURE

@@ -7,19 +7,19 @@ import keras
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
-from kerasw2v.layers.output_layer import OutputLayer, as_blocks
-from kerasw2v.ops import noise
-from kerasw2v.ops.checks import check_choice, check_finite, check_int
+from kerasw2v.layers.noise_layer import NoiseLayer, band_scores
+from kerasw2v.layers.output_layer import as_blocks
+from kerasw2v.ops.checks import check_choice, check_int
 from kerasw2v.ops.logistic import noise_loss, target_loss
+from kerasw2v.ops.noise import noise_probabilities
 from kerasw2v.ops.row_mass import add_row_mass
 from kerasw2v.ops.rows import count_equal, gather_rows
-from kerasw2v.ops.seeds import add_draw_state, next_seed
 
 SHARINGS = ("example", "group", "batch")
 
 
 @keras.saving.register_keras_serializable("kerasw2v")
-class NegativeSampling(OutputLayer):
+class NegativeSampling(NoiseLayer):
     """Negative sampling: tell the target from noise words by logistic regression.
 
     `loss = -log sigmoid(s_y) - k E[log sigmoid(-s_z)]`, with `s_w = hidden . embeddings[w]`, `k`
@@ -37,7 +37,8 @@ class NegativeSampling(OutputLayer):
         exponent: power of the counts in the noise distribution; 0.75 in the paper.
         sharing: who shares noise words: `"group"`, `group_size` hidden vectors in a row;
             `"batch"`, all of them; `"example"`, nobody: k fresh words for each pair.
-        group_size: hidden vectors in a group.
+        group_size: hidden vectors in a group; when None, 64 in the pair form and 32 in the block
+            form, whose hidden vectors have several targets each.
         shared_size: noise words shared, K; about 6 k for a group (32 for k = 5) and four times that
             for a batch when None. `"example"` has k of its own for each pair.
         seed: seed of the draws.
@@ -74,30 +75,25 @@ class NegativeSampling(OutputLayer):
         num_sampled: int = 5,
         exponent: float = 0.75,
         sharing: str = "group",
-        group_size: int = 64,
+        group_size: int | None = None,
         shared_size: int | None = None,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(counts, **kwargs)
-        self.num_sampled = check_int("num_sampled", num_sampled, minimum=1)
-        self.exponent = check_finite("exponent", exponent)
+        super().__init__(counts, num_sampled, exponent, seed, **kwargs)
         self.sharing = check_choice("sharing", sharing, SHARINGS)
-        self.group_size = check_int("group_size", group_size, minimum=1)
+        if group_size is not None:
+            group_size = check_int("group_size", group_size, minimum=1)
+        self.group_size = group_size
         if shared_size is None or sharing == "example":
             shared_size = _default_shared_size(num_sampled, sharing)
         self.shared_size = check_int("shared_size", shared_size, minimum=1)
-        self.seed = seed
 
     def build(
         self, hidden_shape: Any, targets_shape: Any = None, weights_shape: Any = None
     ) -> None:
         self.embeddings = self.add_output_vectors(hidden_shape[-1])
-        probabilities = noise.noise_probabilities(self._counts, self.exponent)
-        accept, alias = noise.alias_table(probabilities)
-        self._accept = self.add_fixed_table("noise_accept", accept)
-        self._alias = self.add_fixed_table("noise_alias", alias)
-        self._draw_state = add_draw_state(self, self.seed)
+        self.add_noise(noise_probabilities(self._counts, self.exponent))
         self.built = True
 
     def pair_loss(
@@ -117,12 +113,7 @@ class NegativeSampling(OutputLayer):
         blocks = weights
         hidden, candidates, weights, groups = self._grouped(hidden, candidates, weights)
         length, width, dim = weights.shape[1], candidates.shape[1], hidden.shape[-1]
-        noise_ids = noise.draw(
-            self._accept.value,
-            self._alias.value,
-            (groups, self.shared_size),
-            next_seed(self._draw_state),
-        )
+        noise_ids = self.draw_noise((groups, self.shared_size))
         noise_share = self.num_sampled / self.shared_size
         hits = count_equal(tf.reshape(candidates, [groups, -1]), noise_ids)
         kept_noise = 1.0 - noise_share * tf.reshape(hits, [-1, 1, width])
@@ -133,7 +124,7 @@ class NegativeSampling(OutputLayer):
         noise_rows = gather_rows(self.embeddings, noise_ids, hidden.dtype)
         grouped = tf.reshape(hidden, [groups, -1, dim])
         noise_scores = tf.matmul(grouped, noise_rows, transpose_b=True)
-        loss = target_loss(_scores(hidden, target_rows), weights, kept_noise)
+        loss = target_loss(band_scores(hidden, target_rows), weights, kept_noise)
         loss += tf.reshape(
             noise_loss(tf.cast(noise_scores, tf.float32), noise_weights), [-1, length]
         )
@@ -146,8 +137,11 @@ class NegativeSampling(OutputLayer):
         blocks = weights.shape[0]
         if self.sharing == "batch":
             return hidden, candidates, weights, 1
-        rows = self.group_size if self.sharing == "group" else 1
-        size = max(1, round(rows / weights.shape[1]))  # blocks in a group
+        length = weights.shape[1]
+        rows = self.group_size or (64 if length == 1 else 32)
+        if self.sharing == "example":
+            rows = 1
+        size = max(1, round(rows / length))  # blocks in a group
         if blocks is not None:
             divisor = gcd(blocks, size)
             if 2 * divisor >= size:
@@ -176,19 +170,12 @@ class NegativeSampling(OutputLayer):
     def target_mass(self, targets: tf.Tensor) -> float:
         return 1.0 + self.num_sampled
 
-    def log_probs(self, hidden: tf.Tensor) -> tf.Tensor:
-        hidden = tf.cast(hidden, tf.float32)
-        return tf.nn.log_softmax(tf.matmul(hidden, self.embeddings.value, transpose_b=True))
-
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "num_sampled": self.num_sampled,
-            "exponent": self.exponent,
             "sharing": self.sharing,
             "group_size": self.group_size,
             "shared_size": self.shared_size,
-            "seed": self.seed,
         }
 
 
@@ -197,12 +184,3 @@ def _default_shared_size(num_sampled: int, sharing: str) -> int:
         return num_sampled
     whole_registers = 16 * ceil(6 * num_sampled / 16)
     return whole_registers * (4 if sharing == "batch" else 1)
-
-
-def _scores(hidden: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-    """Returns `(b, L, C)` scores of hidden vectors `(b, L, d)` with target rows `(b, C, d)`."""
-    if hidden.shape[1] == 1 and rows.shape[1] == 1:  # a row product beats one tiny matmul each
-        scores = tf.reduce_sum(hidden * rows, axis=-1, keepdims=True)
-    else:
-        scores = tf.matmul(hidden, rows, transpose_b=True)
-    return tf.cast(scores, tf.float32)

@@ -3,11 +3,34 @@
 import numpy as np
 import tensorflow as tf
 
+NOISES = ("counts", "uniform", "log_uniform")
+
+_ROUNDS = 32
+_TINY = 1e-37
+
 
 def noise_probabilities(counts: np.ndarray, exponent: float) -> np.ndarray:
     """Returns `counts ** exponent`, normalised, in float64."""
     weights = np.where(counts > 0, np.asarray(counts, np.float64) ** exponent, 0.0)
     return np.asarray(weights / weights.sum())
+
+
+def noise_log_probabilities(counts: np.ndarray, noise: str, exponent: float) -> np.ndarray:
+    """Returns the logarithms of noise probabilities, in float64, all of them finite.
+
+    Args:
+        counts: `(V,)`, in descending order. A word of count 0 gets the probability of the rarest
+            that is not: an estimate of a sum over all words must be able to meet each of them.
+        noise: `"counts"` for `counts ** exponent`, `"uniform"`, or `"log_uniform"` for
+            `log((i + 2) / (i + 1))`, a Zipf distribution of the ranks i.
+        exponent: power of the counts.
+    """
+    ranks = np.arange(len(counts))
+    if noise == "counts":
+        logits = exponent * np.log(np.maximum(counts, counts[counts > 0].min()))
+    else:
+        logits = np.log(np.log1p(1 / (ranks + 1))) if noise == "log_uniform" else 0.0 * ranks
+    return np.asarray(logits - np.logaddexp.reduce(logits))
 
 
 def alias_table(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -70,3 +93,75 @@ def draw(
     )
     coins = tf.random.stateless_uniform(shape, coin_seed)
     return tf.where(coins < tf.gather(accept, slots), slots, tf.gather(alias, slots))
+
+
+def draw_unique(
+    accept: tf.Variable, alias: tf.Variable, size: int, seed: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Draws ids until `size` different ones are found, all shapes static.
+
+    Ids are drawn by the dozen, most often once. Where the rest of the distribution is so thin that
+    `64 * size` draws do not suffice, the most frequent words that are missing fill up the set.
+
+    Args:
+        accept: float32 variable, `(V,)`.
+        alias: int32 variable, `(V,)`.
+        size: how many ids, at most V; all of them for V.
+        seed: int32, `(2,)`; the same seed gives the same draws on any device.
+
+    Returns:
+        `(ids, tries)`: int32, `(size,)`, no two the same; and float32, how many draws it took,
+        infinitely many for V ids.
+    """
+    if size == alias.shape[0]:
+        return tf.range(size), tf.constant(np.inf)
+    chunk = 2 * size
+    fill = tf.range(chunk) % size  # among `size` ids there are as many as are missing
+
+    def unfinished(turn: tf.Tensor, found: tf.Tensor, tries: tf.Tensor) -> tf.Tensor:
+        return found[-1] < 0
+
+    def search(turn: tf.Tensor, found: tf.Tensor, tries: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        drawn = draw(accept, alias, (chunk,), tf.random.fold_in(seed, turn))
+        drawn = tf.where(turn < _ROUNDS, drawn, fill)
+        found, last = _first_distinct(tf.concat([found, drawn], 0), size)
+        return turn + 1, found, tries + tf.cast(tf.minimum(last + 1 - size, chunk), tf.float32)
+
+    start = (tf.constant(0), tf.fill([size], -1), tf.constant(0.0))
+    _, found, tries = tf.while_loop(unfinished, search, start)
+    return found, tries
+
+
+def _first_distinct(stream: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the first `size` different ids in their order, and where the last of them stands.
+
+    Ids of -1 count for nothing and fill up the result.
+    """
+    length = stream.shape[0]
+    keys = tf.sort(tf.cast(stream, tf.int64) * length + tf.range(length, dtype=tf.int64))
+    ids, places = keys // length, tf.cast(keys % length, tf.int32)
+    is_first = tf.concat([[True], ids[1:] != ids[:-1]], 0) & (ids >= 0)
+    places = tf.sort(tf.where(is_first, places, length))[:size]
+    found = tf.where(places < length, tf.gather(stream, tf.minimum(places, length - 1)), -1)
+    return found, places[-1]
+
+
+def log_expected_counts(
+    log_probabilities: tf.Tensor, num_sampled: int, tries: tf.Tensor | None
+) -> tf.Tensor:
+    """Returns how often words are expected in a sample, as a logarithm.
+
+    Args:
+        log_probabilities: float32, of any shape.
+        num_sampled: the size of the sample.
+        tries: from `draw_unique`; None for draws with replacement.
+
+    Returns:
+        float32: `log(num_sampled * Q)` with replacement; without, `log(1 - (1 - Q) ** tries)`, the
+        probability to be among so many draws.
+    """
+    if tries is None:
+        return log_probabilities + np.float32(np.log(num_sampled))
+    probabilities = tf.maximum(tf.exp(log_probabilities), _TINY)
+    included = -tf.math.expm1(tries * tf.math.log1p(-probabilities))
+    return tf.math.log(tf.maximum(included, _TINY))

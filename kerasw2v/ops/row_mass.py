@@ -49,3 +49,13 @@ def add_row_mass(
     value = tf.stop_gradient(mass() if callable(mass) else mass)
     flat_ids = None if ids is None else tf.reshape(ids, [-1])
     masses.setdefault(id(table), []).append((flat_ids, tf.reshape(value, [-1])))
+
+
+def steepness(hidden: tf.Tensor) -> tf.Tensor:
+    """Returns how many terms a softmax term counts for, by its hidden vector: `(..., d) -> (...)`.
+
+    A term curves with the square of that vector. Without biases a softmax over many words needs
+    long vectors, and at word2vec's learning rates training diverges where this is left out.
+    """
+    square = tf.reduce_sum(tf.square(tf.cast(hidden, tf.float32)), axis=-1)
+    return tf.stop_gradient(tf.maximum(1.0, square))

