@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from kerasw2v.keyed_vectors import to_keyed_vectors
     from kerasw2v.skip_gram import SkipGram
     from kerasw2v.vocabulary import Vocabulary
+    from kerasw2v.word2vec import Word2Vec
 
 # Names are imported on first use: `kerasw2v similar` need not wait for TensorFlow.
 _MODULES = {
     "CBOW": "kerasw2v.cbow",
     "SkipGram": "kerasw2v.skip_gram",
     "Vocabulary": "kerasw2v.vocabulary",
+    "Word2Vec": "kerasw2v.word2vec",
     "block_dataset": "kerasw2v.data.block_dataset",
     "to_keyed_vectors": "kerasw2v.keyed_vectors",
 }
@@ -26,6 +28,7 @@ __all__ = [
     "CBOW",
     "SkipGram",
     "Vocabulary",
+    "Word2Vec",
     "block_dataset",
     "layers",
     "optimizers",

@@ -1,4 +1,4 @@
-"""CBOW: predict the centre word from the mean of its context."""
+"""CBOW: predict the centre word from the mean, or sum, of its context."""
 
 from typing import Any
 
@@ -8,10 +8,11 @@ import tensorflow as tf
 from kerasw2v.block_model import BlockModel
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops.checks import check_choice
-from kerasw2v.ops.context_mean import context_mean
+from kerasw2v.ops.context_mean import context_mean, context_sum
 from kerasw2v.ops.rows import as_ids
 
 GRADIENTS = ("word2vec", "exact")
+COMBINERS = ("mean", "sum")
 
 
 @keras.saving.register_keras_serializable("kerasw2v")
@@ -32,14 +33,17 @@ class CBOW(BlockModel):
         gradient: `"word2vec"` adds the whole error of the mean to each context row, as word2vec.c
             and gensim do; `"exact"` is the gradient of the mean, one n-th of it for n context
             words, and wants a learning rate that much larger.
+        combiner: `"mean"`, or `"sum"` for the sum of the context as hidden vector, gensim's
+            `cbow_mean=0`. Its exact gradient adds the whole error to each context row; gensim's,
+            here `"word2vec"` again, one n-th of it.
         shrink_windows: True to draw each centre's window from 1 to `window`, as word2vec does.
         block_length: centres in a block; that of `block_dataset` for this window when None.
         seed: seed of the initial vectors and of the windows.
         **kwargs: arguments of `keras.Model`.
 
     Raises:
-        TypeError, ValueError: if a size is not a positive integer, `gradient` is unknown, or
-            `output_layer` is none, or one for another vocabulary.
+        TypeError, ValueError: if a size is not a positive integer, `gradient` or `combiner` is
+            unknown, or `output_layer` is none, or one for another vocabulary.
 
     Cost: for a token, `1 + 2 * window / block_length` input rows, `2 (block_length + 2 * window) d`
     multiplications for the means, and the output layer's pair form; none of it grows with V.
@@ -66,12 +70,14 @@ class CBOW(BlockModel):
         output_layer: OutputLayer,
         window: int = 5,
         gradient: str = "word2vec",
+        combiner: str = "mean",
         shrink_windows: bool = True,
         block_length: int | None = None,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
         self.gradient = check_choice("gradient", gradient, GRADIENTS)
+        self.combiner = check_choice("combiner", combiner, COMBINERS)
         super().__init__(
             vocabulary_size,
             embedding_dim,
@@ -89,10 +95,10 @@ class CBOW(BlockModel):
         return self._means(tf.maximum(ids, 0), weights)[:, 0]
 
     def _means(self, ids: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        """Returns the mean vector of each window: `(b, C), (b, L, C) -> (b, L, d)`."""
+        """Returns the hidden vector of each window: `(b, C), (b, L, C) -> (b, L, d)`."""
         rows = self.embedding(ids)
-        whole_error = self.gradient == "word2vec"
-        return context_mean(rows, tf.cast(weights, rows.dtype), whole_error)
+        whole_error = (self.gradient == "word2vec") == (self.combiner == "mean")
+        return context_mean(rows, tf.cast(weights, rows.dtype), whole_error, self.combiner)
 
     def _example_loss(
         self, ids: tf.Tensor, weights: tf.Tensor, targets: tf.Tensor, example_weights: tf.Tensor
@@ -100,9 +106,12 @@ class CBOW(BlockModel):
         sizes = tf.reduce_sum(weights, axis=-1)  # (b, L)
         example_weights *= tf.cast(sizes > 0, tf.float32)
         terms = example_weights * self.output_layer.target_mass(targets)
-        if self.gradient == "exact":
+        # How far a step of all rows of a window moves its hidden vector, in steps of one error.
+        if self.gradient == "exact" and self.combiner == "mean":
             terms = tf.math.divide_no_nan(terms, sizes)
-        self.embedding.add_mass(ids, tf.linalg.matvec(weights, terms, transpose_a=True))
+        elif self.gradient == "exact":
+            terms *= sizes
+        self.embedding.add_mass(ids, context_sum(weights, terms))
         hidden = tf.reshape(self._means(ids, weights), [-1, self.embedding_dim])
         pairs = tf.reshape(example_weights, [-1])
         losses = self.output_layer(hidden, tf.reshape(targets, [-1]), pairs)
@@ -120,4 +129,4 @@ class CBOW(BlockModel):
         return self._example_loss(tf.maximum(ids, 0), present, targets[:, None], weights[:, None])
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "gradient": self.gradient}
+        return {**super().get_config(), "gradient": self.gradient, "combiner": self.combiner}

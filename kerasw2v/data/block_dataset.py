@@ -3,11 +3,11 @@
 import random
 from collections.abc import Iterator
 from itertools import count
-from math import ceil, sqrt
+from math import ceil, log2, sqrt
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from kerasw2v.corpus import Corpus
 from kerasw2v.data.token_stream import TokenStream, word_ids
@@ -29,6 +29,8 @@ def block_dataset(
     block_length: int | None = None,
     reshuffle_each_iteration: bool = True,
     first_epoch: int = 0,
+    keep: ArrayLike | None = None,
+    shard: tuple[int, int] | None = None,
 ) -> tf.data.Dataset:
     """Returns a dataset of blocks of token ids, what `SkipGram` and `CBOW` train on.
 
@@ -50,6 +52,9 @@ def block_dataset(
         reshuffle_each_iteration: False to make the same draws in every epoch, for evaluation.
         first_epoch: number of the epoch that the first iteration is; training that goes on after
             n epochs sees the draws it would have seen undisturbed with `first_epoch=n`.
+        keep: probability of each word to be kept, `(V,)`, instead of that which `sample` gives.
+        shard: `(n, i)` to read only the i-th, from 0, of n parts of the corpus, cut between
+            sentences; all parts have the same number of batches. Word counts are the corpus'.
 
     Returns:
         A dataset of int32 tensors `(batch_size // block_length, block_length + 2 * window)`, the
@@ -84,7 +89,11 @@ def block_dataset(
         )
     if not isinstance(corpus, TokenStream):
         corpus = TokenStream.from_corpus(corpus, vocabulary)
-    epochs = _BlockEpochs(corpus, len(vocabulary), window, length, rows, sample, seed)
+    parts, part = (1, 0) if shard is None else _checked_shard(shard)
+    counts = count_ids(corpus, len(vocabulary))
+    keeps = keep_probabilities(counts, sample) if keep is None else _checked_keep(keep, len(counts))
+    streams = corpus.shards(parts)
+    epochs = _BlockEpochs(streams, part, counts, keeps, window, length, rows, seed)
     numbers = count(check_int("first_epoch", first_epoch, minimum=0))
 
     def batches() -> Iterator[NDArray[np.int32]]:
@@ -96,7 +105,14 @@ def block_dataset(
     )
     dataset = dataset.flat_map(tf.data.Dataset.from_tensor_slices)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(epochs.steps))
-    return dataset.prefetch(tf.data.AUTOTUNE)
+    return _sharded_by_batches(dataset).prefetch(tf.data.AUTOTUNE)
+
+
+def _sharded_by_batches(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Lets `tf.distribute` give each worker its share of a batch: there are no files to share."""
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    return dataset.with_options(options)
 
 
 class _BlockEpochs:
@@ -104,45 +120,38 @@ class _BlockEpochs:
 
     def __init__(
         self,
-        stream: TokenStream,
-        vocabulary_size: int,
+        streams: list[TokenStream],
+        part: int,
+        counts: NDArray[np.int64],
+        keep: NDArray[np.float32],
         window: int,
         length: int,
         rows: int,
-        sample: float,
         seed: int | None,
     ) -> None:
-        self.stream = stream
+        self.stream = streams[part]
         self.window = window
         self.length = length
         self.rows = rows
         self.seed = random.randint(1, 10**9) if seed is None else seed
-        counts = np.zeros(vocabulary_size, np.int64)
-        for chunk in self._chunks():
-            found = np.bincount(word_ids(chunk), minlength=vocabulary_size)
-            if len(found) > vocabulary_size:
-                raise ValueError(
-                    "`vocabulary` must be the one that the stream was encoded with. "
-                    f"Received: {vocabulary_size} words, id {len(found) - 1} in the stream."
-                )
-            counts += found
-        self.keep = keep_probabilities(counts, sample)
-        self.steps = self._steps(counts)
-
-    def _chunks(self) -> Iterator[NDArray[np.int32]]:
-        for start in range(0, len(self.stream), _READ_TOKENS):
-            yield self.stream.read(start, start + _READ_TOKENS)
+        self.keep = keep
+        # Each part draws for itself, but all of them take the same number of steps.
+        self._part = [part] if len(streams) > 1 else []
+        of_parts = [counts]
+        if len(streams) > 1:
+            of_parts = [count_ids(stream, len(counts)) for stream in streams]
+        self.steps = max(map(self._steps, of_parts))
 
     def _steps(self, counts: NDArray[np.int64]) -> int:
         """Returns how many batches hold any epoch: the draws vary, eight sigmas are allowed for."""
         mean = float(counts @ self.keep)
         sigma = sqrt(float(counts @ (self.keep * (1 - self.keep))))
-        most = min(mean + 8 * sigma, len(self.stream)) + self.length  # the offset's padding
+        most = min(mean + 8 * sigma, float(counts.sum())) + self.length  # the offset's padding
         return ceil(most / (self.rows * self.length))
 
     def batches(self, epoch: int) -> Iterator[NDArray[np.int32]]:
         """Yields stacks of batches, `(n, rows, length + 2 * window)`, shuffled."""
-        rng = np.random.default_rng([self.seed, epoch])
+        rng = np.random.default_rng([self.seed, epoch, *self._part])
         done = 0
         waiting: list[NDArray[np.int32]] = []
         for blocks in self._blocks(rng):
@@ -188,7 +197,7 @@ class _BlockEpochs:
     def _kept(self, rng: np.random.Generator) -> Iterator[NDArray[np.int32]]:
         """Yields what subsampling keeps; the first kept token of a sentence starts it."""
         start_is_due = False
-        for chunk in self._chunks():
+        for chunk in _chunks(self.stream):
             starts = np.flatnonzero(chunk < 0)
             ids = word_ids(chunk)
             places = np.flatnonzero(rng.random(len(ids), np.float32) < self.keep[ids])
@@ -200,6 +209,62 @@ class _BlockEpochs:
             first = np.unique(first[first < len(kept)])
             kept[first] = ~kept[first]
             yield kept
+
+
+def _chunks(stream: TokenStream) -> Iterator[NDArray[np.int32]]:
+    for start in range(0, len(stream), _READ_TOKENS):
+        yield stream.read(start, start + _READ_TOKENS)
+
+
+def count_ids(stream: TokenStream, vocabulary_size: int) -> NDArray[np.int64]:
+    """Returns how often each word occurs in a stream; raises ValueError for ids outside."""
+    counts = np.zeros(vocabulary_size, np.int64)
+    for chunk in _chunks(stream):
+        found = np.bincount(word_ids(chunk), minlength=vocabulary_size)
+        if len(found) > vocabulary_size:
+            raise ValueError(
+                "`vocabulary` must be the one that the stream was encoded with. "
+                f"Received: {vocabulary_size} words, id {len(found) - 1} in the stream."
+            )
+        counts += found
+    return counts
+
+
+def default_batch_size(corpus_words: int, window: int) -> int:
+    """Returns a power of two from 256 to 4,096 tokens that leaves some 256 steps an epoch.
+
+    Large batches are fast, but all their gradients are taken at one point: a small corpus needs
+    its updates more than speed.
+
+    Args:
+        corpus_words: number of words of the corpus.
+        window: the model's window; a batch holds at least one block for it.
+    """
+    size = 1 << int(log2(max(1, corpus_words // 256)))
+    return max(min(4096, max(256, size)), default_block_length(window))
+
+
+def _checked_shard(shard: tuple[int, int]) -> tuple[int, int]:
+    parts = check_int("shard[0]", shard[0], minimum=1)
+    part = check_int("shard[1]", shard[1], minimum=0)
+    if part >= parts:
+        raise ValueError(f"`shard[1]` must be below `shard[0]`. Received: shard={shard}.")
+    return parts, part
+
+
+def _checked_keep(keep: ArrayLike, vocabulary_size: int) -> NDArray[np.float32]:
+    probabilities = np.asarray(keep, np.float32)
+    if probabilities.shape != (vocabulary_size,):
+        raise ValueError(
+            f"`keep` must hold a probability for each of {vocabulary_size} words. "
+            f"Received: shape={probabilities.shape}."
+        )
+    if not (probabilities.min() >= 0 and probabilities.max() <= 1):
+        raise ValueError(
+            "`keep` must hold probabilities from 0 to 1. "
+            f"Received: {probabilities.min()} to {probabilities.max()}."
+        )
+    return probabilities
 
 
 def keep_probabilities(counts: NDArray[np.int64], sample: float) -> NDArray[np.float32]:

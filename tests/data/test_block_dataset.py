@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from kerasw2v import Vocabulary, block_dataset
 from kerasw2v.data import block_dataset as module
-from kerasw2v.data.block_dataset import keep_probabilities
+from kerasw2v.data.block_dataset import default_batch_size, keep_probabilities
 from kerasw2v.data.token_stream import TokenStream
 from kerasw2v.ops.windows import PADDING, decode_blocks, window_weights
 
@@ -293,11 +293,10 @@ def test_a_corpus_of_one_word():
     assert pairs == {("a", "a"): 2}
 
 
-def test_replicas_share_the_pairs():
+def test_replicas_share_the_pairs(strategy):
     sentences = random_sentences(6, number=60)
     vocabulary = Vocabulary.from_corpus(sentences, min_count=1)
     dataset = block_dataset(sentences, vocabulary, 2, 0, batch_size=96, seed=1, block_length=16)
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     pairs, shares = Counter(), [0, 0]
     for element in strategy.experimental_distribute_dataset(dataset):
         for replica, blocks in enumerate(strategy.experimental_local_results(element)):
@@ -339,3 +338,50 @@ def test_a_stream_of_another_vocabulary_is_refused():
     stream = TokenStream.from_corpus([["a", "b", "c"]], Vocabulary(["a", "b", "c"], [1, 1, 1]))
     with pytest.raises(ValueError, match="vocabulary"):
         block_dataset(stream, Vocabulary(["a", "b"], [2, 1]))
+
+
+def test_given_probabilities_decide_what_is_kept():
+    sentences = [["a", "b", "c", "a"]] * 200
+    vocabulary = Vocabulary.from_corpus(sentences, min_count=1)
+    keep = {"a": 1.0, "b": 0.0, "c": 0.5}
+    dataset = block_dataset(
+        sentences,
+        vocabulary,
+        window=2,
+        sample=1e-9,
+        batch_size=64,
+        seed=1,
+        keep=[keep[word] for word in vocabulary.words],
+    )
+    centres = np.concatenate([blocks.numpy()[:, 2:-2].ravel() for blocks in dataset])
+    ids = np.where(centres < 0, ~centres, centres)
+    padding = centres == ~0  # indistinguishable from a sentence of the first word alone
+    found = {word: int(((ids == vocabulary.index(word)) & ~padding).sum()) for word in "abc"}
+    starts = 200  # every sentence starts with 'a', which looks like padding here
+    assert found["a"] == 400 - starts
+    assert found["b"] == 0
+    assert 70 < found["c"] < 130  # 200 tosses: 100, and four standard deviations of 7
+
+
+@pytest.mark.parametrize(
+    ("keep", "sentence"),
+    [
+        ([1.0, 0.5], "`keep` must hold a probability for each of 3 words. Received: shape=(2,)."),
+        ([1.0, 0.5, 1.5], "`keep` must hold probabilities from 0 to 1. Received: 0.5 to 1.5."),
+        ([1.0, 0.5, -1], "`keep` must hold probabilities from 0 to 1. Received: -1.0 to 1.0."),
+        ([1.0, 0.5, np.nan], "`keep` must hold probabilities from 0 to 1. Received: nan to nan."),
+    ],
+)
+def test_probabilities_that_are_none(keep, sentence):
+    sentences = [["a", "b", "c"]]
+    vocabulary = Vocabulary.from_corpus(sentences, min_count=1)
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        block_dataset(sentences, vocabulary, keep=keep)
+
+
+@pytest.mark.parametrize(
+    ("words", "window", "size"),
+    [(1, 5, 256), (60_000, 5, 256), (300_000, 5, 1024), (10**9, 5, 4096), (1, 300, 600)],
+)
+def test_the_batch_size_follows_from_the_corpus(words, window, size):
+    assert default_batch_size(words, window) == size
