@@ -6,7 +6,10 @@ import time
 from typing import Any, TextIO
 
 import keras
+import tensorflow as tf
 
+from kerasw2v.multi_worker import from_chief, is_chief, lost_workers_are_errors
+from kerasw2v.ops.checks import check_int
 from kerasw2v.ops.files import temporary_sibling
 
 _BAR_WIDTH = 20
@@ -107,7 +110,8 @@ class Checkpoint(keras.callbacks.Callback):
 
     In difference to `keras.callbacks.BackupAndRestore` a checkpoint is replaced in one step, so
     that an interruption or a full disk while it is written leaves the one before intact, and it is
-    not removed at the end of training, so that it outlives a failure to save the result.
+    not removed at the end of training, so that it outlives a failure to save the result. Of several
+    workers the chief alone writes and reads the file, and hands the state on.
 
     Args:
         path: the file, ending in `.weights.h5`.
@@ -136,8 +140,9 @@ class Checkpoint(keras.callbacks.Callback):
             raise ValueError(f"`path` must end in .weights.h5. Received: path={self.path!r}.")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        with temporary_sibling(self.path) as temporary:
-            self.model.save_weights(temporary)
+        if is_chief(self.model.distribute_strategy):
+            with temporary_sibling(self.path) as temporary:
+                self.model.save_weights(temporary)
 
     def restore(self, model: Any, steps_per_epoch: int) -> int:
         """Sets a compiled, built model to the saved state, if there is one.
@@ -152,10 +157,16 @@ class Checkpoint(keras.callbacks.Callback):
         Raises:
             ValueError: if the file is damaged or does not fit the model.
         """
-        if not os.path.exists(self.path):
-            return 0
+        strategy = model.distribute_strategy
         if not model.optimizer.built:
-            model.optimizer.build(model.trainable_variables)
+            with strategy.scope():
+                model.optimizer.build(model.trainable_variables)
+        if is_chief(strategy) and os.path.exists(self.path):
+            self._load(model)
+        from_chief(strategy, [*model.weights, *model.optimizer.variables])
+        return int(model.optimizer.iterations.numpy()) // steps_per_epoch
+
+    def _load(self, model: Any) -> None:
         try:
             model.load_weights(self.path)
         except Exception as error:
@@ -164,7 +175,84 @@ class Checkpoint(keras.callbacks.Callback):
                 "`path` must be an undamaged checkpoint of the same model. "
                 f"Received: path={self.path!r}."
             ) from error
-        return int(model.optimizer.iterations) // steps_per_epoch
+
+
+class AverageTables(keras.callbacks.Callback):
+    """Lets workers train on their own, and averages what they have learned now and then.
+
+    Sending gradients at every step wants a fast network. With this each worker trains a model of
+    its own, made outside the strategy's scope, on a shard of the corpus, at the speed of a single
+    process. After every `steps` steps, and after each epoch, all tables become
+
+        row = row before + (sum over workers of what it moved by) / (number of workers it moved on)
+
+    which is the average over those that met the word: a rare word that one worker met keeps all
+    it has learned. Every worker must take the same number of steps, as `block_dataset(...,
+    shard=(n, i))` provides, and should draw with a seed of its own.
+
+    Args:
+        strategy: from `kerasw2v.multi_worker.connect`.
+        steps: how many steps to take between two averages; rounded up to whole calls into the
+            graph (`steps_per_execution` of `compile`).
+
+    Raises:
+        ConnectionError: in training, if another worker is lost.
+        TypeError, ValueError: if `steps` is not a positive integer, or (in training) if the model
+            was made under a strategy.
+
+    Cost: `2 (n - 1) / n * 4 V d` bytes for each table and average, for n workers, and memory for a
+    copy of each table.
+
+    Source: Ji et al., "Parallelizing word2vec in shared and distributed memory", 2016; Gupta and
+    Khare, "BlazingText: scaling and accelerating word2vec using multiple GPUs", 2017.
+    """
+
+    def __init__(self, strategy: Any, steps: int) -> None:
+        super().__init__()
+        self.strategy = strategy
+        self.steps = check_int("steps", steps, minimum=1)
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        if self.model.distribute_strategy.num_replicas_in_sync > 1:
+            raise ValueError("The model must be made outside the scope of a strategy.")
+        self._tables = [variable.value for variable in self.model.trainable_variables]
+        with lost_workers_are_errors(self.strategy):
+            from_chief(self.strategy, self.model.trainable_variables)
+        self._before = [tf.identity(table) for table in self._tables]
+        self._average = tf.function(self._averages)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._next = self.steps
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if batch + 1 >= self._next:
+            self._next = batch + 1 + self.steps
+            self._exchange()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._exchange()
+
+    def _exchange(self) -> None:
+        with lost_workers_are_errors(self.strategy):
+            averages = self._average(self._before)
+        self._before = [self.strategy.experimental_local_results(each)[0] for each in averages]
+        for table, average in zip(self._tables, self._before, strict=True):
+            table.assign(average)
+
+    def _averages(self, before: list[tf.Tensor]) -> Any:
+        def replica(before: list[tf.Tensor]) -> list[tf.Tensor]:
+            context = tf.distribute.get_replica_context()
+            moves = [table - old for table, old in zip(self._tables, before, strict=True)]
+            # What every number of a row has in common; some of them may stay as they are.
+            moved = [
+                tf.cast(tf.reduce_any(move != 0, tf.range(1, tf.rank(move)), True), move.dtype)
+                for move in moves
+            ]
+            sums = context.all_reduce(tf.distribute.ReduceOp.SUM, [*moves, *moved])
+            shares = zip(before, sums[: len(moves)], sums[len(moves) :], strict=True)
+            return [old + move / tf.maximum(number, 1) for old, move, number in shares]
+
+        return self.strategy.run(replica, args=(before,))
 
 
 def _clock(seconds: float) -> str:

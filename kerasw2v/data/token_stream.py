@@ -5,7 +5,7 @@ import mmap
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from itertools import chain
+from itertools import chain, pairwise
 from typing import IO, Any
 
 import numpy as np
@@ -173,6 +173,45 @@ class TokenStream:
             self._unreleased = 0
             _release_pages(self.tokens)
         return part
+
+    def shards(self, number: int) -> list["TokenStream"]:
+        """Cuts the stream at starts of sentences into parts of about the same length.
+
+        Args:
+            number: how many, at most one for each sentence.
+
+        Returns:
+            Streams that share the memory of this one.
+
+        Raises:
+            TypeError, ValueError: if `number` is not from 1 to the number of sentences.
+
+        Example:
+
+        >>> vocabulary = Vocabulary(["the", "cat"], [2, 2])
+        >>> stream = TokenStream.from_corpus([["the", "cat"], ["cat", "the"]], vocabulary)
+        >>> [shard.tokens.tolist() for shard in stream.shards(2)]
+        [[-1, 1], [-2, 0]]
+        """
+        number = check_int("number", number, minimum=1)
+        if number == 1:
+            return [self]
+        if number > self.num_sentences:
+            raise ValueError(
+                f"`number` must be at most the number of sentences, {self.num_sentences}. "
+                f"Received: number={number}."
+            )
+        offsets = range(0, len(self), _SCAN_TOKENS)
+        starts = np.concatenate(
+            [np.flatnonzero(part < 0) + at for at, part in zip(offsets, self._parts(), strict=True)]
+        )
+        order = np.arange(1, number)
+        ideal = np.searchsorted(starts, len(self) * order // number)
+        # Each part begins after the one before, and leaves a sentence for each one after.
+        chosen = np.maximum.accumulate(np.maximum(ideal - order, 0)) + order
+        cuts = starts[np.minimum(chosen, len(starts) - number + order)]
+        ends = [0, *map(int, cuts), len(self)]
+        return [TokenStream(self.tokens[begin:end]) for begin, end in pairwise(ends)]
 
     def _parts(self) -> Iterator[npt.NDArray[np.int32]]:
         for start in range(0, len(self), _SCAN_TOKENS):

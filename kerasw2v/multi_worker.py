@@ -1,0 +1,305 @@
+"""Training on several machines: joining the cluster, sharding the corpus, sharing a state.
+
+Keras 3.15 calls `fit` under `tf.distribute.MultiWorkerMirroredStrategy` unsupported. It fails in
+two places: building a model from its first batch, which the models of this package do not need, and
+reducing the logs of a step, for which `as_keras_reduces` is the workaround, all of it.
+"""
+
+import json
+import os
+import socket
+import time
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import tensorflow as tf
+
+from kerasw2v.corpus import Corpus
+from kerasw2v.data.block_dataset import block_dataset
+from kerasw2v.data.token_stream import TokenStream
+from kerasw2v.ops.checks import check_int
+from kerasw2v.vocabulary import Vocabulary
+
+_POLL_SECONDS = 0.2
+_LOST = (
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.UnavailableError,
+)
+
+
+def connect(
+    workers: Sequence[str] | None = None, index: int | None = None, timeout: float = 60.0
+) -> Any:
+    """Joins a cluster of processes that train one model together.
+
+    Every process calls it, before anything else with TensorFlow, and gets the strategy under whose
+    `scope` the model is made. It is `tf.distribute.MultiWorkerMirroredStrategy`, which waits for
+    ever for a process that is not there; this waits as long as it is told.
+
+    Args:
+        workers: `"host:port"` of every process, in the same order everywhere. The first is the
+            chief, which alone writes. Taken from the environment variable `TF_CONFIG` when None.
+        index: which of them this process is, from 0; from `TF_CONFIG` when None.
+        timeout: seconds to wait until the others listen on their addresses.
+
+    Returns:
+        The `tf.distribute.MultiWorkerMirroredStrategy`.
+
+    Raises:
+        ConnectionError: if not all of them are there in time.
+        RuntimeError: if TensorFlow is in use already (TensorFlow says so).
+        TypeError, ValueError: if `workers` are not different addresses or `index` is none of them,
+            or if `TF_CONFIG` does not say them.
+    """
+    if workers is None:
+        workers, from_config = _read_tf_config()
+        index = from_config if index is None else index
+    workers, index = check_workers(workers, index)
+    if not timeout > 0:
+        raise ValueError(f"`timeout` must be positive. Received: timeout={timeout}.")
+    _meet(workers, index, timeout)
+    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+        tf.train.ClusterSpec({"worker": workers}),
+        task_type="worker",
+        task_id=index,
+        rpc_layer="grpc",
+    )
+    return tf.distribute.MultiWorkerMirroredStrategy(resolver)
+
+
+def _meet(workers: list[str], index: int, timeout: float) -> None:
+    """Waits until every other worker listens on its address, as this one does on its own.
+
+    TensorFlow does so too, but the chief would wait for ever.
+    """
+    end = time.monotonic() + timeout
+    missing = [address for other, address in enumerate(workers) if other != index]
+    port = int(workers[index].rpartition(":")[2])
+    try:
+        listener = socket.create_server(("", port), backlog=len(workers))
+    except OSError as error:
+        raise ConnectionError(
+            f"Worker {index} cannot listen on {workers[index]}: {error.strerror}."
+        ) from error
+    with listener:
+        while True:
+            missing = [address for address in missing if not _listens(address)]
+            if not missing:
+                return
+            if time.monotonic() > end:
+                raise ConnectionError(
+                    f"Worker {index} ({workers[index]}) waited {timeout:g} s in vain for "
+                    f"{', '.join(missing)}."
+                )
+            time.sleep(_POLL_SECONDS)
+
+
+def _listens(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def check_workers(workers: Any, index: Any) -> tuple[list[str], int]:
+    """Returns the addresses and the index of this process, or raises TypeError or ValueError."""
+    if isinstance(workers, str):
+        raise TypeError(
+            f"`workers` must be a list of addresses, not a string. Received: workers={workers!r}."
+        )
+    addresses = list(workers)
+    for address in addresses:
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+            raise ValueError(f"`workers` must be host:port each. Received: {address!r}.")
+    if len(set(addresses)) != len(addresses) or not addresses:
+        raise ValueError(f"`workers` must be different addresses. Received: {addresses}.")
+    if index is None:
+        raise ValueError("`index` must be given with `workers`. Received: index=None.")
+    index = check_int("index", index, minimum=0)
+    if index >= len(addresses):
+        raise ValueError(
+            f"`index` must be below the number of workers, {len(addresses)}. "
+            f"Received: index={index}."
+        )
+    return addresses, index
+
+
+def _read_tf_config() -> tuple[list[str], int]:
+    text = os.environ.get("TF_CONFIG", "")
+    try:
+        config = json.loads(text)
+        jobs, task = config["cluster"], config["task"]
+        workers = [*jobs.get("chief", []), *jobs["worker"]]
+        index = int(task["index"]) + (len(jobs.get("chief", [])) if task["type"] == "worker" else 0)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            "`workers` must be given, or the environment variable TF_CONFIG must name the cluster "
+            f"and the task of this process. Received: TF_CONFIG={text!r}."
+        ) from error
+    return workers, index
+
+
+@contextmanager
+def lost_workers_are_errors(strategy: Any) -> Iterator[None]:
+    """Turns what TensorFlow raises when a peer is lost into a ConnectionError of one sentence.
+
+    The processes that are left cannot go on without it: TensorFlow's collectives end for good. All
+    of them have to be started again; with a `kerasw2v.callbacks.Checkpoint` they go on from there.
+
+    Args:
+        strategy: the `tf.distribute.Strategy`; nothing is turned unless it spans processes.
+    """
+    try:
+        yield
+    except _LOST as error:
+        if not is_multi_worker(strategy):
+            raise
+        raise ConnectionError(
+            "Another worker was lost; start all of them again, and training goes on from the last "
+            "checkpoint, if there is one."
+        ) from error
+
+
+def is_multi_worker(strategy: Any) -> bool:
+    """Tells whether a strategy spans several processes."""
+    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy) and bool(
+        strategy.extended._in_multi_worker_mode()
+    )
+
+
+def is_chief(strategy: Any) -> bool:
+    """Tells whether this process is the one that writes, which a single one always is."""
+    return not is_multi_worker(strategy) or strategy.cluster_resolver.task_id == 0
+
+
+def as_keras_reduces(logs: dict[str, tf.Tensor], strategy: Any) -> dict[str, tf.Tensor]:
+    """Returns the logs of a step in the form that `fit` can reduce: vectors of one number.
+
+    Between several workers Keras 3.15 averages them over axis 0, which a scalar has not.
+    """
+    if not is_multi_worker(strategy):
+        return logs
+    return {name: tf.reshape(value, [1]) for name, value in logs.items()}
+
+
+def sharded_blocks(
+    strategy: Any,
+    corpus: Corpus | TokenStream,
+    vocabulary: Vocabulary,
+    batch_size: int = 4096,
+    **options: Any,
+) -> tuple[Any, int]:
+    """Returns what `block_dataset` does, each worker reading sentences of its own.
+
+    The sentences are cut into as many runs of about the same number of tokens as there are
+    workers. A plain `block_dataset` trains on several workers too, but each makes all blocks then,
+    to keep its share of them.
+
+    Args:
+        strategy: the `tf.distribute.Strategy`.
+        corpus: see `block_dataset`; the same for each worker, or a `TokenStream` of it.
+        vocabulary: the words.
+        batch_size: centres in a batch of all workers together; divided among the replicas.
+        **options: other arguments of `block_dataset`.
+
+    Returns:
+        `(dataset, steps)`: a distributed dataset without an end, and how many steps an epoch has:
+        `model.fit(dataset, steps_per_epoch=steps, epochs=5)`.
+
+    Raises:
+        FileNotFoundError, TypeError, ValueError: as `block_dataset` does.
+    """
+    if not isinstance(corpus, TokenStream):
+        corpus = TokenStream.from_corpus(corpus, vocabulary)
+
+    lengths = []
+
+    def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        dataset = block_dataset(
+            corpus,
+            vocabulary,
+            batch_size=batch_size // context.num_replicas_in_sync,
+            shard=(context.num_input_pipelines, context.input_pipeline_id),
+            **options,
+        )
+        lengths.append(len(dataset))
+        return dataset.repeat()
+
+    return strategy.distribute_datasets_from_function(of_worker), lengths[0]
+
+
+def without_an_end(dataset: Any, strategy: Any) -> tuple[Any, int | None]:
+    """Returns a dataset for several workers, and how many steps of it are an epoch.
+
+    Where a dataset ends, TensorFlow has all workers ask each other before each step whether anybody
+    has data left, and forgets the shape of a batch, so that nothing can be compiled.
+
+    Args:
+        dataset: what `fit` was given.
+        strategy: the `tf.distribute.Strategy`.
+
+    Returns:
+        `(dataset, None)` as it is, unless the strategy spans processes and it is a
+        `tf.data.Dataset` of known length, all batches of one size.
+    """
+    if not (is_multi_worker(strategy) and isinstance(dataset, tf.data.Dataset)):
+        return dataset, None
+    steps = int(dataset.cardinality())
+    specs = tf.nest.flatten(dataset.element_spec)
+    if steps <= 0 or not all(spec.shape.is_fully_defined() for spec in specs):
+        return dataset, None
+    return dataset.repeat(), steps
+
+
+def check_same(strategy: Any, what: str, value: str) -> None:
+    """Raises ValueError in every worker unless all of them call it with the same text.
+
+    Args:
+        strategy: the `tf.distribute.Strategy`; nothing happens unless it spans processes.
+        what: what the text tells, for the message.
+        value: the text, of any length.
+    """
+    if not is_multi_worker(strategy):
+        return
+    number = tf.constant([zlib.crc32(value.encode())], tf.int64)
+
+    @tf.function
+    def all_numbers() -> Any:
+        return strategy.run(lambda: tf.distribute.get_replica_context().all_gather(number, axis=0))
+
+    gathered = strategy.experimental_local_results(all_numbers())[0].numpy()
+    if (gathered != gathered[0]).any():
+        raise ValueError(f"Every worker must have the same {what}. Received: different ones.")
+
+
+def from_chief(strategy: Any, variables: Sequence[Any]) -> None:
+    """Sets variables to what they are in the chief's process.
+
+    Args:
+        strategy: the `tf.distribute.Strategy`; nothing happens unless it spans processes.
+        variables: Keras variables, made under the strategy, in the same order everywhere.
+    """
+    if not is_multi_worker(strategy):
+        return
+
+    @tf.function
+    def sums() -> Any:
+        def replica() -> list[tf.Tensor]:
+            context = tf.distribute.get_replica_context()
+            is_first = tf.equal(context.replica_id_in_sync_group, 0)  # the chief's first
+            values = [tf.identity(variable.value) for variable in variables]
+            values = [value * tf.cast(is_first, value.dtype) for value in values]
+            # One by one: in a list TensorFlow would pack them together, whatever their types.
+            return [context.all_reduce(tf.distribute.ReduceOp.SUM, value) for value in values]
+
+        return strategy.run(replica)
+
+    for variable, total in zip(variables, sums(), strict=True):
+        variable.assign(strategy.experimental_local_results(total)[0])
