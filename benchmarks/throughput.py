@@ -5,11 +5,12 @@
 CORPUS is a plain text file, one sentence a line. Both libraries train vectors of 100 dimensions
 with window 5, 5 negatives, sample 1e-3 and min_count 5. Each run is a process of its own, gensim's
 and ours alternating, so that a noisy machine slows both; read the ratios. "Prepare" is reading the
-corpus (gensim: `build_vocab(corpus_file=...)`; ours: the vocabulary and the encoded stream);
-"words/s" is training alone, raw corpus words by wall time. For ours it is given twice: for the
-whole of `fit`, and from the end of its first call into the graph, so without the seconds that
-TensorFlow takes to trace and compile, whatever the corpus. gensim runs with two alphas, .025 and
-.05: speed is that of both, quality that of the better one for each metric.
+corpus and making the tables (gensim: `build_vocab(corpus_file=...)`; ours: the vocabulary, the
+encoded stream and the model); "words/s" is gensim's `train` and our `fit`, raw corpus words by wall
+time. For ours it is given twice: for the whole of `fit`, and from the end of its first call into
+the graph, so without the second or two that TensorFlow takes to trace and compile, whatever the
+corpus. gensim runs with two alphas, .025 and .05: speed is that of both, quality that of the better
+one for each metric.
 """
 
 import argparse
@@ -91,15 +92,16 @@ def run_kerasw2v(options: argparse.Namespace) -> dict[str, Any]:
     dataset = block_dataset(
         options.corpus, vocabulary, window=WINDOW, sample=SAMPLE, seed=options.seed
     )
-    prepared = time.perf_counter()
     output_layer = layers.NegativeSampling(
         vocabulary.counts, num_sampled=NEGATIVE, seed=options.seed
     )
     model_class = SkipGram if options.model == "skip-gram" else CBOW
     model = model_class(len(vocabulary), DIM, output_layer, window=WINDOW, seed=options.seed)
-    decay = optimizers.linear_decay(options.alpha, len(dataset), options.epochs)
+    alpha = options.alpha or optimizers.default_learning_rate(options.model, options.epochs)
+    decay = optimizers.linear_decay(alpha, len(dataset), options.epochs)
     model.compile(optimizers.RowSGD(decay))
     clock = _first_call()
+    prepared = time.perf_counter()
     model.fit(dataset, epochs=options.epochs, verbose=0, callbacks=[clock])
     trained = time.perf_counter()
     words = vocabulary.corpus_words * options.epochs
@@ -209,8 +211,8 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--models", nargs="+", default=["skip-gram", "cbow"])
-    parser.add_argument("--skip-gram-alpha", type=float, default=0.045)
-    parser.add_argument("--cbow-alpha", type=float, default=0.06)
+    parser.add_argument("--skip-gram-alpha", type=float, default=0.0, help="0: our default")
+    parser.add_argument("--cbow-alpha", type=float, default=0.0, help="0: our default")
     parser.add_argument("--json", type=Path, help="write all rows here")
     for internal in ("--library", "--model"):
         parser.add_argument(internal, help=argparse.SUPPRESS)

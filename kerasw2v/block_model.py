@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from kerasw2v.layers.embedding_lookup import EmbeddingLookup
 from kerasw2v.layers.output_layer import OutputLayer
+from kerasw2v.multi_worker import as_keras_reduces, lost_workers_are_errors, without_an_end
 from kerasw2v.ops.checks import check_int
 from kerasw2v.ops.row_mass import record_row_mass
 from kerasw2v.ops.seeds import add_draw_state, next_seed
@@ -26,6 +27,10 @@ class PairMean(keras.metrics.Metric):
         """Adds losses, each a sum over `pairs` pairs."""
         self.total.assign_add(tf.cast(tf.reduce_sum(losses), tf.float64))
         self.pairs.assign_add(tf.cast(tf.reduce_sum(pairs), tf.float64))
+
+    def sums(self) -> tuple[float, float]:
+        """Returns the summed loss and the number of pairs so far."""
+        return float(tf.convert_to_tensor(self.total)), float(tf.convert_to_tensor(self.pairs))
 
     def result(self) -> tf.Tensor:
         return tf.cast(tf.math.divide_no_nan(self.total.value, self.pairs.value), tf.float32)
@@ -159,9 +164,12 @@ class BlockModel(keras.Model):
 
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Trains as `keras.Model.fit` does, on a block dataset or on arrays of pairs."""
-        if isinstance(x, tf.data.Dataset):
+        if isinstance(x, tf.data.Dataset | tf.distribute.DistributedDataset):
             kwargs.setdefault("shuffle", False)  # else Keras warns at every fit on a dataset
-        return super().fit(x, y, *args, **kwargs)
+        if kwargs.get("steps_per_epoch") is None:
+            x, kwargs["steps_per_epoch"] = without_an_end(x, self.distribute_strategy)
+        with lost_workers_are_errors(self.distribute_strategy):
+            return super().fit(x, y, *args, **kwargs)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -185,7 +193,7 @@ class BlockModel(keras.Model):
 
     def _report(self, losses: tf.Tensor, pairs: tf.Tensor) -> dict[str, tf.Tensor]:
         self.pair_mean.update_state(losses, pairs)
-        return {"loss": self.pair_mean.result()}
+        return as_keras_reduces({"loss": self.pair_mean.result()}, self.distribute_strategy)
 
     def _pair_losses(self, data: Any) -> tuple[tf.Tensor, tf.Tensor]:
         inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)

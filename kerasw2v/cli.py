@@ -42,6 +42,7 @@ examples:
   kerasw2v train wiki.txt --output vectors.kv
   kerasw2v train part1.gz part2.gz --output vectors.bin --cbow --size 300 --epochs 3
   kerasw2v train wiki.txt --output vectors.kv --checkpoint state/   interrupt and repeat it at will
+  kerasw2v train wiki.txt --output vectors.kv --workers a:7000,b:7000 --index 0    and 1 on host b
 """
 
 _SIMILAR_EXAMPLES = """\
@@ -125,6 +126,7 @@ def _add_train(commands: Any) -> None:
     _add_files(command.add_argument_group("files"))
     _add_model(command.add_argument_group("model"))
     _add_training(command.add_argument_group("training"))
+    _add_workers(command.add_argument_group("several machines"))
 
 
 def _add_files(group: Any) -> None:
@@ -203,8 +205,8 @@ def _add_training(group: Any) -> None:
         "--alpha",
         type=_positive_float,
         metavar="X",
-        help="learning rate at the start (0.045 for skip-gram, 0.06 for CBOW); it falls on a line "
-        "that would reach 0 half an epoch after the last",
+        help="learning rate at the start (skip-gram: 0.045 for 1 epoch, 0.035 for 5; CBOW: 0.06); "
+        "it falls on a line, to a third of that in 1 epoch, a fiftieth in 5",
     )
     group.add_argument(
         "--sample",
@@ -221,6 +223,32 @@ def _add_training(group: Any) -> None:
     )
     group.add_argument("--seed", type=int, metavar="N", help="make the draws repeatable")
     group.add_argument("--quiet", action="store_true", help="no progress, no summary")
+
+
+def _add_workers(group: Any) -> None:
+    group.add_argument(
+        "--workers",
+        metavar="HOST:PORT,...",
+        help="train together with these processes, of which this is one; start the same command on "
+        "each; the first is the chief and alone writes",
+    )
+    group.add_argument(
+        "--index", type=int, metavar="I", help="which of the workers this one is, from 0"
+    )
+    group.add_argument(
+        "--local-steps",
+        type=_positive_int,
+        metavar="K",
+        help="for slow networks: let each worker train alone, and average the vectors after every "
+        "K steps; otherwise all of them make each step together",
+    )
+    group.add_argument(
+        "--wait",
+        type=_positive_float,
+        default=60.0,
+        metavar="SECONDS",
+        help="how long to wait for the others (%(default)s)",
+    )
 
 
 def _add_evaluate(commands: Any) -> None:

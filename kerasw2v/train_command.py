@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,15 +23,13 @@ from kerasw2v.keyed_vectors import (
     to_keyed_vectors,
 )
 from kerasw2v.ops.files import check_output_path, replace_on_success, temporary_sibling
+from kerasw2v.ops.learning_rates import default_learning_rate
 
 if TYPE_CHECKING:
     from kerasw2v.callbacks import Checkpoint
     from kerasw2v.vocabulary import Vocabulary
 
 _DEMO_WORDS = ("palestinian", "taliban", "cricket", "firefighters", "qantas", "interest")
-
-# Chosen on 17 million words of Wikipedia, after 1 and 5 epochs (README, "Figures").
-_ALPHAS = {"skip-gram": 0.045, "cbow": 0.06}
 
 # What must be the same for a checkpoint to be taken up again, beside the corpus.
 _RUN_OPTIONS = (
@@ -60,9 +58,13 @@ def train(args: argparse.Namespace) -> None:
         ValueError, TypeError, OSError, ImportError: with one sentence for the user.
         KeyboardInterrupt: with a sentence on what was saved.
     """
+    if args.workers:
+        args.workers, args.index = _checked_workers(args)
+    args.writes = not args.index  # of several workers the chief alone
+    args.quiet = args.quiet or not args.writes
     is_demo = not args.corpus
     args.epochs = args.epochs or (50 if is_demo else 5)
-    args.alpha = args.alpha or _ALPHAS[args.architecture]
+    args.alpha = args.alpha or default_learning_rate(args.architecture, args.epochs)
     _check(args)
     corpus = _demo_corpus() if is_demo else args.corpus
     if is_demo:
@@ -75,12 +77,37 @@ def train(args: argparse.Namespace) -> None:
         import tensorflow as tf
 
         tf.config.list_physical_devices()
-    _run(args, corpus)
+    _run(args, corpus, _join(args) if args.workers else None)
 
 
-def _run(args: argparse.Namespace, corpus: Corpus) -> None:
+def _checked_workers(args: argparse.Namespace) -> tuple[list[str], int]:
+    from kerasw2v.multi_worker import check_workers
+
+    if args.index is None:
+        raise ValueError("`--index` must be given with `--workers`. Received: no --index.")
+    if args.local_steps and args.checkpoint:
+        raise ValueError(
+            "`--checkpoint` must not be given with `--local-steps`: workers that train alone have "
+            f"no common state. Received: --checkpoint {args.checkpoint}."
+        )
+    return check_workers(args.workers.split(","), args.index)
+
+
+def _join(args: argparse.Namespace) -> Any:
+    from kerasw2v.multi_worker import connect
+
+    _say(args, f"Waiting for the other {len(args.workers) - 1} workers.")
+    return connect(args.workers, args.index, args.wait)
+
+
+def _run(args: argparse.Namespace, corpus: Corpus, strategy: Any) -> None:
     vocabulary = _vocabulary(args, corpus)
-    model = _fit(args, corpus, vocabulary)
+    model = _fit(args, corpus, vocabulary, strategy)
+    if args.writes:
+        _write(args, model, vocabulary)
+
+
+def _write(args: argparse.Namespace, model: Any, vocabulary: "Vocabulary") -> None:
     vectors = to_keyed_vectors(model, vocabulary)
     if not math.isfinite(float(vectors.vectors.sum())):
         raise ValueError(
@@ -116,49 +143,86 @@ def _vocabulary(args: argparse.Namespace, corpus: Corpus) -> "Vocabulary":
     else:
         vocabulary = Vocabulary.from_corpus(corpus, args.min_count, args.max_vocab)
     _say(args, f"{len(vocabulary):,} words, {vocabulary.corpus_words:,} in the corpus.")
-    if args.save_vocab:
+    if args.save_vocab and args.writes:
         vocabulary.save(args.save_vocab)
     return vocabulary
 
 
-def _fit(args: argparse.Namespace, corpus: Corpus, vocabulary: "Vocabulary") -> Any:
-    from kerasw2v import CBOW, SkipGram, block_dataset, layers, optimizers
-    from kerasw2v.callbacks import Progress
+def _fit(args: argparse.Namespace, corpus: Corpus, vocabulary: "Vocabulary", strategy: Any) -> Any:
+    from kerasw2v import CBOW, SkipGram, layers, optimizers
+    from kerasw2v.callbacks import AverageTables, Progress
+    from kerasw2v.data.block_dataset import default_batch_size
     from kerasw2v.data.token_stream import TokenStream
+    from kerasw2v.multi_worker import check_same
 
+    seed, shard = args.seed, {}
+    if strategy:
+        words = zip(vocabulary.words, vocabulary.counts, strict=True)
+        options = [getattr(args, name) for name in _RUN_OPTIONS if name != "read_vocab"]
+        check_same(strategy, "corpus and options", repr([args.local_steps, options, *words]))
+    if args.local_steps and strategy:
+        shard = {"shard": (len(args.workers), args.index)}
+        seed = None if seed is None else seed + args.index  # else all draw the same
+    shared = None if args.local_steps else strategy  # under which the model is made
     make_dataset = partial(
-        block_dataset,
+        _dataset,
+        shared,
         TokenStream.from_corpus(corpus, vocabulary),
         vocabulary,
         window=args.window,
         sample=args.sample,
-        batch_size=args.batch_size or _batch_size(vocabulary.corpus_words, args.window),
-        seed=args.seed,
+        batch_size=args.batch_size or default_batch_size(vocabulary.corpus_words, args.window),
+        seed=seed,
+        **shard,
     )
-    dataset = make_dataset()
+    dataset, steps = make_dataset()
     architecture = CBOW if args.architecture == "cbow" else SkipGram
-    noise = layers.NegativeSampling(vocabulary.counts, args.negative, seed=args.seed)
-    model = architecture(len(vocabulary), args.size, noise, window=args.window, seed=args.seed)
-    decay = optimizers.linear_decay(args.alpha, len(dataset), args.epochs)
-    model.compile(optimizer=optimizers.RowSGD(decay))
+    with shared.scope() if shared else nullcontext():
+        noise = layers.NegativeSampling(vocabulary.counts, args.negative, seed=seed)
+        model = architecture(len(vocabulary), args.size, noise, window=args.window, seed=seed)
+        decay = optimizers.linear_decay(args.alpha, steps, args.epochs)
+        model.compile(optimizer=optimizers.RowSGD(decay))
     callbacks: list[Any] = [] if args.quiet else [Progress(vocabulary.corpus_words)]
     begun = 0
+    if args.local_steps and strategy:
+        callbacks.append(AverageTables(strategy, args.local_steps))
     if args.checkpoint:
         callbacks.append(_open_checkpoint(args))
-        begun = callbacks[-1].restore(model, len(dataset))
+        begun = callbacks[-1].restore(model, steps)
     if begun:
-        dataset = make_dataset(first_epoch=begun)
+        dataset, _ = make_dataset(first_epoch=begun)
         _say(args, f"Going on after epoch {begun} of {args.epochs}, from {args.checkpoint}.")
     try:
-        model.fit(dataset, epochs=args.epochs, initial_epoch=begun, verbose=0, callbacks=callbacks)
+        model.fit(
+            dataset,
+            epochs=args.epochs,
+            initial_epoch=begun,
+            steps_per_epoch=steps if shared else None,
+            verbose=0,
+            callbacks=callbacks,
+        )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_what_was_saved(args)) from None
     return model
 
 
+def _dataset(strategy: Any, *arguments: Any, **options: Any) -> tuple[Any, int]:
+    """Returns the blocks to train on, and how many batches of them are an epoch."""
+    from kerasw2v import block_dataset
+    from kerasw2v.multi_worker import sharded_blocks
+
+    if strategy:
+        return sharded_blocks(strategy, *arguments, **options)
+    dataset = block_dataset(*arguments, **options)
+    return dataset, len(dataset)
+
+
 def _check(args: argparse.Namespace) -> None:
     """Checks all that can be known to go wrong before the corpus is read."""
-    check_vectors_path(args.output)
+    if not args.writes:
+        args.output = args.save_vocab = args.save_model = args.projector = None
+    else:
+        check_vectors_path(args.output)
     if args.save_model and not args.save_model.endswith(".keras"):
         raise ValueError(
             f"`--save-model` must end in .keras. Received: --save-model {args.save_model}."
@@ -175,7 +239,7 @@ def _check(args: argparse.Namespace) -> None:
         )
     for path in args.corpus:
         check_corpus(Path(path))
-    if args.checkpoint and _state_file(args).exists():
+    if args.checkpoint and args.writes and _state_file(args).exists():
         _check_same_run(args)
 
 
@@ -208,7 +272,9 @@ def _settings_file(args: argparse.Namespace) -> Path:
 
 def _run_options(args: argparse.Namespace) -> dict[str, Any]:
     corpus = [[os.path.realpath(path), os.path.getsize(path)] for path in args.corpus]
-    return {"corpus": corpus} | {name: getattr(args, name) for name in _RUN_OPTIONS}
+    workers = len(args.workers or [""])  # which they are may change
+    options = {name: getattr(args, name) for name in _RUN_OPTIONS}
+    return {"corpus": corpus, "workers": workers} | options
 
 
 def _check_same_run(args: argparse.Namespace) -> None:
@@ -234,9 +300,10 @@ def _open_checkpoint(args: argparse.Namespace) -> "Checkpoint":
     from kerasw2v.callbacks import Checkpoint
 
     file = _settings_file(args)
-    file.parent.mkdir(exist_ok=True)
-    with replace_on_success(file, "w") as text:
-        json.dump(_run_options(args), text)
+    if args.writes:
+        file.parent.mkdir(exist_ok=True)
+        with replace_on_success(file, "w") as text:
+            json.dump(_run_options(args), text)
     return Checkpoint(_state_file(args))
 
 
@@ -265,15 +332,6 @@ def _quiet_start() -> Iterator[None]:
         finally:
             os.dup2(terminal, 2)
             os.close(terminal)
-
-
-def _batch_size(corpus_words: int, window: int) -> int:
-    """Returns a power of two from 256 to 4,096 that leaves some 256 steps an epoch."""
-    from kerasw2v.ops.windows import default_block_length
-
-    power = int(math.log2(max(1, corpus_words // 256)))
-    size: int = min(4096, max(256, 2**power))
-    return max(size, default_block_length(window))
 
 
 def _demo_corpus() -> list[list[str]]:

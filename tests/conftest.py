@@ -25,6 +25,13 @@ def fixed_seed():
     keras.utils.set_random_seed(1)
 
 
+@pytest.fixture(scope="session")
+def strategy():
+    # One for all tests of a process: collective ops of a second one would clash with those of the
+    # first, which TensorFlow tells apart by numbers that each strategy counts anew.
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
 @pytest.fixture
 def vectors():
     """Six words in five dimensions, with counts; not all of them ASCII."""

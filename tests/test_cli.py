@@ -67,7 +67,7 @@ class TestHelp:
         for default in (
             "dimensions (100)",
             "away (5)",
-            "(0.045 for skip-gram",
+            "(skip-gram: 0.045 for 1 epoch",
             "(0.001)",
             "(5; 50 without",
         ):
@@ -172,13 +172,6 @@ class TestTrain:
         assert main(["train", "corpus.txt", "--output", "out.kv", *SMALL]) == 1
         assert "Training diverged; `--alpha` must be smaller." in capsys.readouterr().err
         assert os.listdir(folder) == ["corpus.txt"]
-
-    @pytest.mark.parametrize(
-        ("words", "window", "size"),
-        [(0, 5, 256), (60_000, 5, 256), (10**6, 5, 2048), (10**9, 5, 4096), (0, 500, 1000)],
-    )
-    def test_batch_size_by_corpus(self, words, window, size):
-        assert train_command._batch_size(words, window) == size
 
 
 class TestUsageErrors:

@@ -10,7 +10,7 @@ import tensorflow as tf
 from kerasw2v import SkipGram, Vocabulary, block_dataset
 from kerasw2v.data.token_stream import TokenStream
 from kerasw2v.layers import NegativeSampling
-from kerasw2v.optimizers import RowSGD
+from kerasw2v.optimizers import RowSGD, default_learning_rate
 
 V, DIM = 9, 3
 TABLE = np.random.default_rng(0).normal(size=(V, DIM)).astype(np.float32)
@@ -259,3 +259,13 @@ def test_biases_are_rows_of_one_number(dense):
     RowSGD(0.05).apply([gradient], [biases], recorded)
     expected = by_numpy(TABLE[:, :1], IDS, VALUES[:, :1], 0.05, np.maximum(total_mass(), 1e-9))
     np.testing.assert_allclose(biases.numpy(), expected[:, 0], rtol=1e-5)
+
+
+def test_default_learning_rates():
+    assert default_learning_rate("skip-gram", 1) == 0.045
+    assert default_learning_rate("skip-gram", 5) == pytest.approx(0.035, abs=5e-4)
+    assert default_learning_rate("cbow", 1) == default_learning_rate("cbow", 5) == 0.06
+    with pytest.raises(ValueError, match="`architecture` must be one of 'skip-gram', 'cbow'"):
+        default_learning_rate("sg", 1)
+    with pytest.raises(ValueError, match="`epochs` must be at least 1"):
+        default_learning_rate("cbow", 0)

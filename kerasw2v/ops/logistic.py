@@ -32,7 +32,7 @@ def _target_terms(
 
 @fused
 def _noise_terms(scores: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the loss of `noise_loss` and its derivative by each score."""
+    """Returns the loss of `noise_loss`, and `1 - sigmoid` of each score."""
     survival = tf.sigmoid(-scores)  # 1 - sigmoid(s), exact where sigmoid(s) rounds to one
     product = survival
     if scores.shape[-1] and scores.shape[-1] % _FOLD == 0:
@@ -40,7 +40,12 @@ def _noise_terms(scores: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.T
         folded = tf.reshape(survival, tf.concat([rows, [scores.shape[-1] // _FOLD, _FOLD]], 0))
         product = tf.reduce_prod(folded, axis=-1)
     loss = weights * tf.reduce_sum(_negative_log(product), axis=-1)
-    return loss, weights[..., None] * (1.0 - survival)
+    return loss, survival
+
+
+@fused
+def _noise_slopes(survival: tf.Tensor, weights: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
+    return (weights * upstream)[..., None] * (1.0 - survival)
 
 
 @tf.custom_gradient
@@ -81,5 +86,5 @@ def noise_loss(
     Returns:
         float32, `(..., R)`.
     """
-    loss, slope = _noise_terms(scores, weights)
-    return loss, lambda upstream: (upstream[..., None] * slope, None)
+    loss, survival = _noise_terms(scores, weights)
+    return loss, lambda upstream: (_noise_slopes(survival, weights, upstream), None)
