@@ -205,7 +205,7 @@ def _add_training(group: Any) -> None:
         "--alpha",
         type=_positive_float,
         metavar="X",
-        help="learning rate at the start (skip-gram: 0.045 for 1 epoch, 0.035 for 5; CBOW: 0.06); "
+        help="learning rate at the start (skip-gram: 0.045 for 1 epoch, 0.04 for 5; CBOW: 0.06); "
         "it falls on a line, to a third of that in 1 epoch, a fiftieth in 5",
     )
     group.add_argument(

@@ -263,7 +263,7 @@ def test_biases_are_rows_of_one_number(dense):
 
 def test_default_learning_rates():
     assert default_learning_rate("skip-gram", 1) == 0.045
-    assert default_learning_rate("skip-gram", 5) == pytest.approx(0.035, abs=5e-4)
+    assert default_learning_rate("skip-gram", 5) == pytest.approx(0.04, abs=5e-4)
     assert default_learning_rate("cbow", 1) == default_learning_rate("cbow", 5) == 0.06
     with pytest.raises(ValueError, match="`architecture` must be one of 'skip-gram', 'cbow'"):
         default_learning_rate("sg", 1)

@@ -37,8 +37,7 @@ class NegativeSampling(NoiseLayer):
         exponent: power of the counts in the noise distribution; 0.75 in the paper.
         sharing: who shares noise words: `"group"`, `group_size` hidden vectors in a row;
             `"batch"`, all of them; `"example"`, nobody: k fresh words for each pair.
-        group_size: hidden vectors in a group; when None, 64 in the pair form and 32 in the block
-            form, whose hidden vectors have several targets each.
+        group_size: hidden vectors in a group.
         shared_size: noise words shared, K; about 6 k for a group (32 for k = 5) and four times that
             for a batch when None. `"example"` has k of its own for each pair.
         seed: seed of the draws.
@@ -75,16 +74,14 @@ class NegativeSampling(NoiseLayer):
         num_sampled: int = 5,
         exponent: float = 0.75,
         sharing: str = "group",
-        group_size: int | None = None,
+        group_size: int = 64,
         shared_size: int | None = None,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(counts, num_sampled, exponent, seed, **kwargs)
         self.sharing = check_choice("sharing", sharing, SHARINGS)
-        if group_size is not None:
-            group_size = check_int("group_size", group_size, minimum=1)
-        self.group_size = group_size
+        self.group_size = check_int("group_size", group_size, minimum=1)
         if shared_size is None or sharing == "example":
             shared_size = _default_shared_size(num_sampled, sharing)
         self.shared_size = check_int("shared_size", shared_size, minimum=1)
@@ -138,9 +135,7 @@ class NegativeSampling(NoiseLayer):
         if self.sharing == "batch":
             return hidden, candidates, weights, 1
         length = weights.shape[1]
-        rows = self.group_size or (64 if length == 1 else 32)
-        if self.sharing == "example":
-            rows = 1
+        rows = self.group_size if self.sharing == "group" else 1
         size = max(1, round(rows / length))  # blocks in a group
         if blocks is not None:
             divisor = gcd(blocks, size)
