@@ -86,7 +86,7 @@ def rule(word, count, min_count):
         {"ns_exponent": -0.5},
         {"ns_exponent": 0},
     ],
-    ids=str,
+    ids=", ".join,
 )
 def test_vocabulary_and_figures_are_those_of_gensim(arguments):
     arguments = dict(arguments)
