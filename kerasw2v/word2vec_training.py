@@ -20,7 +20,7 @@ from kerasw2v.layers.hierarchical_softmax import HierarchicalSoftmax
 from kerasw2v.layers.negative_sampling import NegativeSampling
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.layers.sum_of_losses import SumOfLosses
-from kerasw2v.ops.huffman_paths import Path, tree_of_paths, tree_tables
+from kerasw2v.ops.huffman_paths import Path, tree_of_paths
 from kerasw2v.optimizers import RowSGD
 from kerasw2v.skip_gram import SkipGram
 from kerasw2v.vocabulary import Vocabulary
@@ -152,11 +152,8 @@ class Trainer:
 
     def _set_tree(self, paths: Sequence[Path]) -> NDArray[np.int64]:
         """Sets the tree of the hierarchical softmax; returns its row of each node in `paths`."""
-        layer = self.part(HierarchicalSoftmax)
         parents, codes, rows = tree_of_paths([paths[i] for i in self._order])
-        variables = {variable.name: variable for variable in layer.weights}
-        for name, table in tree_tables(parents, codes, layer.dense_rows).items():
-            variables[name].assign(table)
+        self.part(HierarchicalSoftmax).set_tree(parents, codes)
         return rows
 
     def _tables(self) -> dict[str, tuple[Any, NDArray[np.int64], int]]:

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops import huffman
@@ -72,14 +73,23 @@ class HierarchicalSoftmax(OutputLayer):
             autocast=False,
             name="embeddings",
         )
-        tree = huffman.huffman_tree(self._counts)
         self._top = min(self.dense_rows, self.vocabulary_size - 1)
-        branches, ways = huffman.top_paths(*tree, self._top)
-        self._steps = self.add_fixed_table("ancestor_steps", huffman.ancestor_steps(*tree))
-        self._path_lengths = self.add_fixed_table("path_lengths", huffman.path_lengths(tree[0]))
-        self._branches = self.add_fixed_table("branches", branches)
-        self._ways = self.add_fixed_table("ways", ways.reshape(self._top + 1, 2 * self._top))
+        tables = huffman.tree_tables(*huffman.huffman_tree(self._counts), self._top)
+        self._tree = {name: self.add_fixed_table(name, table) for name, table in tables.items()}
+        self._steps = self._tree["ancestor_steps"]
+        self._path_lengths = self._tree["path_lengths"]
+        self._branches, self._ways = self._tree["branches"], self._tree["ways"]
         self.built = True
+
+    def set_tree(self, parents: NDArray[np.int32], codes: NDArray[np.int8]) -> None:
+        """Takes another tree over the same words, such as gensim's where counts are equal.
+
+        Args:
+            parents: of all nodes, `(2 V - 1,)`, see `ops.huffman.huffman_tree`.
+            codes: of the branches that lead to them, `(2 V - 1,)`.
+        """
+        for name, table in huffman.tree_tables(parents, codes, self._top).items():
+            self._tree[name].assign(table)
 
     @property
     def _below(self) -> int:

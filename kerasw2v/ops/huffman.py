@@ -144,6 +144,23 @@ def top_paths(
     return branches.astype(np.int32), ways
 
 
+def tree_tables(parents: np.ndarray, codes: np.ndarray, top: int) -> dict[str, NDArray[np.generic]]:
+    """Returns all that `HierarchicalSoftmax` needs to know of a tree, by the names of its weights.
+
+    Args:
+        parents: from `huffman_tree`.
+        codes: from `huffman_tree`.
+        top: rows at the top of the tree, see `top_paths`.
+    """
+    branches, ways = top_paths(parents, codes, top)
+    return {
+        "ancestor_steps": ancestor_steps(parents, codes),
+        "path_lengths": path_lengths(parents),
+        "branches": branches,
+        "ways": ways.reshape(top + 1, 2 * top),
+    }
+
+
 def lower_paths(steps: tf.Variable, words: tf.Tensor, below: int) -> tf.Tensor:
     """Climbs from words to the first row that is not below `below`.
 

@@ -6,8 +6,6 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasw2v.ops import huffman
-
 Path: TypeAlias = tuple[NDArray[np.integer], NDArray[np.integer]]
 """A word's way from the root: the inner nodes that it passes, and its code (0 or 1) at each."""
 
@@ -73,20 +71,6 @@ def _rows_by_level(parents: NDArray[np.int64], root: int) -> NDArray[np.int64]:
         below = np.flatnonzero(np.isin(parents, level) & (rows < 0))
         level = below[np.argsort(-rows[parents[below]], kind="stable")]
     return rows
-
-
-def tree_tables(
-    parents: NDArray[np.int32], codes: NDArray[np.int8], dense_rows: int
-) -> dict[str, NDArray[np.generic]]:
-    """Returns the fixed tables of a `HierarchicalSoftmax` over this tree, by their names."""
-    top = min(dense_rows, (len(parents) - 1) // 2)
-    branches, ways = huffman.top_paths(parents, codes, top)
-    return {
-        "ancestor_steps": huffman.ancestor_steps(parents, codes),
-        "path_lengths": huffman.path_lengths(parents),
-        "branches": branches,
-        "ways": ways.reshape(top + 1, 2 * top),
-    }
 
 
 def _no_tree(word: int) -> ValueError:

@@ -5,7 +5,7 @@ import pytest
 
 from kerasw2v.layers.hierarchical_softmax import HierarchicalSoftmax
 from kerasw2v.ops import huffman
-from kerasw2v.ops.huffman_paths import tree_of_paths, tree_tables
+from kerasw2v.ops.huffman_paths import tree_of_paths
 
 COUNTS = [9, 7, 7, 4, 2, 2, 2, 1, 1]
 
@@ -55,11 +55,23 @@ def test_any_tree_keeps_its_paths(seed):
 def test_tables_are_those_of_the_layer():
     layer = HierarchicalSoftmax(COUNTS, dense_rows=3)
     layer.build((None, 4))
-    tables = tree_tables(*huffman.huffman_tree(COUNTS), layer.dense_rows)
+    tables = huffman.tree_tables(*huffman.huffman_tree(COUNTS), layer.dense_rows)
     found = {variable.name: variable.numpy() for variable in layer.non_trainable_variables}
     assert found.keys() == tables.keys()
     for name, table in tables.items():
         np.testing.assert_array_equal(table, found[name])
+
+
+def test_a_layer_takes_another_tree():
+    layer, other = (HierarchicalSoftmax(counts, dense_rows=3) for counts in (COUNTS, len(COUNTS)))
+    rows = np.random.default_rng(0).normal(size=(len(COUNTS) - 1, 4))
+    for each in (layer, other):
+        each.build((None, 4))
+        each.embeddings.assign(rows)
+    hidden, targets = np.ones((len(COUNTS), 4), np.float32), np.arange(len(COUNTS))
+    assert not np.allclose(layer(hidden, targets), other(hidden, targets))
+    other.set_tree(*huffman.huffman_tree(COUNTS))
+    np.testing.assert_array_equal(layer(hidden, targets), other(hidden, targets))
 
 
 @pytest.mark.parametrize(
