@@ -12,11 +12,8 @@ from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops.checks import check_finite, check_int
 from kerasw2v.ops.cost_fit import fit_cost_model
 from kerasw2v.ops.cutoffs import CostModel, StepCost, plan_cutoffs, tail_dim
-from kerasw2v.ops.row_mass import add_row_mass, steepness
+from kerasw2v.ops.row_mass import SOFTMAX_CURVATURE, add_row_mass, steepness
 from kerasw2v.ops.softmax_loss import softmax_loss, sum_by_row, take_rows
-
-# A softmax term curves up to four times as much as a logistic one, whose p (1 - p) is at most 1/4.
-_CURVATURE = 4.0
 
 
 @keras.saving.register_keras_serializable("kerasw2v")
@@ -208,13 +205,13 @@ class AdaptiveSoftmax(OutputLayer):
 
         def mass() -> tf.Tensor:
             total = tf.reduce_sum(weights * tf.gather(steepness(hidden), rows))
-            return tf.fill([table.shape[0]], _CURVATURE * total)
+            return tf.fill([table.shape[0]], SOFTMAX_CURVATURE * total)
 
         add_row_mass(table, None, mass)
 
     def target_mass(self, targets: tf.Tensor) -> tf.Tensor:
         softmaxes = 1 + tf.minimum(self._cluster(targets), 1)
-        return _CURVATURE * tf.cast(softmaxes, tf.float32)
+        return SOFTMAX_CURVATURE * tf.cast(softmaxes, tf.float32)
 
     def log_probs(self, hidden: tf.Tensor) -> tf.Tensor:
         hidden = tf.cast(hidden, tf.float32)
@@ -304,7 +301,7 @@ def _table_loss(
         targets = tf.math.unsorted_segment_sum(terms, classes, table.shape[0])
         row_weights = sum_by_row(terms, rows, hidden)
         slopes = tf.linalg.matvec(slope, row_weights, transpose_a=True)
-        return _CURVATURE * slopes + (_CURVATURE + 1.0) * targets
+        return SOFTMAX_CURVATURE * slopes + (SOFTMAX_CURVATURE + 1.0) * targets
 
     add_row_mass(table, None, mass)
     return loss

@@ -17,11 +17,9 @@ from kerasw2v.ops.classes import (
     frequency_classes,
     tile_rows,
 )
-from kerasw2v.ops.row_mass import add_row_mass, steepness
+from kerasw2v.ops.row_mass import SOFTMAX_CURVATURE, add_row_mass, steepness
 from kerasw2v.ops.rows import gather_rows, sum_by_owner
 
-# A softmax term curves up to four times as much as a logistic one.
-_CURVATURE = 4.0
 # Rows of one class against a piece of its words: large enough for a matrix product, small enough
 # that classes of few words and batches of few rows do not fill tiles with repetitions.
 _HEIGHT, _WIDTH = 16, 32
@@ -151,7 +149,9 @@ class ClassSoftmax(OutputLayer):
 
         def of_normalisers() -> tf.Tensor:
             terms = row_weights * steepness(hidden)
-            return _CURVATURE * tf.linalg.matvec(tf.nn.softmax(scores), terms, transpose_a=True)
+            return SOFTMAX_CURVATURE * tf.linalg.matvec(
+                tf.nn.softmax(scores), terms, transpose_a=True
+            )
 
         add_row_mass(self.class_embeddings, None, of_normalisers)
         add_row_mass(self.class_embeddings, classes, lambda: _terms(hidden, owners, weights))
@@ -178,14 +178,14 @@ class ClassSoftmax(OutputLayer):
 
         def of_normalisers() -> tf.Tensor:
             terms = _by_item(_terms(hidden, owners, weights), tiles)
-            return _CURVATURE * tf.linalg.matvec(shares, terms, transpose_a=True)
+            return SOFTMAX_CURVATURE * tf.linalg.matvec(shares, terms, transpose_a=True)
 
         add_row_mass(self.embeddings, tiles.words, of_normalisers)
         add_row_mass(self.embeddings, targets, lambda: _terms(hidden, owners, weights))
         return weights * _target_losses(scores, shares, normaliser, tiles)
 
     def target_mass(self, targets: tf.Tensor) -> float:
-        return 2 * _CURVATURE  # two softmaxes
+        return 2 * SOFTMAX_CURVATURE  # two softmaxes
 
     def log_probs(self, hidden: tf.Tensor) -> tf.Tensor:
         hidden = tf.cast(hidden, tf.float32)

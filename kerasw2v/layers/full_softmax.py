@@ -7,15 +7,14 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from kerasw2v.layers.output_layer import OutputLayer
-from kerasw2v.ops.row_mass import add_row_mass, steepness
-
-# A softmax term curves up to four times as much as a logistic one, whose p (1 - p) is at most 1/4.
-_CURVATURE = 4.0
+from kerasw2v.ops.row_mass import SOFTMAX_CURVATURE, add_row_mass, steepness
 
 
 @keras.saving.register_keras_serializable("kerasw2v")
 class FullSoftmax(OutputLayer):
-    """Softmax over all words: `loss = -s_y + log sum_w exp(s_w)`, `s_w = hidden . embeddings[w]`.
+    """Softmax over all words: `loss = -s_y + log sum_w exp(s_w)`.
+
+    The score of word w is `s_w = hidden . embeddings[w]`.
 
     Args:
         counts: frequencies of the words, most frequent first, `(V,)`, or V alone; only V is used.
@@ -66,13 +65,15 @@ class FullSoftmax(OutputLayer):
     def _add_mass(self, scores: tf.Tensor, candidates: tf.Tensor, terms: tf.Tensor) -> None:
         def of_normalisers() -> tf.Tensor:
             by_row = tf.reshape(tf.reduce_sum(terms, axis=-1), [-1])
-            return _CURVATURE * tf.linalg.matvec(tf.nn.softmax(scores), by_row, transpose_a=True)
+            return SOFTMAX_CURVATURE * tf.linalg.matvec(
+                tf.nn.softmax(scores), by_row, transpose_a=True
+            )
 
         add_row_mass(self.embeddings, None, of_normalisers)
         add_row_mass(self.embeddings, candidates, lambda: tf.reduce_sum(terms, axis=1))
 
     def target_mass(self, targets: tf.Tensor) -> float:
-        return _CURVATURE
+        return SOFTMAX_CURVATURE
 
     def log_probs(self, hidden: tf.Tensor) -> tf.Tensor:
         return tf.nn.log_softmax(self._scores(tf.convert_to_tensor(hidden)))

@@ -3,13 +3,12 @@
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from kerasw2v.layers.sampling_layer import SamplingLayer
 from kerasw2v.ops.logistic import noise_loss, target_loss
-from kerasw2v.ops.noise import noise_log_probabilities
+from kerasw2v.ops.row_mass import SOFTMAX_CURVATURE
 
 
 @keras.saving.register_keras_serializable("kerasw2v")
@@ -33,8 +32,7 @@ class NCE(SamplingLayer):
         unique: True to draw without replacement; `K Q` is replaced by the probability that a word
             is in the sample, `1 - (1 - Q) ** tries`.
         use_bias: False to do without biases, which start at the words' log probabilities, so that
-            training starts normalised. Without them the vectors must learn to sum to one; with
-            `RowSGD` that is slow.
+            training starts normalised. Without them the vectors must learn to sum to one, slowly.
         seed: seed of the draws.
         **kwargs: arguments of `keras.layers.Layer`.
 
@@ -77,35 +75,17 @@ class NCE(SamplingLayer):
     ) -> None:
         super().__init__(counts, num_sampled, noise, exponent, unique, use_bias, seed, **kwargs)
 
-    def initial_biases(self) -> np.ndarray:
-        return noise_log_probabilities(self._counts, "counts", 1.0)
-
     def block_loss(self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         sample = self.draw_sample()
         noise_scores = self.noise_scores(hidden, *sample)
-        row_weights = tf.reduce_sum(weights, axis=-1)
-        flat_weights = tf.reshape(row_weights, [-1])
-        self.add_masses(
-            candidates,
-            weights,
-            sample,
-            lambda: _noise_mass(noise_scores, flat_weights, self.curvature),
-        )
+        self.add_masses(hidden, candidates, weights, sample, lambda: tf.sigmoid(noise_scores))
         corrections = self.log_expected_counts(candidates, sample.tries)[:, None, :]
         targets = self.target_scores(hidden, candidates) - corrections
         loss = target_loss(targets, weights, tf.ones_like(corrections))
-        return loss + tf.reshape(noise_loss(noise_scores, flat_weights), tf.shape(loss))
+        row_weights = tf.reshape(tf.reduce_sum(weights, axis=-1), [-1])
+        return loss + tf.reshape(noise_loss(noise_scores, row_weights), tf.shape(loss))
 
     def target_mass(self, targets: tf.Tensor) -> float:
         # For a normalised model the slopes of the noise terms sum to at most one on average,
         # sum_w K Q p / (p + K Q) <= sum_w p: together they are like one softmax.
-        return 1.0 + min(self.curvature, self.num_sampled)
-
-
-def _noise_mass(noise_scores: tf.Tensor, weights: tf.Tensor, curvature: float) -> tf.Tensor:
-    """Returns the mass of each noise word's row: `(rows, K), (rows,) -> (K,)`.
-
-    A term's mass grows with `p = sigmoid(score)`, up to that of a target.
-    """
-    terms = tf.minimum(curvature * tf.sigmoid(noise_scores), 1.0)
-    return tf.linalg.matvec(terms, weights, transpose_a=True)
+        return 1.0 + min(SOFTMAX_CURVATURE, self.num_sampled)

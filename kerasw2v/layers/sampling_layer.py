@@ -10,9 +10,13 @@ from numpy.typing import ArrayLike
 from kerasw2v.layers.noise_layer import NoiseLayer, band_scores
 from kerasw2v.ops import noise as noise_ops
 from kerasw2v.ops.checks import check_choice
-from kerasw2v.ops.row_mass import add_row_mass
-from kerasw2v.ops.rows import gather_rows
+from kerasw2v.ops.row_mass import SOFTMAX_CURVATURE, add_row_mass, steepness
+from kerasw2v.ops.rows import count_equal, gather_rows
 from kerasw2v.ops.seeds import next_seed
+
+# A word that is in each sample is met as in a full softmax. One that seldom is takes all its steps
+# at once, and as large ones they would be mostly noise: its terms count up to so many times more.
+_RARE = 4.0
 
 
 class Sample(NamedTuple):
@@ -36,7 +40,7 @@ class SamplingLayer(NoiseLayer):
         noise: `"counts"`, `"uniform"` or `"log_uniform"`: see `ops.noise.noise_log_probabilities`.
         exponent: power of the counts; not used by other noise.
         unique: True to draw without replacement.
-        use_bias: True to add a trained bias to each word's score.
+        use_bias: True to add a trained bias to each word's score, log probability at the start.
         seed: seed of the draws.
         **kwargs: arguments of `keras.layers.Layer`.
 
@@ -45,10 +49,6 @@ class SamplingLayer(NoiseLayer):
             is not a positive integer or, without replacement, larger than V, `exponent` is not a
             finite number, or `noise` is unknown.
     """
-
-    # How many logistic terms a softmax counts for in row masses. It curves up to four times as much
-    # as a logistic term, and much of it is met all at once: 8 was too little, 16 has been stable.
-    curvature = 16.0
 
     def __init__(
         self,
@@ -84,17 +84,15 @@ class SamplingLayer(NoiseLayer):
         self.built = True
 
     def _add_biases(self) -> Any:
-        values = self.initial_biases()
+        # Training starts from the words' own frequencies: corrected by them, scores begin nearly
+        # level, and a sample says most about the normaliser.
+        values = noise_ops.noise_log_probabilities(self._counts, "counts", 1.0)
         return self.add_weight(
             shape=values.shape,
             initializer=lambda shape, dtype: tf.constant(values, dtype),
             autocast=False,
             name="biases",
         )
-
-    def initial_biases(self) -> np.ndarray:
-        """Returns the biases, `(V,)`, that training starts from."""
-        return np.zeros(self.vocabulary_size)
 
     def draw_sample(self) -> Sample:
         """Draws the noise words of a batch."""
@@ -128,38 +126,56 @@ class SamplingLayer(NoiseLayer):
 
     def add_masses(
         self,
+        hidden: tf.Tensor,
         candidates: tf.Tensor,
         weights: tf.Tensor,
         sample: Sample,
-        noise_mass: Callable[[], tf.Tensor],
+        noise_share: Callable[[], tf.Tensor],
     ) -> None:
-        """Reports the row masses of targets and of noise words, `(K,)`.
+        """Reports the row masses of targets and of noise words.
 
         A rare word is pushed up whenever it is a target, and down, by as much, only when it is in
-        the sample: once in `1 / E` steps, all at once. Were only that large step bounded, the word
-        would drift upwards without end. So a target counts as many terms as its word is then
-        pushed down by.
+        the sample, with probability `P`: once in `1 / P` steps, all at once. Were only that large
+        step bounded, the word would drift upwards without end. So a target that is not in the
+        sample counts as many terms as its word is pushed down by some time.
+
+        Args:
+            hidden: that of `block_loss`.
+            candidates: that of `block_loss`.
+            weights: that of `block_loss`.
+            sample: the noise words.
+            noise_share: returns how far each noise word takes part in the loss of each hidden
+                vector, 0 to 1, `(b * L, K)`.
         """
 
         def target_mass() -> tf.Tensor:
-            expected = tf.minimum(1.0, tf.exp(self.log_expected_counts(candidates, sample.tries)))
+            chance, curvature = self._chance_and_curvature(candidates, sample)
             log_noise = tf.gather(self._log_noise.value, candidates)
             occurrences = tf.minimum(1.0, tf.reduce_sum(weights) * tf.exp(log_noise))
-            terms = tf.maximum(1.0, self.curvature * occurrences / expected)
-            return terms * tf.reduce_sum(weights, axis=1)
+            postponed = tf.maximum(1.0, curvature * occurrences / chance)
+            hits = count_equal(tf.reshape(candidates, [1, -1]), sample.ids[None, :])
+            in_sample = tf.reshape(hits, tf.shape(candidates)) > 0
+            terms = tf.einsum("blc,bl->bc", weights, steepness(hidden))
+            return tf.where(in_sample, 1.0, postponed) * terms
+
+        def noise_mass() -> tf.Tensor:
+            _, curvature = self._chance_and_curvature(sample.ids, sample)
+            terms = tf.reduce_sum(weights, axis=-1) * steepness(hidden)
+            shares = tf.linalg.matvec(noise_share(), tf.reshape(terms, [-1]), transpose_a=True)
+            return curvature * shares
 
         for table in (self.embeddings, self.biases) if self.use_bias else (self.embeddings,):
             add_row_mass(table, candidates, target_mass)
             add_row_mass(table, sample.ids, noise_mass)
 
-    def softmax_mass(self, noise_scores: tf.Tensor, row_weights: tf.Tensor) -> tf.Tensor:
-        """Returns the mass of each noise word's row in a softmax over the sample: `(K,)`."""
-        weights = tf.reshape(row_weights, [-1])
-        probabilities = tf.nn.softmax(noise_scores)
-        return self.curvature * tf.linalg.matvec(probabilities, weights, transpose_a=True)
+    def _chance_and_curvature(self, ids: tf.Tensor, sample: Sample) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns how likely words are in a sample, and what a term of a softmax counts for."""
+        expected = tf.exp(self.log_expected_counts(ids, sample.tries))
+        chance = -tf.math.expm1(-expected) if sample.tries is None else expected
+        return chance, SOFTMAX_CURVATURE * (_RARE - (_RARE - 1.0) * chance)
 
     def target_mass(self, targets: tf.Tensor) -> float:
-        return self.curvature
+        return SOFTMAX_CURVATURE
 
     def log_probs(self, hidden: tf.Tensor) -> tf.Tensor:
         hidden = tf.cast(hidden, tf.float32)

@@ -13,6 +13,8 @@ from typing import Any
 import tensorflow as tf
 
 RowMass = list[tuple[tf.Tensor | None, tf.Tensor]]
+# A softmax term curves up to four times as much as a logistic one, whose p (1 - p) is at most 1/4.
+SOFTMAX_CURVATURE = 4.0
 _active = threading.local()
 
 

@@ -103,10 +103,24 @@ def test_a_rare_target_counts_for_the_large_step_its_noise_term_will_take(layer_
     with record_row_mass() as masses:
         layer(np.ones((100, DIM), np.float32), np.repeat([0, 2], 50).astype(np.int32))
     of_targets = masses[id(layer.embeddings)][0][1].numpy()
-    # Word 0 is in each sample: 16 terms for one softmax. Word 2 is in one sample of 1,000, which
-    # then stands for 1,000 steps with .01 targets each: 16 * .01 * 1,000.
-    # (Drawn as a set, it is in one of 1,000.45.)
-    np.testing.assert_allclose(of_targets, np.repeat([16.0, 160.0], 50), rtol=1e-3)
+    # A hidden vector counts with its square, 4. Word 0 is in the sample: nothing is postponed.
+    # Word 2 is in one sample of 1,000, which then stands for .01 targets in each of 1,000 steps,
+    # in a softmax of 4 terms, counted four times. (Drawn as a set, it is in one of 1,000.45.)
+    np.testing.assert_allclose(of_targets, np.repeat([4.0, 4.0 * 160.0], 50), rtol=1e-3)
+
+
+@each_layer
+def test_a_target_in_the_sample_counts_once(monkeypatch, layer_class):
+    monkeypatch.setattr(noise, "draw", lambda *_: tf.constant([2] * 10))
+    layer = make(layer_class, np.array([9998, 1, 1]), num_sampled=10, exponent=1.0, unique=False)
+    with record_row_mass() as masses:
+        layer(np.ones((100, DIM), np.float32), np.repeat([1, 2], 50).astype(np.int32))
+    (_, of_targets), (_, of_noise) = masses[id(layer.embeddings)]
+    assert (of_targets.numpy()[:50] > 600).all()
+    np.testing.assert_allclose(of_targets.numpy()[50:], 4.0)
+    # All terms of the batch, in a softmax of 16: the ten copies of word 2 are the whole sample.
+    if layer_class is not NCE:
+        np.testing.assert_allclose(of_noise, 4.0 * 16.0 * 100 / 10, rtol=1e-3)
 
 
 @each_layer
