@@ -7,13 +7,15 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_PROGRESS_BAR := off
 unexport PYTHONPATH
 
-.PHONY: help demo test format clean
+.PHONY: help demo test tutorials docs format clean
 
 help:
-	@echo "make demo    install, train on a small corpus, print neighbours, write demo.kv"
-	@echo "make test    install with test extras, lint, check types, run all tests"
-	@echo "make format  format the code and mend what the linter can"
-	@echo "make clean   remove what these made"
+	@echo "make demo       install, train on a small corpus, print neighbours, write demo.kv"
+	@echo "make test       install with test extras, lint, check types, run all tests"
+	@echo "make tutorials  run all notebooks of tutorials/ anew, in place"
+	@echo "make docs       build the reference: docs/_build/index.html"
+	@echo "make format     format the code and mend what the linter can"
+	@echo "make clean      remove what these made"
 
 demo: $(VENV)/.installed
 	$(BIN)/kerasw2v train --output demo.kv
@@ -24,12 +26,18 @@ test: $(VENV)/.installed-test
 	$(BIN)/mypy
 	$(BIN)/pytest -q -n 2 --dist loadfile
 
+tutorials: $(VENV)/.installed-test
+	$(BIN)/python tests/notebooks.py tutorials/*.ipynb
+
+docs: $(VENV)/.installed-test
+	$(BIN)/python -m sphinx -b html -n -W --keep-going -q docs docs/_build
+
 format: $(VENV)/.installed-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache demo.kv
+	rm -rf $(VENV) build docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache demo.kv
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

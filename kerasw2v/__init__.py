@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from kerasw2v._backend import require_tensorflow
 
 if TYPE_CHECKING:
-    from kerasw2v import layers, optimizers
+    from kerasw2v import layers, optimizers, zoo
     from kerasw2v.cbow import CBOW
     from kerasw2v.data.block_dataset import block_dataset
     from kerasw2v.keyed_vectors import to_keyed_vectors
@@ -33,6 +33,7 @@ __all__ = [
     "layers",
     "optimizers",
     "to_keyed_vectors",
+    "zoo",
 ]
 
 

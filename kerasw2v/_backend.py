@@ -1,7 +1,10 @@
-"""The check that Keras runs on TensorFlow."""
+"""How TensorFlow and Keras start."""
 
 import os
-from contextlib import suppress
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 _ADVICE = (
     "Keras must run on TensorFlow for kerasw2v: set the environment variable "
@@ -51,3 +54,25 @@ def divide_cores() -> None:
         return
     with suppress(RuntimeError):
         tf.config.threading.set_intra_op_parallelism_threads(max(1, (os.cpu_count() or 1) // 2))
+
+
+@contextmanager
+def quiet_start() -> Iterator[None]:
+    """Keeps what TensorFlow's C++ code says while it starts away from the terminal.
+
+    Example:
+
+    >>> with quiet_start():
+    ...     import tensorflow as tf
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as sink:
+        os.dup2(sink.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)

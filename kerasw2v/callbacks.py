@@ -1,4 +1,4 @@
-"""Keras callbacks: progress in words a second, and checkpoints that survive anything."""
+"""Keras callbacks: progress and records in words a second, checkpoints that survive anything."""
 
 import os
 import sys
@@ -8,6 +8,7 @@ from typing import Any, TextIO
 import keras
 import tensorflow as tf
 
+from kerasw2v.history import History, Measurement
 from kerasw2v.multi_worker import from_chief, is_chief, lost_workers_are_errors
 from kerasw2v.ops.checks import check_int
 from kerasw2v.ops.files import temporary_sibling
@@ -58,7 +59,7 @@ class Progress(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         now = time.perf_counter()
-        share = (batch + 1) / self.params["steps"]
+        share = _share(batch, self.params["steps"])
         if self._warm is None:
             self._warm = now, self._words(share)
         if self._redraw and now - self._drawn > _SECONDS_BETWEEN_DRAWINGS:
@@ -103,6 +104,89 @@ class Progress(keras.callbacks.Callback):
         # The escape clears what a longer line has left behind.
         self.stream.write(f"\r{line}\x1b[K{end}")
         self.stream.flush()
+
+
+class Record(keras.callbacks.Callback):
+    """Keeps loss and words a second over time, for `kerasw2v.plots` and `kerasw2v.report`.
+
+    The loss of a point is that since the point before, worked out of the running mean of the epoch
+    that Keras hands to callbacks, as if each batch had equally many pairs. Words a second are
+    counted from the end of the first call into the graph, as in `Progress`.
+
+    Args:
+        words_per_epoch: number of words of the corpus, subsampled ones included.
+        history: the `kerasw2v.history.History` to go on with; a new one when None.
+        path: a file where the history is saved after every epoch, for a training that may be
+            interrupted; nowhere when None.
+
+    Example:
+
+    >>> import keras
+    >>> import numpy as np
+    >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    >>> model.compile(loss="mse")
+    >>> record = Record(words_per_epoch=1000)
+    >>> history = model.fit(np.ones((1, 1)), np.ones(1), epochs=3, verbose=0, callbacks=[record])
+    >>> [epoch.words for epoch in record.history.epochs]
+    [1000.0, 2000.0, 3000.0]
+    """
+
+    def __init__(
+        self,
+        words_per_epoch: int,
+        history: History | None = None,
+        path: str | os.PathLike[str] | None = None,
+    ) -> None:
+        super().__init__()
+        self.words_per_epoch = words_per_epoch
+        self.history = History() if history is None else history
+        self.path = path
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self._begin = time.perf_counter() - self.history.seconds
+        self._warm = False
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._epoch = epoch
+        self._share = self._mean = 0.0  # of the epoch that has been measured, and its loss
+        # Where the epoch began, and where the last point was: epochs and time.
+        self._start = self._measured = float(epoch), time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        now = time.perf_counter()
+        share = _share(batch, self.params["steps"])
+        if not self._warm:
+            self._warm = True
+            self._add(now, share, logs, timed=False)
+            self._start = self._measured
+        elif now - self._measured[1] > _SECONDS_BETWEEN_DRAWINGS:
+            self._add(now, share, logs)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        now = time.perf_counter()
+        if self._share < 1:
+            self._add(now, 1.0, logs)
+        self.history.epochs.append(self._measurement(now, 1.0, self._mean, self._start))
+        if self.path is not None:
+            self.history.save(self.path)
+
+    def _add(self, now: float, share: float, logs: Any, timed: bool = True) -> None:
+        mean = float((logs or {}).get("loss", float("nan")))
+        loss = (mean * share - self._mean * self._share) / (share - self._share)
+        since = self._measured if timed else None
+        self.history.add(self._measurement(now, share, loss, since))
+        self._share, self._mean = share, mean
+        self._measured = self._epoch + share, now
+
+    def _measurement(
+        self, now: float, share: float, loss: float, since: tuple[float, float] | None
+    ) -> Measurement:
+        epoch = self._epoch + share
+        speed = None
+        if since is not None and epoch > since[0]:
+            speed = (epoch - since[0]) * self.words_per_epoch / max(now - since[1], 1e-9)
+        seconds = now - self._begin
+        return Measurement(epoch, epoch * self.words_per_epoch, seconds, loss, speed)
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -253,6 +337,11 @@ class AverageTables(keras.callbacks.Callback):
             return [old + move / tf.maximum(number, 1) for old, move, number in shares]
 
         return self.strategy.run(replica, args=(before,))
+
+
+def _share(batch: int, steps: int) -> float:
+    # The last call into the graph may be told as longer than it was.
+    return min(1.0, (batch + 1) / steps)
 
 
 def _clock(seconds: float) -> str:

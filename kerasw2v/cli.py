@@ -1,4 +1,4 @@
-"""The command line: `kerasw2v train | evaluate | similar`.
+"""The command line: `kerasw2v train | evaluate | similar | zoo`.
 
 What takes long to import is imported by the command that needs it, so that `--help` is instant and
 `similar` does not wait for TensorFlow.
@@ -22,6 +22,8 @@ examples:
   kerasw2v train wiki.txt.gz --output vectors.kv --cbow
   kerasw2v evaluate vectors.kv
   kerasw2v similar vectors.kv cat "king - man + woman"
+  kerasw2v similar cat                                     with vectors that come with the package
+  kerasw2v zoo list                                        trainings that are known to work
 
 `kerasw2v COMMAND --help` tells more.
 """
@@ -41,15 +43,28 @@ the name of the output decides its format:
 examples:
   kerasw2v train wiki.txt --output vectors.kv
   kerasw2v train part1.gz part2.gz --output vectors.bin --cbow --size 300 --epochs 3
+  kerasw2v train wiki.txt --output vectors.kv --report run.html --plot run.png
   kerasw2v train wiki.txt --output vectors.kv --checkpoint state/   interrupt and repeat it at will
   kerasw2v train wiki.txt --output vectors.kv --workers a:7000,b:7000 --index 0    and 1 on host b
 """
 
 _SIMILAR_EXAMPLES = """\
 examples:
+  kerasw2v similar cat "king - man + woman"
   kerasw2v similar vectors.kv cat dog
   kerasw2v similar vectors.kv "king - man + woman" --topn 3
 """
+
+_ZOO_EXAMPLES = """\
+examples:
+  kerasw2v zoo show cbow-class-softmax
+  kerasw2v zoo train cbow-class-softmax --corpus wiki.txt --output vectors.kv
+  kerasw2v zoo train ./my_recipe.toml --corpus text8 --output vectors.kv
+  kerasw2v zoo verify cbow-class-softmax --smoke
+"""
+
+_PACKAGED = "the package's vectors"
+_VECTORS_SUFFIXES = (".kv", ".vec", ".txt", ".vec.gz", ".txt.gz", ".bin", ".bin.gz")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -96,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_train(commands)
     _add_evaluate(commands)
     _add_similar(commands)
+    _add_zoo(commands)
     return parser
 
 
@@ -145,6 +161,16 @@ def _add_files(group: Any) -> None:
     )
     group.add_argument(
         "--projector", metavar="FOLDER", help="write files for TensorBoard's embedding projector"
+    )
+    group.add_argument(
+        "--plot",
+        metavar="FILE.png",
+        help="draw the most frequent words and the loss; .pdf and .svg too; needs matplotlib",
+    )
+    group.add_argument(
+        "--report",
+        metavar="FILE.html",
+        help="write a page on the run: settings, loss, speed, map and search of words, tests",
     )
 
 
@@ -262,7 +288,12 @@ def _add_evaluate(commands: Any) -> None:
         ),
     )
     command.set_defaults(run=_evaluate)
-    command.add_argument("vectors", metavar="VECTORS", help="a .kv, .vec, .txt or .bin file")
+    command.add_argument(
+        "vectors",
+        nargs="?",
+        metavar="VECTORS",
+        help="a .kv, .vec, .txt or .bin file; vectors that come with the package without",
+    )
     command.add_argument("--json", action="store_true", help="print JSON instead of a table")
     command.add_argument(
         "--analogies",
@@ -289,14 +320,20 @@ def _add_similar(commands: Any) -> None:
         commands,
         "similar",
         help="print the nearest words of words",
+        usage="kerasw2v similar [--help] [--topn N] [VECTORS] WORD [WORD ...]",
         description="Prints the words whose vectors have the largest cosine with each given word.",
         epilog=_SIMILAR_EXAMPLES,
     )
     command.set_defaults(run=_similar)
-    command.add_argument("vectors", metavar="VECTORS", help="a .kv, .vec, .txt or .bin file")
+    command.add_argument(
+        "vectors",
+        metavar="VECTORS",
+        help="a .kv, .vec, .txt or .bin file; without, vectors that come with the package: the "
+        "most frequent words of English Wikipedia",
+    )
     command.add_argument(
         "words",
-        nargs="+",
+        nargs="*",
         metavar="WORD",
         help="a word, or words joined by + and - with blanks around them, in quotes",
     )
@@ -305,30 +342,146 @@ def _add_similar(commands: Any) -> None:
     )
 
 
+def _add_zoo(commands: Any) -> None:
+    command = _add_command(
+        commands,
+        "zoo",
+        help="trainings that are known to work: list, show, train, verify",
+        description="Recipes for training, each with results over several seeds to compare with.",
+        epilog=_ZOO_EXAMPLES,
+    )
+    actions = command.add_subparsers(
+        title="actions", metavar="ACTION", dest="action", required=True
+    )
+    _add_zoo_action(actions, "list", "print the names of all recipes", [])
+    _add_zoo_action(actions, "show", "print what a recipe does and what came out", ["name"])
+    _add_zoo_action(
+        actions, "train", "train a recipe", ["name", "corpus", "output", "smoke", "seed", "json"]
+    )
+    _add_zoo_action(
+        actions,
+        "verify",
+        "train a recipe; fail if a result is outside its tolerance",
+        ["name", "corpus", "smoke", "seed_1"],
+    )
+    _add_zoo_action(
+        actions,
+        "results",
+        "train recipes with several seeds; write results.json and the pages",
+        ["names", "all", "corpus", "seeds"],
+    )
+    _add_zoo_action(
+        actions,
+        "calibrate",
+        "write what to expect into recipes, from results.json or tiny runs",
+        ["names", "all", "smoke", "seeds"],
+    )
+    _add_zoo_action(actions, "cards", "write the pages of a zoo anew", ["folder"])
+    _add_zoo_action(
+        actions,
+        "pack",
+        "train a recipe; write its most frequent words' vectors, packed small",
+        ["name", "corpus", "words", "seed_1"],
+    )
+
+
+# The options of the actions of `zoo`: names, and how argparse should read them.
+_ZOO_OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "name": ("name", {"metavar": "NAME", "help": "a recipe's name, or the path of a .toml file"}),
+    "names": ("names", {"metavar": "NAME", "nargs": "*", "help": "recipes' names or paths"}),
+    "all": ("--all", {"action": "store_true", "help": "all recipes"}),
+    "corpus": (
+        "--corpus",
+        {
+            "metavar": "PATH",
+            "help": "a text file, text8 (downloaded once) or lee (60,000 words of news, the "
+            "default)",
+        },
+    ),
+    "output": (
+        "--output",
+        {"metavar": "FILE", "help": "write the vectors (.kv, .vec, .bin) or the model (.keras)"},
+    ),
+    "smoke": (
+        "--smoke",
+        {"action": "store_true", "help": "the tiny variant, which takes seconds"},
+    ),
+    "seed": ("--seed", {"type": int, "metavar": "N", "help": "make the draws repeatable"}),
+    "seed_1": (
+        "--seed",
+        {"type": int, "metavar": "N", "default": 1, "help": "seed of the draws (%(default)s)"},
+    ),
+    "json": ("--json", {"action": "store_true", "help": "print JSON instead of a table"}),
+    "folder": ("folder", {"metavar": "FOLDER", "nargs": "?", "help": "of recipes; the package's"}),
+}
+
+
+def _add_zoo_action(actions: Any, name: str, description: str, options: list[str]) -> None:
+    command = _add_command(
+        actions, name, help=description, description=f"{description[0].upper()}{description[1:]}."
+    )
+    command.set_defaults(run=_zoo)
+    numbers: dict[str, dict[str, Any]] = {
+        "seeds": {"default": 3, "help": "how many seeds (%(default)s)"},
+        "words": {"default": 15_000, "help": "how many words (%(default)s)"},
+    }
+    for option in options:
+        if option in numbers:
+            command.add_argument(f"--{option}", type=_positive_int, metavar="N", **numbers[option])
+        else:
+            flag, arguments = _ZOO_OPTIONS[option]
+            command.add_argument(flag, **arguments)
+
+
 def _train(args: argparse.Namespace) -> None:
     from kerasw2v.train_command import train
 
     train(args)
 
 
-def _evaluate(args: argparse.Namespace) -> None:
-    from kerasw2v.evaluation import evaluate
+def _zoo(args: argparse.Namespace) -> None:
+    from kerasw2v.zoo.command import run_zoo
+
+    run_zoo(args)
+
+
+def _load(path: str | None) -> "KeyedVectors":
+    """Loads vectors from a file, or those of the package."""
+    if path is None:
+        from kerasw2v.zoo import english_vectors
+
+        return english_vectors()
     from kerasw2v.keyed_vectors import load_vectors
 
+    return load_vectors(path)
+
+
+def _evaluate(args: argparse.Namespace) -> None:
+    from kerasw2v.evaluation import evaluate
+
     pairs = None if args.pairs is None else {path: path for path in args.pairs}
-    result = evaluate(load_vectors(args.vectors), args.analogies, pairs, args.restrict_vocab)
+    result = evaluate(_load(args.vectors), args.analogies, pairs, args.restrict_vocab)
     print(json.dumps(result.to_dict(), indent=2) if args.json else result.table())
 
 
 def _similar(args: argparse.Namespace) -> None:
-    from kerasw2v.keyed_vectors import load_vectors
-
-    vectors = load_vectors(args.vectors)
-    queries = [(query, *_parse_query(query, vectors, args.vectors)) for query in args.words]
+    path, words = _file_and_words(args.vectors, args.words)
+    vectors = _load(path)
+    name = repr(path) if path else _PACKAGED
+    queries = [(query, *_parse_query(query, vectors, name)) for query in words]
     for query, positive, negative in queries:
         print(query)
         for word, cosine in vectors.most_similar(positive, negative, topn=args.topn):
             print(f"  {cosine:6.3f}  {word}")
+
+
+def _file_and_words(first: str, others: list[str]) -> tuple[str | None, list[str]]:
+    """Tells whether the first argument is a file of vectors or a word already."""
+    if first.lower().endswith(_VECTORS_SUFFIXES) or os.path.isfile(first):
+        if not others:
+            raise ValueError(f"`WORD` must be given. Received: only the file {first!r}.")
+        return first, others
+    return None, [first, *others]
 
 
 def _parse_query(query: str, vectors: "KeyedVectors", file: str) -> tuple[list[str], list[str]]:
@@ -359,7 +512,7 @@ def _unknown_word(word: str, vectors: "KeyedVectors", file: str) -> str:
     if word.lower() in vectors:
         close = [word.lower()]
     hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
-    return f"{word!r} is not among the {len(vectors):,} words of {file!r}.{hint}"
+    return f"{word!r} is not among the {len(vectors):,} words of {file}.{hint}"
 
 
 def _positive_int(text: str) -> int:

@@ -111,11 +111,11 @@ path='vectors.pdf'.
 def save_vectors(vectors: KeyedVectors, path: PathLike) -> None:
     """Saves vectors in the format that the file's name asks for.
 
-    | name ends in | format | gensim reads it with |
-    |---|---|---|
-    | `.kv` | gensim's own, keeps the counts | `KeyedVectors.load(path)` |
-    | `.vec`, `.txt`, also `.gz` | word2vec text | `KeyedVectors.load_word2vec_format(path)` |
-    | `.bin`, also `.gz` | word2vec binary | the same with `binary=True` |
+    What the name ends in, the format, and what gensim reads it with:
+
+    - `.kv`: gensim's own, keeps the counts; `KeyedVectors.load(path)`
+    - `.vec`, `.txt`, also `.gz`: word2vec text; `KeyedVectors.load_word2vec_format(path)`
+    - `.bin`, also `.gz`: word2vec binary; the same with `binary=True`
 
     The file appears whole or not at all. gensim puts very large arrays (over 10 million numbers)
     beside a `.kv` file in `.kv.vectors.npy`; keep the two together.

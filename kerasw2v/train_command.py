@@ -1,51 +1,38 @@
 """What `kerasw2v train` does, from checking its arguments to telling what to do next."""
 
 import argparse
-import json
 import math
 import os
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gensim.test.utils import datapath
-from gensim.utils import simple_preprocess
-
+from kerasw2v._backend import quiet_start
 from kerasw2v.corpus import Corpus, check_corpus
+from kerasw2v.demo_corpus import lee_corpus
+from kerasw2v.evaluation import evaluate
+from kerasw2v.history import History
 from kerasw2v.keyed_vectors import (
     check_vectors_path,
     save_projector,
     save_vectors,
     to_keyed_vectors,
 )
-from kerasw2v.ops.files import check_output_path, replace_on_success, temporary_sibling
+from kerasw2v.ops.files import check_output_path, temporary_sibling
 from kerasw2v.ops.learning_rates import default_learning_rate
+from kerasw2v.plots import check_plot_path, plot_training, save_plot
+from kerasw2v.report import check_report_path, write_report
+from kerasw2v.run_settings import batch_size, run_settings
+from kerasw2v.run_state import RUN_OPTIONS, RunState, what_was_saved
+from kerasw2v.word_map import content_words
 
 if TYPE_CHECKING:
-    from kerasw2v.callbacks import Checkpoint
     from kerasw2v.vocabulary import Vocabulary
 
+_ARCHITECTURES = {"skip-gram": "Skip-gram", "cbow": "CBOW"}
 _DEMO_WORDS = ("palestinian", "taliban", "cricket", "firefighters", "qantas", "interest")
-
-# What must be the same for a checkpoint to be taken up again, beside the corpus.
-_RUN_OPTIONS = (
-    "read_vocab",
-    "architecture",
-    "size",
-    "window",
-    "negative",
-    "min_count",
-    "max_vocab",
-    "epochs",
-    "alpha",
-    "sample",
-    "batch_size",
-    "seed",
-)
 
 
 def train(args: argparse.Namespace) -> None:
@@ -66,10 +53,10 @@ def train(args: argparse.Namespace) -> None:
     args.epochs = args.epochs or (50 if is_demo else 5)
     args.alpha = args.alpha or default_learning_rate(args.architecture, args.epochs)
     _check(args)
-    corpus = _demo_corpus() if is_demo else args.corpus
+    corpus = lee_corpus() if is_demo else args.corpus
     if is_demo:
         _say(args, "No corpus given: training on 300 news articles that gensim ships.")
-    with _quiet_start():
+    with quiet_start():
         from kerasw2v._backend import divide_cores, require_tensorflow
 
         require_tensorflow()
@@ -102,12 +89,14 @@ def _join(args: argparse.Namespace) -> Any:
 
 def _run(args: argparse.Namespace, corpus: Corpus, strategy: Any) -> None:
     vocabulary = _vocabulary(args, corpus)
-    model = _fit(args, corpus, vocabulary, strategy)
+    model, history = _fit(args, corpus, vocabulary, strategy)
     if args.writes:
-        _write(args, model, vocabulary)
+        _write(args, model, vocabulary, history)
 
 
-def _write(args: argparse.Namespace, model: Any, vocabulary: "Vocabulary") -> None:
+def _write(
+    args: argparse.Namespace, model: Any, vocabulary: "Vocabulary", history: History | None
+) -> None:
     vectors = to_keyed_vectors(model, vocabulary)
     if not math.isfinite(float(vectors.vectors.sum())):
         raise ValueError(
@@ -124,14 +113,22 @@ def _write(args: argparse.Namespace, model: Any, vocabulary: "Vocabulary") -> No
     if args.projector:
         save_projector(vectors, args.projector)
         written.append(f"{args.projector}: for `tensorboard --logdir {args.projector}`")
+    if args.plot:
+        save_plot(plot_training(vectors, history), args.plot)
+        written.append(f"{args.plot}: the words' map and the loss")
+    if args.report:
+        _say(args, "Testing the vectors for the report.")
+        title = f"{_ARCHITECTURES[args.architecture]}, {args.size} dimensions"
+        settings = run_settings(args, vocabulary, model.count_params())
+        write_report(args.report, vectors, title, settings, history, evaluate(vectors))
+        written.append(f"{args.report}: the report; open it in a browser")
     if args.checkpoint:
-        _state_file(args).unlink(missing_ok=True)
-        _settings_file(args).unlink(missing_ok=True)
+        RunState(args).remove()
     if not args.quiet:
         print("Written:", *written, sep="\n  ")
         if not args.corpus:
             print("Nearest words:", *_demo_neighbours(vectors), sep="\n  ")
-        word = vectors.index_to_key[len(vectors) // 10]  # neither a filler nor a rarity
+        word = content_words(vectors, 10, among=1000)[-1]
         print("Next:", *_next_steps(args.output, word), sep="\n  ")
 
 
@@ -148,17 +145,19 @@ def _vocabulary(args: argparse.Namespace, corpus: Corpus) -> "Vocabulary":
     return vocabulary
 
 
-def _fit(args: argparse.Namespace, corpus: Corpus, vocabulary: "Vocabulary", strategy: Any) -> Any:
+def _fit(
+    args: argparse.Namespace, corpus: Corpus, vocabulary: "Vocabulary", strategy: Any
+) -> tuple[Any, History | None]:
+    """Returns the trained model, and loss and speed over time if a picture of them is wanted."""
     from kerasw2v import CBOW, SkipGram, layers, optimizers
-    from kerasw2v.callbacks import AverageTables, Progress
-    from kerasw2v.data.block_dataset import default_batch_size
+    from kerasw2v.callbacks import AverageTables, Progress, Record
     from kerasw2v.data.token_stream import TokenStream
     from kerasw2v.multi_worker import check_same
 
     seed, shard = args.seed, {}
     if strategy:
         words = zip(vocabulary.words, vocabulary.counts, strict=True)
-        options = [getattr(args, name) for name in _RUN_OPTIONS if name != "read_vocab"]
+        options = [getattr(args, name) for name in RUN_OPTIONS if name != "read_vocab"]
         check_same(strategy, "corpus and options", repr([args.local_steps, options, *words]))
     if args.local_steps and strategy:
         shard = {"shard": (len(args.workers), args.index)}
@@ -171,7 +170,7 @@ def _fit(args: argparse.Namespace, corpus: Corpus, vocabulary: "Vocabulary", str
         vocabulary,
         window=args.window,
         sample=args.sample,
-        batch_size=args.batch_size or default_batch_size(vocabulary.corpus_words, args.window),
+        batch_size=batch_size(args, vocabulary),
         seed=seed,
         **shard,
     )
@@ -183,12 +182,19 @@ def _fit(args: argparse.Namespace, corpus: Corpus, vocabulary: "Vocabulary", str
         decay = optimizers.linear_decay(args.alpha, steps, args.epochs)
         model.compile(optimizer=optimizers.RowSGD(decay))
     callbacks: list[Any] = [] if args.quiet else [Progress(vocabulary.corpus_words)]
-    begun = 0
     if args.local_steps and strategy:
         callbacks.append(AverageTables(strategy, args.local_steps))
+    begun, history, state = 0, None, None
     if args.checkpoint:
-        callbacks.append(_open_checkpoint(args))
-        begun = callbacks[-1].restore(model, steps)
+        state = RunState(args)
+        checkpoint = state.open()
+        begun = checkpoint.restore(model, steps)
+    if args.plot or args.report:
+        history = state.load_history(begun) if state else History()
+        path = state.history if state else None
+        callbacks.append(Record(vocabulary.corpus_words, history, path))
+    if args.checkpoint:
+        callbacks.append(checkpoint)  # after the record, which may be ahead of it but not behind
     if begun:
         dataset, _ = make_dataset(first_epoch=begun)
         _say(args, f"Going on after epoch {begun} of {args.epochs}, from {args.checkpoint}.")
@@ -202,8 +208,8 @@ def _fit(args: argparse.Namespace, corpus: Corpus, vocabulary: "Vocabulary", str
             callbacks=callbacks,
         )
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(_what_was_saved(args)) from None
-    return model
+        raise KeyboardInterrupt(what_was_saved(args)) from None
+    return model, history
 
 
 def _dataset(strategy: Any, *arguments: Any, **options: Any) -> tuple[Any, int]:
@@ -221,13 +227,19 @@ def _check(args: argparse.Namespace) -> None:
     """Checks all that can be known to go wrong before the corpus is read."""
     if not args.writes:
         args.output = args.save_vocab = args.save_model = args.projector = None
+        args.plot = args.report = None
     else:
         check_vectors_path(args.output)
+    if args.plot:
+        check_plot_path(args.plot)
+    if args.report:
+        check_report_path(args.report)
     if args.save_model and not args.save_model.endswith(".keras"):
         raise ValueError(
             f"`--save-model` must end in .keras. Received: --save-model {args.save_model}."
         )
-    outputs = [path for path in (args.output, args.save_vocab, args.save_model) if path]
+    files = (args.output, args.save_vocab, args.save_model, args.plot, args.report)
+    outputs = [path for path in files if path]
     for path in outputs:
         check_output_path(path)
     _check_distinct(outputs, [*args.corpus, *filter(None, [args.read_vocab])])
@@ -239,8 +251,8 @@ def _check(args: argparse.Namespace) -> None:
         )
     for path in args.corpus:
         check_corpus(Path(path))
-    if args.checkpoint and args.writes and _state_file(args).exists():
-        _check_same_run(args)
+    if args.checkpoint and args.writes:
+        RunState(args).check()
 
 
 def _check_distinct(outputs: list[str], inputs: list[str]) -> None:
@@ -260,83 +272,6 @@ def _check_folder(folder: str) -> None:
     check_output_path(path / "file" if path.is_dir() else path)
     if path.exists() and not path.is_dir():
         raise NotADirectoryError(f"`FOLDER` must not be a file. Received: {folder!r}.")
-
-
-def _state_file(args: argparse.Namespace) -> Path:
-    return Path(args.checkpoint) / "kerasw2v.weights.h5"
-
-
-def _settings_file(args: argparse.Namespace) -> Path:
-    return Path(args.checkpoint) / "kerasw2v.json"
-
-
-def _run_options(args: argparse.Namespace) -> dict[str, Any]:
-    corpus = [[os.path.realpath(path), os.path.getsize(path)] for path in args.corpus]
-    workers = len(args.workers or [""])  # which they are may change
-    options = {name: getattr(args, name) for name in _RUN_OPTIONS}
-    return {"corpus": corpus, "workers": workers} | options
-
-
-def _check_same_run(args: argparse.Namespace) -> None:
-    """Refuses to go on from the state of a run with other options."""
-    file = _settings_file(args)
-    options = _run_options(args)
-    try:
-        before = json.loads(file.read_text("utf-8"))
-        differing = [name for name in options if before[name] != options[name]]
-    except (KeyError, OSError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"{str(file)!r} is missing or damaged; remove {str(_state_file(args))!r} to start anew."
-        ) from error
-    if differing:
-        told = ", ".join(name.replace("_", "-") for name in differing)
-        raise ValueError(
-            "`--checkpoint` must not name a folder with the state of a run with other options "
-            f"({told}). Received: --checkpoint {args.checkpoint}."
-        )
-
-
-def _open_checkpoint(args: argparse.Namespace) -> "Checkpoint":
-    from kerasw2v.callbacks import Checkpoint
-
-    file = _settings_file(args)
-    if args.writes:
-        file.parent.mkdir(exist_ok=True)
-        with replace_on_success(file, "w") as text:
-            json.dump(_run_options(args), text)
-    return Checkpoint(_state_file(args))
-
-
-def _what_was_saved(args: argparse.Namespace) -> str:
-    if args.checkpoint and _state_file(args).exists():
-        return (
-            f"Stopped; {args.checkpoint} holds the state after the last whole epoch, and the same "
-            "command goes on from there."
-        )
-    if args.checkpoint:
-        return "Stopped in the first epoch; nothing was saved yet."
-    return "Stopped; no vectors were saved. With `--checkpoint FOLDER` training can be taken up."
-
-
-@contextmanager
-def _quiet_start() -> Iterator[None]:
-    """Keeps what TensorFlow's C++ code says while it starts away from the terminal."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    sys.stderr.flush()
-    terminal = os.dup(2)
-    with tempfile.TemporaryFile() as sink:
-        os.dup2(sink.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(terminal, 2)
-            os.close(terminal)
-
-
-def _demo_corpus() -> list[list[str]]:
-    with open(datapath("lee_background.cor"), encoding="utf-8") as file:
-        return [simple_preprocess(line) for line in file]
 
 
 def _demo_neighbours(vectors: Any) -> list[str]:

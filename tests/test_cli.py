@@ -51,7 +51,7 @@ def run(*arguments):
 
 
 class TestHelp:
-    @pytest.mark.parametrize("command", [[], ["train"], ["evaluate"], ["similar"]])
+    @pytest.mark.parametrize("command", [[], ["train"], ["evaluate"], ["similar"], ["zoo"]])
     def test_help_explains_itself(self, command, capsys):
         with pytest.raises(SystemExit) as stop:
             main([*command, "--help"])
@@ -190,9 +190,7 @@ class TestUsageErrors:
             ["train", "--output", "o.kv", "--batch-size", "0"],
             ["train", "--output", "o.kv", "--sg", "--cbow"],
             ["train", "--output", "o.kv", "--no-such-option"],
-            ["similar", "o.kv"],
             ["similar", "o.kv", "cat", "--topn", "0"],
-            ["evaluate"],
         ],
     )
     def test_exit_code_2(self, folder, capsys, arguments):

@@ -183,6 +183,7 @@ def test_command_line(options, cluster, tmp_path):
     corpus.write_text("\n".join(" ".join(words) for words in scenarios.SENTENCES))
     arguments = [str(corpus), "--output", str(tmp_path / "vectors.kv"), "--min-count", "1"]
     arguments += ["--size", "8", "--window", "2", "--epochs", "2", "--seed", "1", *options]
+    arguments += ["--report", str(tmp_path / "run.html")]
     workers = cluster(2)
     results = workers.run("command", arguments)
     assert [int(found["command/code"]) for found in results] == [0, 0], workers.output()
@@ -192,6 +193,7 @@ def test_command_line(options, cluster, tmp_path):
     assert sorted(vectors.index_to_key) == sorted(scenarios.VOCABULARY.words)
     assert (workers.folder / "1.out").read_text() == ""  # the chief alone reports
     assert "vectors.kv: 20 words" in (workers.folder / "0.out").read_text()
+    assert '"epochs":[[1.0,' in (tmp_path / "run.html").read_text()
 
 
 def test_local_steps_with_averages(cluster):

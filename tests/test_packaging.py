@@ -1,7 +1,9 @@
 import ast
 import os
+import shutil
 import subprocess
 import sys
+import zipfile
 from configparser import ConfigParser
 from importlib import metadata, resources
 from pathlib import Path
@@ -17,7 +19,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # From the ground up. A module imports from lower layers, or from its own folder.
 LAYERS = [
     {"_backend", "ops"},
-    {"corpus"},
+    {"corpus", "demo_corpus", "history", "word_map"},
     {"vocabulary"},
     {"data"},
     {"multi_worker"},
@@ -28,7 +30,9 @@ LAYERS = [
     {"word2vec_training"},
     {"word2vec_queries", "word2vec_file"},
     {"gensim_interop"},
-    {"word2vec", "zoo"},
+    {"plots", "report", "run_settings", "run_state"},
+    {"word2vec"},
+    {"zoo"},
     {"train_command"},
     {"cli"},
     {"__init__", "__main__"},
@@ -43,6 +47,7 @@ PUBLIC = {
     "layers",
     "optimizers",
     "to_keyed_vectors",
+    "zoo",
 }
 
 
@@ -95,7 +100,8 @@ class TestImports:
 
     def test_only_the_export_sees_gensim_models(self):
         def sees(part, name):
-            allowed = {"keyed_vectors", "word2vec", "gensim_interop"}
+            # The zoo unpacks its own format, and measures gensim's speed.
+            allowed = {"keyed_vectors", "word2vec", "gensim_interop", "zoo"}
             return name.startswith("gensim.models") and part not in allowed
 
         # `cli` names the type in its annotations, without importing it when it runs.
@@ -186,3 +192,75 @@ class TestBackend:
         )
         result = run_python(code)
         assert result.stdout.strip() == "set()", result.stderr
+
+
+# How each kind of installation is built, without pip: it would ask a network for setuptools.
+BUILD = "import sys; from setuptools import build_meta; build_meta.build_{}(sys.argv[1])"
+LOOK = """
+import site, sys
+# Neither the checkout nor an editable installation of it may answer.
+sys.meta_path[:] = [each for each in sys.meta_path if "Editable" not in repr(each)]
+for name in [name for name in sys.modules if name.startswith("__editable__")]:
+    del sys.modules[name]
+sys.path.insert(0, sys.argv[1])
+site.addsitedir(sys.argv[1])
+import kerasw2v.zoo
+from kerasw2v.cli import main
+print(kerasw2v.zoo.FOLDER)
+print(*kerasw2v.zoo.names())
+main(["similar", "cat", "--topn", "1"])
+"""
+
+
+@pytest.fixture(scope="class")
+def sources(tmp_path_factory):
+    """A copy of what is built, so that nothing is written into the checkout."""
+    copy = tmp_path_factory.mktemp("sources")
+    ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    for name in ("kerasw2v", "models"):
+        shutil.copytree(ROOT / name, copy / name, ignore=ignore)
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, copy)
+    return copy
+
+
+def install(sources, folder, kind):
+    """Builds a wheel, plain or editable, and unpacks it; returns what is in it."""
+    built = folder / "built"
+    built.mkdir()
+    command = [sys.executable, "-W", "ignore", "-c", BUILD.format(kind), os.fspath(built)]
+    subprocess.run(command, cwd=sources, check=True, capture_output=True)
+    (wheel,) = built.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder / "installed")
+        return set(archive.namelist())
+
+
+class TestInstallation:
+    def look(self, folder):
+        """Returns where the recipes are, their names, and the first line of what is near a cat."""
+        command = [sys.executable, "-c", LOOK, os.fspath(folder / "installed")]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        where, names, query, *_ = done.stdout.splitlines()
+        assert query == "cat"
+        return Path(where), names.split()
+
+    def test_wheel_holds_the_package_and_the_zoo(self, sources, tmp_path):
+        held = install(sources, tmp_path, "wheel")
+        modules = {path.relative_to(ROOT).as_posix() for path in MODULES}
+        models = {
+            f"kerasw2v/{path.relative_to(ROOT).as_posix()}"
+            for path in (ROOT / "models").rglob("*")
+            if path.is_file()
+        }
+        assert modules | models | {"kerasw2v/py.typed"} <= held
+        where, names = self.look(tmp_path)
+        assert where == tmp_path / "installed/kerasw2v/models"
+        assert names == kerasw2v.zoo.names()
+
+    def test_editable_installation_finds_the_zoo(self, sources, tmp_path):
+        install(sources, tmp_path, "editable")
+        where, names = self.look(tmp_path)
+        assert where == sources / "models"
+        assert names == kerasw2v.zoo.names()

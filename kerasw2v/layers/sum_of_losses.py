@@ -18,7 +18,7 @@ class SumOfLosses(OutputLayer):
     predicts.
 
     Args:
-        layers: two or more `OutputLayer`s for the same vocabulary.
+        layers: two or more layers, each an `OutputLayer`, for the same vocabulary.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Call arguments:

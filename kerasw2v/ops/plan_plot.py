@@ -55,6 +55,14 @@ def _draw_plans(axes: Any, counts: ArrayLike, cutoffs: Sequence[int], step: Step
     costs = [1e3 * expected_cost(counts, plan, step) for plan in plans]
     axes.bar(range(len(plans)), costs)
     for clusters, plan in enumerate(plans):
-        axes.annotate("\n".join(map(str, plan)), (clusters, costs[clusters]), ha="center")
+        axes.annotate(
+            "\n".join(map(str, plan)),
+            (clusters, costs[clusters]),
+            xytext=(0, 4),
+            textcoords="offset points",
+            ha="center",
+            va="bottom",
+        )
+    axes.margins(y=0.2)  # room for the numbers above the bars
     axes.axhline(1e3 * expected_cost(counts, cutoffs, step), linestyle="--", color="black")
     axes.set(yscale="log", xlabel="tails", ylabel="expected ms a step", title=f"Plan {cutoffs}")

@@ -1,0 +1,219 @@
+"""A picture of a training: the vectors of frequent words, and the loss over time."""
+
+import os
+import warnings
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from kerasw2v.history import History
+from kerasw2v.ops.files import check_output_path, temporary_sibling
+from kerasw2v.word_map import content_words, word_map
+
+PathLike = str | os.PathLike[str]
+
+_SUFFIXES = (".png", ".pdf", ".svg")
+_WORDS = 250
+_INCHES = 11
+# For words that matplotlib's own font has no letters for; those that are installed.
+_FONTS = ("Noto Sans CJK JP", "Noto Sans CJK SC", "Hiragino Sans", "Microsoft YaHei", "Noto Sans")
+# Where a label may go, seen from its point, the best place first: alignments and directions.
+_SIDES = (
+    ("left", "center", 1, 0),
+    ("right", "center", -1, 0),
+    ("center", "bottom", 0, 1),
+    ("center", "top", 0, -1),
+    ("left", "bottom", 0.7, 0.7),
+    ("right", "bottom", -0.7, 0.7),
+    ("left", "top", 0.7, -0.7),
+    ("right", "top", -0.7, -0.7),
+)
+
+
+def check_plot_path(path: PathLike) -> None:
+    """Checks, before any work is done, that `save_plot` can draw and write to `path`.
+
+    Args:
+        path: where the picture is going to be saved.
+
+    Raises:
+        ValueError: if the name does not end in .png, .pdf or .svg.
+        OSError: if the folder does not exist, or it or the file cannot be written.
+        ImportError: if matplotlib is not installed.
+
+    Example:
+
+    >>> check_plot_path("run.doc")
+    Traceback (most recent call last):
+    ...
+    ValueError: A picture's name must end in .png, .pdf or .svg. Received: path='run.doc'.
+    """
+    name = os.fspath(path)
+    if not name.lower().endswith(_SUFFIXES):
+        listed = f"{', '.join(_SUFFIXES[:-1])} or {_SUFFIXES[-1]}"
+        raise ValueError(f"A picture's name must end in {listed}. Received: path={name!r}.")
+    check_output_path(path)
+    _matplotlib("figure")
+
+
+def plot_training(vectors: Any, history: History | None = None, words: int = _WORDS) -> Any:
+    """Draws the most frequent words that mean something, and below them the loss of training.
+
+    The plane is spanned by the first two principal components of the words' vectors, scaled to
+    length 1; the third one is the colour, so that words that only seem near differ in it. Labels
+    never overlap: a word that finds no room remains a point.
+
+    Args:
+        vectors: a `gensim.models.KeyedVectors`, most frequent word first.
+        history: loss and speed, of `kerasw2v.callbacks.Record`; without one, or with an empty one,
+            the words alone are drawn.
+        words: how many words at most.
+
+    Returns:
+        A `matplotlib.figure.Figure` for `save_plot`, or for a notebook to show.
+
+    Raises:
+        ImportError: if matplotlib is not installed.
+        TypeError, ValueError: if `words` is not a positive integer.
+
+    Example:
+
+    >>> from gensim.models import KeyedVectors
+    >>> vectors = KeyedVectors(2)
+    >>> vectors.add_vectors(["cat", "milk"], np.eye(2))
+    >>> sorted(label.get_text() for label in plot_training(vectors).axes[0].texts)
+    ['cat', 'milk']
+    """
+    has_loss = history is not None and len(history.points) > 1
+    height = _INCHES * (1.25 if has_loss else 1)
+    figure = _matplotlib("figure").Figure(figsize=(_INCHES, height), layout="constrained")
+    _matplotlib("backends.backend_agg").FigureCanvasAgg(figure)  # measures text
+    if has_loss:
+        upper, lower = figure.subplots(2, 1, height_ratios=[4, 1])
+        _draw_loss(lower, history)
+    else:
+        upper = figure.subplots()
+    _draw_words(figure, upper, vectors, words)
+    return figure
+
+
+def save_plot(figure: Any, path: PathLike) -> None:
+    """Saves a figure as the file's name asks for: .png, .pdf or .svg. It appears whole or not.
+
+    Args:
+        figure: a `matplotlib.figure.Figure`.
+        path: where to save; a file that is there is replaced.
+
+    Raises:
+        ValueError: if the name ends otherwise.
+        OSError: if the folder does not exist, cannot be written, or the disk fills.
+
+    Example:
+
+    >>> import os, tempfile
+    >>> from matplotlib.figure import Figure
+    >>> path = tempfile.mkdtemp() + "/empty.svg"
+    >>> save_plot(Figure(), path)
+    >>> os.path.exists(path)
+    True
+    """
+    check_plot_path(path)
+    with temporary_sibling(path) as temporary, _without_font_warnings():
+        figure.savefig(temporary, dpi=120)
+
+
+def _matplotlib(module: str) -> Any:
+    try:
+        return import_module(f"matplotlib.{module}")
+    except ImportError as error:
+        raise ImportError("A picture needs matplotlib: pip install 'kerasw2v[plot]'.") from error
+
+
+def _without_font_warnings() -> Any:
+    # A letter that no font has is drawn as a box, which says enough.
+    return warnings.catch_warnings(action="ignore", category=UserWarning)
+
+
+def _draw_words(figure: Any, axes: Any, vectors: Any, number: int) -> None:
+    shown = word_map(vectors, content_words(vectors, number, among=100 * number))
+    x, y, depth = shown.places.T
+    limit = max(np.abs(depth).max(), 1e-12)
+    points = axes.scatter(x, y, s=9, c=depth, cmap="viridis", vmin=-limit, vmax=limit, zorder=3)
+    first, second, third = shown.shares
+    axes.set_title(
+        f"{len(shown.words)} frequent words by the principal components of their vectors",
+        loc="left",
+    )
+    axes.set_xlabel(f"first axis, {first:.0%} of the variance")
+    axes.set_ylabel(f"second, {second:.0%}")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.margins(0.06)
+    axes.spines[:].set_color("#bbbbbb")
+    with _without_font_warnings():
+        bar = figure.colorbar(points, ax=axes, label=f"third, {third:.0%}", shrink=0.4, aspect=30)
+        bar.set_ticks([])
+        bar.outline.set_visible(False)
+        figure.draw_without_rendering()  # lays out, so that points have their places
+        figure.set_layout_engine("none")
+        _label(figure, axes, shown.words, np.column_stack([x, y]), points)
+
+
+def _label(figure: Any, axes: Any, words: list[str], places: Any, points: Any) -> None:
+    """Writes each word beside its point unless it would cover another label or point."""
+    spots = axes.transData.transform(places)
+    room = axes.get_window_extent()
+    boxes = np.empty((0, 4))
+    renderer = figure.canvas.get_renderer()
+    fonts = _fonts()
+    for i, word in enumerate(words):
+        colour = np.array(points.to_rgba(points.get_array()[i])[:3]) * 0.65
+        # A `$` in a word is a dollar, not the begin of a formula.
+        text = axes.annotate(
+            str(word),
+            places[i],
+            textcoords="offset points",
+            fontsize=9,
+            fontfamily=fonts,
+            parse_math=False,
+            color=colour,
+            zorder=4,
+        )
+        others = np.delete(spots, i, axis=0)
+        for horizontal, vertical, right, up in _SIDES:
+            text.set(ha=horizontal, va=vertical)
+            text.xyann = (4 * right, 4 * up)
+            box = text.get_window_extent(renderer).extents
+            if _is_free(box, boxes, others, room):
+                boxes = np.vstack([boxes, box])
+                break
+        else:
+            text.remove()
+
+
+def _is_free(box: Any, boxes: Any, spots: Any, room: Any) -> bool:
+    left, bottom, right, top = box
+    if left < room.x0 or bottom < room.y0 or right > room.x1 or top > room.y1:
+        return False
+    apart = (
+        (boxes[:, 2] < left) | (boxes[:, 0] > right) | (boxes[:, 3] < bottom) | (boxes[:, 1] > top)
+    )
+    x, y = spots.T
+    covered = (x > left) & (x < right) & (y > bottom) & (y < top)
+    return bool(apart.all() and not covered.any())
+
+
+def _fonts() -> list[str]:
+    installed = set(_matplotlib("font_manager").get_font_names())
+    return ["DejaVu Sans", *(name for name in _FONTS if name in installed)]
+
+
+def _draw_loss(axes: Any, history: Any) -> None:
+    epochs = [point.epoch for point in history.points]
+    axes.plot(epochs, [point.loss for point in history.points], color="#3b6fb6", linewidth=1.5)
+    axes.set_title("Loss", loc="left")
+    axes.set_xlabel("epochs")
+    axes.set_ylabel("mean loss a pair")
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)

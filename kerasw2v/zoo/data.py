@@ -1,0 +1,173 @@
+"""What recipes train on: any text, the corpora known by name, and baskets with a planted answer."""
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasw2v.corpus import Corpus, check_corpus, iter_batches
+from kerasw2v.demo_corpus import lee_corpus
+
+NAMES = ("lee", "text8")
+_HELD_OUT_EVERY = 100
+_CHUNK = 1 << 20
+
+
+def open_corpus(corpus: Corpus | None) -> tuple[str, Corpus]:
+    """Returns the name of a corpus and the corpus.
+
+    Args:
+        corpus: anything that `kerasw2v.corpus.check_corpus` takes, or a name: `"lee"` for 60,000
+            words of news that gensim ships, what None stands for too; `"text8"` for 17 million
+            words of Wikipedia, which gensim downloads once. A file of that name comes first.
+
+    Raises:
+        ConnectionError: if text8 is not there and cannot be downloaded.
+        FileNotFoundError, TypeError, ValueError: as `check_corpus`.
+
+    Example:
+
+    >>> name, sentences = open_corpus("lee")
+    >>> name, len(sentences)
+    ('lee', 300)
+    """
+    if corpus is None or (corpus == "lee" and not os.path.exists("lee")):
+        return "lee", lee_corpus()
+    if isinstance(corpus, str) and corpus == "text8" and not os.path.exists(corpus):
+        return "text8", _text8()
+    check_corpus(corpus)
+    if isinstance(corpus, str | os.PathLike):
+        return Path(os.fsdecode(corpus)).name.split(".")[0], corpus
+    return "a corpus", corpus
+
+
+def _text8() -> str:
+    from gensim import downloader
+
+    try:
+        path: str = downloader.load("text8", return_path=True)
+    except (OSError, ValueError) as error:  # urllib's errors are OSErrors
+        raise ConnectionError(
+            "The corpus text8 must be downloaded, which needs a network, once; or give the path "
+            f"of a text file instead. Received: {' '.join(str(error).split())}."
+        ) from error
+    return path
+
+
+class Part:
+    """The sentences of a corpus to train on, or those held out: every hundredth, from the first.
+
+    Args:
+        corpus: any corpus.
+        held_out_words: hold out sentences until they have so many words.
+        max_words: end after the sentence that reaches so many words to train on; None for all.
+        held_out: True for the sentences held out, False for the others.
+
+    Example:
+
+    >>> corpus = [[str(number)] for number in range(300)]
+    >>> list(Part(corpus, held_out_words=2, held_out=True))
+    [['0'], ['100']]
+    >>> len(list(Part(corpus, held_out_words=2)))
+    298
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        held_out_words: int,
+        max_words: int | None = None,
+        held_out: bool = False,
+    ) -> None:
+        self.corpus = corpus
+        self.held_out_words = held_out_words
+        self.max_words = max_words
+        self.held_out = held_out
+
+    def __iter__(self) -> Iterator[list[str]]:
+        held_out = trained = 0
+        sentences = chain.from_iterable(batch.sentences for batch in iter_batches(self.corpus))
+        for number, sentence in enumerate(filter(None, sentences)):
+            if number % _HELD_OUT_EVERY == 0 and held_out < self.held_out_words:
+                held_out += len(sentence)
+                if self.held_out:
+                    yield sentence
+            elif self.held_out and held_out >= self.held_out_words:
+                return
+            elif not self.held_out:
+                trained += len(sentence)
+                yield sentence
+                if self.max_words is not None and trained >= self.max_words:
+                    return
+
+
+def planted_baskets(
+    groups: int, items_per_group: int, baskets: int, basket_size: int, noise: float
+) -> list[list[str]]:
+    """Makes baskets of items that belong together, and some that do not.
+
+    A basket's group is drawn evenly; each of its items is one of that group, or, with probability
+    `noise`, one of all items. Within a group, and among all, the n-th item is drawn with a
+    probability proportional to `1 / n`: there are best-sellers, as in real shops. Items are named
+    by group and rank, `"g7-0"` being the best-seller of group 7. The draws are always the same.
+
+    Args:
+        groups: number of groups.
+        items_per_group: number of items in each.
+        baskets: number of baskets.
+        basket_size: items in a basket, of which some may be the same.
+        noise: share of items that come from anywhere.
+
+    Raises:
+        ValueError: if `noise` is not from 0 to 1.
+
+    Example:
+
+    >>> planted_baskets(groups=2, items_per_group=50, baskets=2, basket_size=3, noise=0.0)
+    [['g1-21', 'g1-0', 'g1-26'], ['g1-0', 'g1-14', 'g1-0']]
+    """
+    if not 0 <= noise <= 1:
+        raise ValueError(f"`noise` must be from 0 to 1. Received: noise={noise}.")
+    rng = np.random.default_rng(0)
+    popularity = 1 / np.arange(1, items_per_group + 1)
+    popularity /= popularity.sum()
+    shape = (baskets, basket_size)
+    of_basket = np.broadcast_to(rng.integers(groups, size=(baskets, 1)), shape)
+    group = np.where(rng.random(shape) < noise, rng.integers(groups, size=shape), of_basket)
+    rank = rng.choice(items_per_group, size=shape, p=popularity)
+    return [
+        [f"g{g}-{r}" for g, r in zip(*pair, strict=True)]
+        for pair in zip(group.tolist(), rank.tolist(), strict=True)
+    ]
+
+
+def group_of(item: str) -> str:
+    """Returns the group of an item of `planted_baskets`."""
+    return item.split("-")[0]
+
+
+def digest(corpus: Corpus) -> str:
+    """Returns the SHA-256 of a corpus: of its file, or of its words with blanks and line feeds.
+
+    Example:
+
+    >>> digest([["a", "b"]])[:8]
+    '01186fcf'
+    """
+    found = hashlib.sha256()
+    if isinstance(corpus, str | os.PathLike):
+        with open(corpus, "rb") as file:
+            while chunk := file.read(_CHUNK):
+                found.update(chunk)
+    else:
+        for sentence in _sentences(corpus):
+            found.update((" ".join(sentence) + "\n").encode())
+    return found.hexdigest()
+
+
+def _sentences(corpus: Any) -> Iterator[Sequence[str]]:
+    return chain.from_iterable(batch.sentences for batch in iter_batches(corpus))

@@ -1,0 +1,320 @@
+"""What a recipe names, made: corpus, vocabulary, dataset and compiled model."""
+
+import inspect
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kerasw2v.corpus import Corpus, iter_batches
+from kerasw2v.zoo.data import Part, open_corpus, planted_baskets
+from kerasw2v.zoo.recipe import FILE, Recipe, read_recipe
+from kerasw2v.zoo.vectors import load_packed
+
+if TYPE_CHECKING:
+    from kerasw2v.vocabulary import Vocabulary
+
+# In an installed package the recipes lie inside it, in a checkout beside it.
+_INSIDE = Path(__file__).parents[1] / "models"
+FOLDER = _INSIDE if _INSIDE.is_dir() else Path(__file__).parents[2] / "models"
+"""The folder of the recipes."""
+VECTORS = "skip-gram-negative-sampling/vectors.npz"
+UNKNOWN = "<unk>"
+"""The word of a language model that stands for all outside its vocabulary."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a recipe makes of a corpus.
+
+    Attributes:
+        model: the compiled, untrained Keras model.
+        dataset: what `model.fit` trains on.
+        vocabulary: the `kerasw2v.Vocabulary` of model and dataset.
+        recipe: the `kerasw2v.zoo.recipe.Recipe`.
+        corpus_name: name of the corpus.
+        corpus: what was read: a path or sentences, before parts of it were left out.
+        training: the part to train on.
+        held_out: the part to measure perplexity on; empty where the recipe holds nothing out.
+    """
+
+    model: Any
+    dataset: Any
+    vocabulary: "Vocabulary"
+    recipe: Recipe
+    corpus_name: str
+    corpus: Corpus
+    training: Corpus
+    held_out: Corpus
+
+
+def names() -> list[str]:
+    """Returns the names of all recipes.
+
+    Example:
+
+    >>> "skip-gram-negative-sampling" in names()
+    True
+    """
+    return sorted(file.parent.name for file in FOLDER.glob(f"*/{FILE}"))
+
+
+def find_recipe(name: str | os.PathLike[str], smoke: bool = False) -> Recipe:
+    """Returns a recipe of the zoo, or one of your own.
+
+    Args:
+        name: one of `names()`, or the path of a TOML file.
+        smoke: True for the tiny variant.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if there is no recipe of that name, or it holds what the library does not know.
+
+    Example:
+
+    >>> find_recipe("cbow-negative-sampling").model["architecture"]
+    'cbow'
+    """
+    path = os.fspath(name)
+    if path in names():
+        return read_recipe(FOLDER / path, smoke)
+    if os.sep in path or path.endswith(".toml"):
+        return read_recipe(path, smoke)
+    raise ValueError(
+        f"`NAME` must be one of {', '.join(names())}, or the path of a recipe. Received: {path!r}."
+    )
+
+
+def load(
+    name: str | os.PathLike[str],
+    corpus: Corpus | None = None,
+    smoke: bool = False,
+    seed: int | None = None,
+) -> Loaded:
+    """Makes the model and the dataset of a recipe; `model.fit(dataset)` is left to do.
+
+    Args:
+        name: one of `names()`, or the path of a recipe of your own.
+        corpus: a path, a list of paths, a re-iterable of token lists, `"text8"` or `"lee"`; the
+            latter, 60,000 words of news that gensim ships, when None. Recipes that make their data
+            themselves, as baskets, make them when None.
+        smoke: True for the recipe's tiny variant, which trains in seconds on the small corpus.
+        seed: seed of all draws; drawn anew when None.
+
+    Returns:
+        A `Loaded`, with `model`, `dataset`, `vocabulary`, `recipe`. The number of epochs is
+        `recipe.training["epochs"]`; the learning rate falls over that many.
+
+    Raises:
+        ConnectionError: for text8, if it cannot be downloaded.
+        FileNotFoundError, TypeError, ValueError: for a recipe or a corpus that is none.
+
+    Example:
+
+    >>> from kerasw2v import zoo
+    >>> loaded = zoo.load("cbow-negative-sampling", smoke=True, seed=1)
+    >>> history = loaded.model.fit(loaded.dataset, epochs=1, verbose=0)
+    >>> sorted(history.history)
+    ['loss']
+    """
+    recipe = find_recipe(name, smoke)
+    corpus_name, corpus, training, held_out = _corpus(recipe, corpus)
+    from kerasw2v._backend import require_tensorflow
+    from kerasw2v.vocabulary import Vocabulary
+
+    require_tensorflow()
+    vocabulary = Vocabulary.from_corpus(training, **recipe.vocabulary)
+    if recipe.model["architecture"] == "lstm":
+        vocabulary = with_unknown(vocabulary)
+        model, dataset = _language_model(recipe, training, vocabulary, seed)
+    else:
+        model, dataset = _word_vectors(recipe, training, vocabulary, seed)
+    return Loaded(model, dataset, vocabulary, recipe, corpus_name, corpus, training, held_out)
+
+
+def english_vectors() -> Any:
+    """Returns the vectors that come with the package, ready to use.
+
+    They are those of the recipe `skip-gram-negative-sampling`, trained on English Wikipedia text:
+    the most frequent words, 100 dimensions, with counts. Wikipedia's text is under CC BY-SA; so
+    are these vectors, with attribution to its authors. The recipe's card has what packing them
+    small cost.
+
+    Returns:
+        A `gensim.models.KeyedVectors`.
+
+    Example:
+
+    >>> vectors = english_vectors()
+    >>> vectors.similarity("cat", "dog") > vectors.similarity("cat", "parliament")
+    np.True_
+    """
+    return load_packed(FOLDER / VECTORS)
+
+
+def _corpus(recipe: Recipe, corpus: Corpus | None) -> tuple[str, Corpus, Corpus, Corpus]:
+    """Returns a name, the whole corpus, the part to train on, and the part held out."""
+    data = dict(recipe.data)
+    kind = data.pop("kind")
+    if kind == "planted-baskets":
+        if corpus is None:
+            baskets = planted_baskets(**data)
+            return kind, baskets, baskets, []
+        name, own = open_corpus(corpus)
+        return name, own, own, []
+    name, whole = open_corpus(corpus)
+    held_out_words, max_words = data["held_out_words"], data["max_words"]
+    if not held_out_words and max_words is None:
+        return name, whole, whole, []
+    training = Part(whole, held_out_words, max_words)
+    return name, whole, training, Part(whole, held_out_words, held_out=True)
+
+
+def with_unknown(vocabulary: "Vocabulary") -> "Vocabulary":
+    """Returns a vocabulary in which one word more, `<unk>`, stands for all that it leaves out.
+
+    Example:
+
+    >>> from kerasw2v import Vocabulary
+    >>> with_unknown(Vocabulary(["the", "cat"], [5, 2], corpus_words=10)).words
+    ['the', '<unk>', 'cat']
+    """
+    from kerasw2v.vocabulary import Vocabulary
+
+    unknown = vocabulary.corpus_words - int(vocabulary.counts.sum())
+    place = int(np.searchsorted(-vocabulary.counts, -max(unknown, 1), side="right"))
+    words = [*vocabulary.words[:place], UNKNOWN, *vocabulary.words[place:]]
+    return Vocabulary(words, np.insert(vocabulary.counts, place, max(unknown, 1)))
+
+
+def _output_layer(recipe: Recipe, counts: NDArray[np.int64], seed: int | None) -> Any:
+    from kerasw2v import layers
+
+    arguments = dict(recipe.output_layer)
+    layer = getattr(layers, arguments.pop("name"))
+    if "seed" in inspect.signature(layer).parameters:  # some layers draw nothing
+        arguments["seed"] = seed
+    return layer(counts, **arguments)
+
+
+def _word_vectors(
+    recipe: Recipe, corpus: Corpus, vocabulary: "Vocabulary", seed: int | None
+) -> tuple[Any, Any]:
+    from kerasw2v import optimizers
+    from kerasw2v.cbow import CBOW
+    from kerasw2v.data.block_dataset import block_dataset, default_batch_size
+    from kerasw2v.skip_gram import SkipGram
+
+    arguments, training = dict(recipe.model), recipe.training
+    architecture = arguments.pop("architecture")
+    window = arguments["window"]
+    dataset = block_dataset(
+        corpus,
+        vocabulary,
+        window=window,
+        sample=training["sample"],
+        batch_size=training["batch_size"] or default_batch_size(vocabulary.corpus_words, window),
+        seed=seed,
+    )
+    output_layer = _output_layer(recipe, vocabulary.counts, seed)
+    model_class = CBOW if architecture == "cbow" else SkipGram
+    model = model_class(
+        len(vocabulary), output_layer=output_layer, seed=seed, name=architecture, **arguments
+    )
+    epochs = training["epochs"]
+    rate = training["learning_rate"] or optimizers.default_learning_rate(architecture, epochs)
+    model.compile(
+        optimizers.RowSGD(optimizers.linear_decay(rate, len(dataset), epochs)),
+        steps_per_execution=training["steps_per_execution"],
+    )
+    return model, dataset
+
+
+def _language_model(
+    recipe: Recipe, corpus: Corpus, vocabulary: "Vocabulary", seed: int | None
+) -> tuple[Any, Any]:
+    """Returns a plain Keras model, whose outputs are losses, and sequences to train it on."""
+    import keras
+
+    from kerasw2v.zoo.losses import outputs_are_losses
+
+    length, dim = recipe.model["sequence_length"], recipe.model["embedding_dim"]
+    units, training = recipe.model["units"], recipe.training
+    initializers = keras.initializers
+    tokens = keras.Input((length,), dtype="int32", name="tokens")
+    targets = keras.Input((length,), dtype="int32", name="targets")
+    rows = keras.layers.Embedding(
+        len(vocabulary), dim, initializers.RandomUniform(seed=seed), name="embedding"
+    )(tokens)
+    hidden = keras.layers.LSTM(
+        units,
+        return_sequences=True,
+        kernel_initializer=initializers.GlorotUniform(seed),
+        recurrent_initializer=initializers.Orthogonal(seed=seed),
+    )(rows)
+    losses = _output_layer(recipe, vocabulary.counts, seed)(
+        keras.ops.reshape(hidden, (-1, units)), keras.ops.reshape(targets, (-1,))
+    )
+    model = keras.Model(
+        [tokens, targets], keras.ops.reshape(losses, (-1, length)), name="language_model"
+    )
+    model.compile(
+        keras.optimizers.Adam(training["learning_rate"]),
+        loss=outputs_are_losses,
+        steps_per_execution=training["steps_per_execution"],
+    )
+    dataset = sequences(corpus, vocabulary, length, training["batch_size"], seed)
+    return model, dataset
+
+
+def sequences(
+    corpus: Corpus, vocabulary: "Vocabulary", length: int, batch_size: int, seed: int | None = None
+) -> Any:
+    """Returns a dataset of `((tokens, targets), targets)`, the targets being the next tokens.
+
+    The corpus is one stream, cut into sequences, in an order that is drawn anew in each epoch; what
+    is left over at the end is dropped.
+
+    Args:
+        corpus: any corpus.
+        vocabulary: a vocabulary with `<unk>`.
+        length: tokens in a sequence.
+        batch_size: sequences in a batch.
+        seed: seed of the order.
+
+    Raises:
+        ValueError: if the corpus does not fill a single batch.
+
+    Example:
+
+    >>> from kerasw2v import Vocabulary
+    >>> vocabulary = Vocabulary(["<unk>", "a", "b"], [2, 2, 2])
+    >>> dataset = sequences([["a", "b", "c", "a", "c"]], vocabulary, length=2, batch_size=2, seed=1)
+    >>> len(dataset), dataset.element_spec[1].shape
+    (1, TensorShape([2, 2]))
+    """
+    import tensorflow as tf
+
+    stream = np.concatenate(list(_id_lists(corpus, vocabulary)))
+    count = (len(stream) - 1) // length
+    if count < batch_size:
+        raise ValueError(
+            f"`corpus` must hold at least {batch_size * length + 1} words for a batch of "
+            f"{batch_size} sequences of {length}. Received: {len(stream)} words."
+        )
+    tokens = stream[: count * length].reshape(count, length)
+    targets = stream[1 : count * length + 1].reshape(count, length)
+    dataset = tf.data.Dataset.from_tensor_slices(((tokens, targets), targets))
+    return dataset.shuffle(count, seed).batch(batch_size, drop_remainder=True).prefetch(2)
+
+
+def _id_lists(corpus: Corpus, vocabulary: "Vocabulary") -> Iterator[NDArray[np.int32]]:
+    unknown = vocabulary.index(UNKNOWN)
+    for batch in iter_batches(corpus):
+        for sentence in batch.sentences:
+            ids = vocabulary.lookup(sentence)
+            yield np.where(ids < 0, unknown, ids).astype(np.int32)

@@ -1,0 +1,398 @@
+"""Recipes: a training described in a TOML file, by names that the library registers.
+
+Nothing in a recipe is run or imported. Whatever it says is looked up in the tables below, and what
+is not in them is refused by name. Without TensorFlow, so that recipes can be listed at once.
+"""
+
+import math
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+PathLike = str | os.PathLike[str]
+Section = dict[str, Any]
+
+FILE = "recipe.toml"
+
+_TEXTS = ("title", "summary", "use", "limits")
+_SECTIONS = ("data", "vocabulary", "model", "output_layer", "training", "evaluation", "expected")
+
+# Of each kind of data: keys, their types, and the value of those that may be left out.
+_REQUIRED = object()
+_DATA: dict[str, dict[str, tuple[type, Any]]] = {
+    "text": {"max_words": (int, None), "held_out_words": (int, 0)},
+    "planted-baskets": {
+        "groups": (int, _REQUIRED),
+        "items_per_group": (int, _REQUIRED),
+        "baskets": (int, _REQUIRED),
+        "basket_size": (int, _REQUIRED),
+        "noise": (float, _REQUIRED),
+    },
+}
+_VOCABULARY = {"min_count": (int, 5), "max_final_vocab": (int, None)}
+_WINDOWED = {"embedding_dim": (int, 100), "window": (int, 5), "shrink_windows": (bool, True)}
+_ARCHITECTURES: dict[str, dict[str, tuple[type, Any]]] = {
+    "skip-gram": _WINDOWED,
+    "cbow": _WINDOWED | {"gradient": (str, "word2vec"), "combiner": (str, "mean")},
+    "lstm": {"embedding_dim": (int, 128), "units": (int, 128), "sequence_length": (int, 32)},
+}
+ARCHITECTURES = tuple(_ARCHITECTURES)
+_SAMPLING = {
+    "num_sampled": int,
+    "noise": str,
+    "exponent": float,
+    "unique": bool,
+    "use_bias": bool,
+}
+# What a recipe may tell an output layer; all may be left out. A test compares with the layers.
+OUTPUT_LAYERS: dict[str, dict[str, type]] = {
+    "AdaptiveSoftmax": {
+        "cutoffs": list,
+        "div_value": float,
+        "min_projection_dim": int,
+        "batch_size": int,
+    },
+    "BinaryCode": {"num_frequent": int, "code_memory": int, "loss": str, "use_bias": bool},
+    "ClassSoftmax": {"num_classes": int},
+    "EmbeddingPrediction": {
+        "target_dim": int,
+        "loss": str,
+        "norm_penalty": float,
+        "dot_weight": float,
+        "margin": float,
+        "num_sampled": int,
+        "use_projection": bool,
+    },
+    "FullSoftmax": {},
+    "HierarchicalSoftmax": {"dense_rows": int},
+    "ImportanceSampling": _SAMPLING,
+    "NCE": _SAMPLING,
+    "NegativeSampling": {
+        "num_sampled": int,
+        "exponent": float,
+        "sharing": str,
+        "group_size": int,
+        "shared_size": int,
+    },
+    "SampledSoftmax": _SAMPLING,
+}
+_TRAINING: dict[str, dict[str, tuple[type, Any]]] = {
+    "row-sgd": {
+        "learning_rate": (float, None),
+        "epochs": (int, 5),
+        "batch_size": (int, None),
+        "sample": (float, 1e-3),
+        "steps_per_execution": (int, 32),
+    },
+    "adam": {
+        "learning_rate": (float, _REQUIRED),
+        "epochs": (int, 1),
+        "batch_size": (int, 64),
+        "steps_per_execution": (int, 8),
+    },
+}
+# Metric -> (of what architectures and kinds of data, what it is); the order is that of tables.
+METRICS: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
+    "wordsim353": (("skip-gram", "cbow"), ("text",), "WordSim353, Spearman"),
+    "simlex999": (("skip-gram", "cbow"), ("text",), "SimLex999, Spearman"),
+    "analogies": (("skip-gram", "cbow"), ("text",), "analogies, accuracy"),
+    "perplexity": (("cbow", "lstm"), ("text",), "held-out perplexity"),
+    "same_group": (
+        ("skip-gram", "cbow"),
+        ("planted-baskets",),
+        "nearest neighbours of the same group, share",
+    ),
+    "loss": (ARCHITECTURES, tuple(_DATA), "training loss of the last epoch"),
+}
+_POSITIVE = {
+    "data": ("max_words", "groups", "items_per_group", "baskets", "basket_size"),
+    "vocabulary": ("min_count", "max_final_vocab"),
+    "model": ("embedding_dim", "window", "units", "sequence_length"),
+    "training": ("learning_rate", "epochs", "batch_size", "steps_per_execution"),
+}
+_EVALUATION = {"metrics": (list, _REQUIRED)}
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A result that a recipe promises: `value`, give or take `tolerance`."""
+
+    value: float
+    tolerance: float
+
+    def holds(self, measured: float) -> bool:
+        """Returns whether a measured result lies within the tolerance."""
+        return abs(measured - self.value) <= self.tolerance
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A training, with all that a recipe file leaves out filled in.
+
+    Attributes:
+        name: name of the recipe's folder, or of its file if that is not `recipe.toml`.
+        path: the file.
+        texts: `title`, `summary`, `use` and `limits`, for its card.
+        data: `kind`, and the arguments of that kind.
+        vocabulary: arguments of `Vocabulary.from_corpus`.
+        model: `architecture`, and its arguments.
+        output_layer: `name`, and arguments of that layer.
+        training: `optimizer`, learning rate (None for the library's default), epochs, batch size
+            (None for one that suits the corpus), subsampling, steps in one call into the graph.
+        evaluation: `metrics`, a list of names from `METRICS`.
+        expected: an `Expected` for each metric whose result is known.
+        smoke: whether this is the tiny variant.
+    """
+
+    name: str
+    path: Path
+    texts: Mapping[str, str]
+    data: Section
+    vocabulary: Section
+    model: Section
+    output_layer: Section
+    training: Section
+    evaluation: Section
+    expected: Mapping[str, Expected] = field(default_factory=dict)
+    smoke: bool = False
+
+    def settings(self) -> dict[str, Section]:
+        """Returns all that decides what is trained and measured, fit for JSON."""
+        names = ("data", "vocabulary", "model", "output_layer", "training", "evaluation")
+        return {name: dict(getattr(self, name)) for name in names}
+
+
+def read_recipe(path: PathLike, smoke: bool = False) -> Recipe:
+    r"""Reads a recipe.
+
+    Args:
+        path: a TOML file, or a folder with a `recipe.toml`.
+        smoke: True for the tiny variant, for which `[smoke.data]`, `[smoke.training]` and so on
+            replace single values; `[smoke.expected]` replaces all expected results.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is no TOML, or holds a key or name that the library does not know, or
+            a value of the wrong type; or there is no smoke variant and one is asked for.
+
+    Example:
+
+    >>> import tempfile
+    >>> path = tempfile.mkdtemp() + "/mine.toml"
+    >>> with open(path, "w") as file:
+    ...     _ = file.write('[model]\narchitecture = "cbow"\n'
+    ...                    '[output_layer]\nname = "NCE"\n[evaluation]\nmetrics = ["loss"]\n')
+    >>> recipe = read_recipe(path)
+    >>> recipe.name, recipe.model["window"], recipe.training["epochs"]
+    ('mine', 5, 5)
+    """
+    file = Path(path)
+    if file.is_dir():
+        file = file / FILE
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"`path` must name a recipe that exists. Received: path={os.fspath(path)!r}."
+        )
+    return _Reader(file, _parse(file)).recipe(smoke)
+
+
+def _parse(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{str(file)!r} must be a TOML file ({error}).") from error
+
+
+class _Reader:
+    """Checks what a recipe file holds, table by table."""
+
+    def __init__(self, file: Path, tables: dict[str, Any]) -> None:
+        self.file = file
+        self.tables = tables
+
+    def recipe(self, smoke: bool) -> Recipe:
+        self._check_keys("", self.tables, (*_TEXTS, *_SECTIONS, "smoke"))
+        for name in _TEXTS:
+            self._check_type("", name, self.tables.get(name, ""), str)
+        changes = self._section("smoke", self.tables)
+        self._check_keys("smoke", changes, _SECTIONS)
+        if smoke and not changes:
+            raise ValueError(f"{str(self.file)!r} must have a table [smoke] for its tiny variant.")
+        # Both variants are checked, whichever is asked for.
+        variants = {False: self._recipe({}, False)}
+        if changes:
+            variants[True] = self._recipe(changes, True)
+        return variants[smoke]
+
+    def _recipe(self, changes: dict[str, Any], smoke: bool) -> Recipe:
+        given = {name: self._section(name, self.tables) for name in _SECTIONS}
+        for name in changes:
+            changed = self._section(name, changes, "smoke.")
+            given[name] = changed if name == "expected" else given[name] | changed
+        if smoke and "expected" not in changes:
+            given["expected"] = {}
+        data = self._chosen("data", given["data"], "kind", _DATA, "text")
+        model = self._chosen("model", given["model"], "architecture", _ARCHITECTURES)
+        recipe = Recipe(
+            name=self.file.parent.name if self.file.name == FILE else self.file.stem,
+            path=self.file,
+            texts={name: self.tables.get(name, "").strip() for name in _TEXTS},
+            data=data,
+            vocabulary=self._filled("vocabulary", given["vocabulary"], _VOCABULARY),
+            model=model,
+            output_layer=self._output_layer(given["output_layer"]),
+            training=self._training(given["training"], model["architecture"]),
+            evaluation=self._filled("evaluation", given["evaluation"], _EVALUATION),
+            expected=self._expected(given["expected"]),
+            smoke=smoke,
+        )
+        self._check_sizes(recipe)
+        self._check_metrics(recipe)
+        return recipe
+
+    def _section(self, name: str, tables: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+        section = tables.get(name, {})
+        if not isinstance(section, dict):
+            raise self._wrong(f"[{prefix}{name}] must be a table", section)
+        return section
+
+    def _chosen(
+        self,
+        section: str,
+        given: dict[str, Any],
+        key: str,
+        tables: Mapping[str, dict[str, tuple[type, Any]]],
+        default: str | None = None,
+    ) -> Section:
+        """Returns a section whose keys depend on the name that one of them gives."""
+        name = self._name(section, given, key, tables, default)
+        others = {other: value for other, value in given.items() if other != key}
+        return {key: name, **self._filled(section, others, tables[name], (key,))}
+
+    def _name(
+        self,
+        section: str,
+        given: dict[str, Any],
+        key: str,
+        names: Any,
+        default: str | None = None,
+    ) -> str:
+        name = given.get(key, default)
+        if name is None:
+            raise ValueError(f"{str(self.file)!r}: [{section}] must have a key `{key}`.")
+        if not isinstance(name, str) or name not in names:
+            raise self._wrong(f"`{key}` in [{section}] must be one of {', '.join(names)}", name)
+        return name
+
+    def _filled(
+        self,
+        section: str,
+        given: dict[str, Any],
+        keys: Mapping[str, tuple[type, Any]],
+        more: tuple[str, ...] = (),
+    ) -> Section:
+        self._check_keys(section, given, (*more, *keys))
+        filled = {}
+        for key, (kind, default) in keys.items():
+            if key not in given and default is _REQUIRED:
+                raise ValueError(f"{str(self.file)!r}: [{section}] must have a key `{key}`.")
+            filled[key] = default
+            if key in given:
+                filled[key] = self._check_type(section, key, given[key], kind)
+        return filled
+
+    def _output_layer(self, given: dict[str, Any]) -> Section:
+        name = self._name("output_layer", given, "name", OUTPUT_LAYERS)
+        arguments = OUTPUT_LAYERS[name]
+        self._check_keys("output_layer", given, ("name", *arguments))
+        return {"name": name} | {
+            key: self._check_type("output_layer", key, value, arguments[key])
+            for key, value in given.items()
+            if key != "name"
+        }
+
+    def _expected(self, given: dict[str, Any]) -> dict[str, Expected]:
+        self._check_keys("expected", given, tuple(METRICS))
+        expected = {}
+        for metric in given:
+            section = f"expected.{metric}"
+            pair = self._section(metric, given, "expected.")
+            keys = {"value": (float, _REQUIRED), "tolerance": (float, _REQUIRED)}
+            expected[metric] = Expected(**self._filled(section, pair, keys))
+            if expected[metric].tolerance <= 0:
+                raise self._wrong(f"`tolerance` in [{section}] must be positive", pair["tolerance"])
+        return expected
+
+    def _training(self, given: dict[str, Any], architecture: str) -> Section:
+        # Tables of word2vec want steps by the row; what lies below an LSTM is dense.
+        optimizer = "adam" if architecture == "lstm" else "row-sgd"
+        given = {"optimizer": optimizer} | given
+        if self._name("training", given, "optimizer", _TRAINING) != optimizer:
+            raise self._wrong(
+                f"`optimizer` in [training] must be {optimizer} for {architecture}",
+                given["optimizer"],
+            )
+        return self._chosen("training", given, "optimizer", _TRAINING)
+
+    def _check_sizes(self, recipe: Recipe) -> None:
+        for section, keys in _POSITIVE.items():
+            for key in keys:
+                value = getattr(recipe, section).get(key)
+                if value is not None and value <= 0:
+                    raise self._wrong(f"`{key}` in [{section}] must be positive", value)
+
+    def _check_metrics(self, recipe: Recipe) -> None:
+        metrics = recipe.evaluation["metrics"]
+        architecture, kind = recipe.model["architecture"], recipe.data["kind"]
+        allowed = [
+            metric
+            for metric, (architectures, kinds, _) in METRICS.items()
+            if architecture in architectures and kind in kinds
+        ]
+        for metric in metrics:
+            if metric not in allowed:
+                raise self._wrong(
+                    f"`metrics` in [evaluation] must be among {', '.join(allowed)} for "
+                    f"{architecture} and {kind}",
+                    metric,
+                )
+        if "perplexity" in metrics and not recipe.data["held_out_words"] > 0:
+            raise self._wrong(
+                "`held_out_words` in [data] must be positive for the metric perplexity",
+                recipe.data["held_out_words"],
+            )
+        for metric in recipe.expected:
+            if metric not in metrics:
+                raise self._wrong(
+                    "[expected] must hold metrics that [evaluation] names only", metric
+                )
+
+    def _check_keys(self, section: str, given: dict[str, Any], keys: tuple[str, ...]) -> None:
+        for key in given:
+            if key not in keys:
+                where = f"[{section}]" if section else "a recipe"
+                raise ValueError(
+                    f"{str(self.file)!r}: {where} must not have a key `{key}`; "
+                    f"allowed: {', '.join(keys) or 'none'}."
+                )
+
+    def _check_type(self, section: str, key: str, value: Any, kind: type[Any]) -> Any:
+        where = f"`{key}` in [{section}]" if section else f"`{key}`"
+        if kind is float and type(value) is int:
+            value = float(value)
+        if type(value) is not kind:
+            words = {int: "an integer", float: "a number", str: "a string", bool: "true or false"}
+            raise self._wrong(f"{where} must be {words.get(kind, 'a list')}", value)
+        if kind is float and not math.isfinite(value):
+            raise self._wrong(f"{where} must be finite", value)
+        if kind is list:
+            inner = str if key == "metrics" else int
+            if not all(type(item) is inner for item in value):
+                raise self._wrong(f"{where} must be a list of {inner.__name__}", value)
+        return value
+
+    def _wrong(self, rule: str, received: object) -> ValueError:
+        return ValueError(f"{str(self.file)!r}: {rule}. Received: {received!r}.")

@@ -1,0 +1,230 @@
+"""The results of a recipe over several seeds: measured, kept in `results.json`, taken up again."""
+
+import datetime
+import json
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from importlib import metadata
+from math import floor, log10
+from pathlib import Path
+from typing import Any
+
+from kerasw2v.corpus import Corpus
+from kerasw2v.ops.files import replace_on_success
+from kerasw2v.zoo.data import digest, open_corpus, planted_baskets
+from kerasw2v.zoo.recipe import Expected, Recipe
+
+FILE = "results.json"
+_PACKAGES = ("tensorflow", "keras", "numpy", "gensim", "kerasw2v")
+# The least tolerance: for metrics from 0 to 1 as such, for the others as a share of the value.
+_LEAST = {"wordsim353": 0.03, "simlex999": 0.03, "analogies": 0.02, "same_group": 0.02}
+_LEAST_SHARE = 0.02
+_DEVIATIONS = 4.0
+_ENOUGH_SEEDS = 5
+
+
+def read_results(recipe: Recipe) -> dict[str, Any] | None:
+    """Returns what the `results.json` beside a recipe holds; None if there is none.
+
+    Raises:
+        ValueError: if it is damaged.
+
+    Example:
+
+    >>> from kerasw2v import zoo
+    >>> results = read_results(zoo.find_recipe("cbow-negative-sampling"))
+    """
+    file = recipe.path.parent / FILE
+    if not file.is_file():
+        return None
+    try:
+        results: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{str(file)!r} must be JSON ({error}); remove it.") from error
+    return results
+
+
+def collect(
+    recipe: Recipe,
+    corpus: str | None,
+    seeds: int,
+    reference: Callable[[Recipe, Corpus], float | None],
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Trains a recipe with seeds 1, 2, ..., each in a process of its own; writes `results.json`.
+
+    The file is written after each run. Runs that it holds already, of the same settings, corpus and
+    versions, are not repeated.
+
+    Args:
+        recipe: a recipe, not its tiny variant.
+        corpus: path or name of the corpus; not used by recipes that make their data themselves.
+        seeds: how many seeds.
+        reference: returns the words a second of gensim's nearest equivalent, None for none.
+        say: is told what is going on.
+
+    Raises:
+        ChildProcessError: if a training fails.
+        FileNotFoundError, ValueError: if the corpus is none.
+    """
+    data = dict(recipe.data)
+    whole: Corpus
+    if data.pop("kind") == "planted-baskets":
+        corpus, name, whole = None, "planted-baskets", planted_baskets(**data)
+    else:
+        name, whole = open_corpus(corpus)
+    same = {
+        "recipe": recipe.name,
+        "settings": recipe.settings(),
+        "corpus": {"name": name, "sha256": digest(whole)},
+        "versions": versions(),
+        "machine": {"cores": os.cpu_count(), "processor": processor()},
+    }
+    before = read_results(recipe) or {}
+    # A round trip makes tuples lists, so that equal things are equal.
+    is_same = all(before.get(key) == json.loads(json.dumps(same[key])) for key in same)
+    runs = list(before["runs"]) if is_same else []
+    missing = [seed for seed in range(1, seeds + 1) if seed not in [run["seed"] for run in runs]]
+    if not missing:
+        say(f"{recipe.name}: the runs are in {FILE} already.")
+        return before
+    speed = reference(recipe, whole)
+    command = ["kerasw2v", "zoo", "results", recipe.name]
+    command += ["--corpus", Path(corpus).name] if corpus else []
+    for seed in missing:
+        say(f"{recipe.name}: seed {seed} of {seeds} ...")
+        run = _spawn(recipe, corpus, seed)
+        if speed is not None:
+            run["gensim_words_per_s"] = round(speed)
+        runs.append(run)
+        results = {
+            **same,
+            "command": " ".join([*command, "--seeds", str(len(runs))]),
+            "date": datetime.date.today().isoformat(),
+            "mean": _means(runs),
+            "runs": runs,
+        }
+        with replace_on_success(recipe.path.parent / FILE, "w") as file:
+            file.write(json.dumps(results, indent=2) + "\n")
+        told = ", ".join(f"{key} {value:.4g}" for key, value in run["metrics"].items())
+        say(f"  {told}; {run['words_per_s']:,.0f} words/s, {run['seconds']:.0f} s")
+    return results
+
+
+def _spawn(recipe: Recipe, corpus: str | None, seed: int) -> dict[str, Any]:
+    """Trains in a process of its own: what TensorFlow keeps of one run must not slow the next."""
+    command = [sys.executable, "-m", "kerasw2v", "zoo", "train", os.fspath(recipe.path)]
+    command += ["--json", "--seed", str(seed), *(["--corpus", corpus] if corpus else [])]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise ChildProcessError(f"{recipe.name}, seed {seed}: {last.removeprefix('kerasw2v: ')}")
+    run: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return run
+
+
+def _means(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    def mean(values: Iterable[float | None]) -> float | None:
+        known = [value for value in values if value is not None]
+        return statistics.mean(known) if known else None
+
+    ratios = [
+        run["words_per_s"] / run["gensim_words_per_s"]
+        for run in runs
+        if "gensim_words_per_s" in run
+    ]
+    return {
+        "metrics": {
+            name: mean(run["metrics"][name] for run in runs) for name in runs[0]["metrics"]
+        },
+        "words_per_s": mean(run["words_per_s"] for run in runs),
+        "ratio_to_gensim": mean(ratios),
+        "seconds": mean(run["seconds"] for run in runs),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of Python and of the packages that results depend on.
+
+    Example:
+
+    >>> sorted(versions())
+    ['gensim', 'keras', 'kerasw2v', 'numpy', 'python', 'tensorflow']
+    """
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def processor() -> str:
+    """Returns the name of the processor, as Linux tells it, or its kind."""
+    try:
+        found = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        found = None
+    return found[1] if found else platform.machine()
+
+
+def calibrated(measured: Mapping[str, list[float]]) -> dict[str, Expected]:
+    """Returns what to expect of each metric: the mean, give or take four standard deviations.
+
+    Fewer than five seeds tell a deviation badly: for these there is a least tolerance, .02 or .03
+    for metrics from 0 to 1 and 2 % for the others.
+
+    Args:
+        measured: values of several seeds, by metric.
+
+    Example:
+
+    >>> calibrated({"loss": [2.0, 2.0], "analogies": [0.2, 0.3]})
+    {'loss': Expected(value=2.0, tolerance=0.04), 'analogies': Expected(value=0.25, tolerance=0.28)}
+    """
+    expected = {}
+    for name, values in measured.items():
+        value = statistics.mean(values)
+        spread = _DEVIATIONS * statistics.stdev(values) if len(values) > 1 else 0.0
+        if len(values) < _ENOUGH_SEEDS or not spread:
+            spread = max(spread, _LEAST.get(name, abs(value) * _LEAST_SHARE), 1e-6)
+        # Rounded to the tolerance's second digit: more digits would mean nothing.
+        digits = max(0, 1 - floor(log10(spread)))
+        expected[name] = Expected(round(value, digits), round(spread, digits))
+    return expected
+
+
+def write_expected(recipe: Recipe, expected: Mapping[str, Expected], seeds: int) -> None:
+    """Replaces the lines of `[expected]`, or `[smoke.expected]`, in a recipe's file.
+
+    Args:
+        recipe: the recipe, or its tiny variant.
+        expected: from `calibrated`.
+        seeds: how many seeds it comes from.
+
+    Raises:
+        ValueError: if the file has no line with that heading.
+    """
+    heading = "[smoke.expected]" if recipe.smoke else "[expected]"
+    text = recipe.path.read_text("utf-8")
+    pattern = re.compile(rf"^{re.escape(heading)}\n(?:(?!\[).*\n)*", re.MULTILINE)
+    if not pattern.search(text):
+        raise ValueError(f"{str(recipe.path)!r} must have a line {heading}.")
+    lines = [
+        heading,
+        f"# Mean of {seeds} seeds, plus or minus 4 deviations or more: kerasw2v zoo calibrate",
+        *(
+            f"{name} = {{ value = {each.value}, tolerance = {each.tolerance} }}"
+            for name, each in expected.items()
+        ),
+    ]
+    block = "\n".join(lines) + "\n"
+    changed = pattern.sub(lambda match: block + ("\n" if match.end() < len(text) else ""), text)
+    with replace_on_success(recipe.path, "w") as file:
+        file.write(changed)
