@@ -54,6 +54,8 @@ class BlockModel(keras.Model):
         shrink_windows: True to draw each centre's window from 1 to `window`, as word2vec does.
         block_length: centres in a block; that of `block_dataset` for this window when None.
         seed: seed of the initial vectors and of the windows.
+        shards: number of parts that the table of input vectors is kept in, see `EmbeddingLookup`;
+            the output layer has a number of its own.
         **kwargs: arguments of `keras.Model`.
     """
 
@@ -66,6 +68,7 @@ class BlockModel(keras.Model):
         shrink_windows: bool = True,
         block_length: int | None = None,
         seed: int | None = None,
+        shards: int = 1,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -76,7 +79,12 @@ class BlockModel(keras.Model):
         self.block_length = check_int("block_length", block_length, minimum=1)
         self.seed = seed
         self.embedding = EmbeddingLookup(
-            vocabulary_size, embedding_dim, seed=seed, dtype=self.dtype_policy, name="embedding"
+            vocabulary_size,
+            embedding_dim,
+            seed=seed,
+            shards=shards,
+            dtype=self.dtype_policy,
+            name="embedding",
         )
         _check_output_layer(output_layer, vocabulary_size)
         self.output_layer = output_layer
@@ -235,6 +243,7 @@ class BlockModel(keras.Model):
             "shrink_windows": self.shrink_windows,
             "block_length": self.block_length,
             "seed": self.seed,
+            "shards": self.embedding.shards,
         }
 
     @classmethod

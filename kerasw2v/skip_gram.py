@@ -26,6 +26,8 @@ class SkipGram(BlockModel):
         shrink_windows: True to draw each centre's window from 1 to `window`, as word2vec does.
         block_length: centres in a block; that of `block_dataset` for this window when None.
         seed: seed of the initial vectors and of the windows.
+        shards: number of parts that the table of input vectors is kept in, see `EmbeddingLookup`;
+            the output layer has a number of its own.
         **kwargs: arguments of `keras.Model`.
 
     Raises:

@@ -83,7 +83,8 @@ def _checked_workers(args: argparse.Namespace) -> tuple[list[str], int]:
 def _join(args: argparse.Namespace) -> Any:
     from kerasw2v.multi_worker import connect
 
-    _say(args, f"Waiting for the other {len(args.workers) - 1} workers.")
+    others = len(args.workers) - 1
+    _say(args, f"Waiting for {others} other worker{'s' if others > 1 else ''}.")
     return connect(args.workers, args.index, args.wait)
 
 

@@ -260,13 +260,12 @@ def test_what_moves_fewer_bytes_is_chosen():
 
 
 @pytest.mark.parametrize("shards", [2, 3])
-def test_shards_of_a_table_learn_what_one_table_learns(shards, sentences, vocabulary):
+def test_models_in_shards_learn_what_one_table_learns(shards, sentences, vocabulary, tmp_path):
     def trained(number):
-        layer = FullSoftmax(len(vocabulary))
-        model = SkipGram(len(vocabulary), 8, layer, WINDOW, shrink_windows=False, seed=1)
-        if number > 1:
-            model.embedding = EmbeddingLookup(len(vocabulary), 8, seed=1, shards=number)
-            model.embedding.build()
+        layer = FullSoftmax(len(vocabulary), shards=number)
+        model = SkipGram(
+            len(vocabulary), 8, layer, WINDOW, shrink_windows=False, seed=1, shards=number
+        )
         model.compile(RowSGD(0.025))
         dataset = block_dataset(sentences, vocabulary, WINDOW, 0, batch_size=128, seed=1)
         losses = model.fit(dataset, epochs=2, verbose=0).history["loss"]
@@ -278,9 +277,16 @@ def test_shards_of_a_table_learn_what_one_table_learns(shards, sentences, vocabu
     table = one.embedding.embeddings.numpy()
     # Some twenty steps, each a float32 sum of some hundred terms in another order.
     np.testing.assert_allclose(some.embedding.embeddings.numpy(), table, rtol=1e-4, atol=1e-4)
-    parts = some.embedding.parts
-    assert sum(part.shape[0] for part in parts) == len(vocabulary)
-    assert {part.value.device[-5:] for part in parts} == {"CPU:0", "CPU:1"}
+    for sharded in (some.embedding.table, some.output_layer.embeddings):
+        assert sum(part.shape[0] for part in sharded.parts) == len(vocabulary)
+        assert {part.value.device[-5:] for part in sharded.parts} == {"CPU:0", "CPU:1"}
+    path = tmp_path / "model.keras"
+    some.save(path)
+    loaded = keras.saving.load_model(path)
+    np.testing.assert_array_equal(loaded.embedding.embeddings, some.embedding.embeddings)
+    np.testing.assert_array_equal(
+        loaded.output_layer.embeddings.numpy(), some.output_layer.embeddings.numpy()
+    )
 
 
 def test_a_step_reads_and_updates_the_owning_shard_alone():

@@ -1,5 +1,7 @@
 """From a corpus to a `tf.data.Dataset` of blocks of token ids."""
 
+import json
+import os
 import random
 from collections.abc import Iterator
 from itertools import count
@@ -47,7 +49,8 @@ def block_dataset(
         window: largest distance of a pair; halo of a block on either side.
         sample: threshold of subsampling, 0 for none.
         batch_size: centres in a batch; rounded down to whole blocks.
-        seed: seed of subsampling, offsets and order; drawn from Python's `random` when None.
+        seed: seed of subsampling, offsets and order; drawn from Python's `random` when None. It
+            must be given where several workers make all blocks (`TF_CONFIG`, and no `shard`).
         block_length: centres in a block; chosen for the window when None.
         reshuffle_each_iteration: False to make the same draws in every epoch, for evaluation.
         first_epoch: number of the epoch that the first iteration is; training that goes on after
@@ -89,6 +92,8 @@ def block_dataset(
         )
     if not isinstance(corpus, TokenStream):
         corpus = TokenStream.from_corpus(corpus, vocabulary)
+    if seed is None and shard is None:
+        _check_alone()
     parts, part = (1, 0) if shard is None else _checked_shard(shard)
     counts = count_ids(corpus, len(vocabulary))
     keeps = keep_probabilities(counts, sample) if keep is None else _checked_keep(keep, len(counts))
@@ -106,6 +111,19 @@ def block_dataset(
     dataset = dataset.flat_map(tf.data.Dataset.from_tensor_slices)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(epochs.steps))
     return _sharded_by_batches(dataset).prefetch(tf.data.AUTOTUNE)
+
+
+def _check_alone() -> None:
+    """Refuses draws that several workers, each keeping its share of all batches, do not have."""
+    try:
+        workers = json.loads(os.environ["TF_CONFIG"])["cluster"]["worker"]
+    except (KeyError, TypeError, ValueError):
+        return
+    if len(workers) > 1:
+        raise ValueError(
+            "`seed` must be given when several workers train together: each would make other "
+            f"blocks. Received: seed=None, {len(workers)} workers in TF_CONFIG."
+        )
 
 
 def _sharded_by_batches(dataset: tf.data.Dataset) -> tf.data.Dataset:

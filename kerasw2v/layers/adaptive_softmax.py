@@ -72,6 +72,8 @@ class AdaptiveSoftmax(OutputLayer):
     Source: Grave et al., "Efficient softmax approximation for GPUs", 2017.
     """
 
+    has_output_vectors = False
+
     def __init__(
         self,
         counts: ArrayLike,

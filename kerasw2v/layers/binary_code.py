@@ -84,6 +84,8 @@ class BinaryCode(OutputLayer):
     output codes", 1995.
     """
 
+    has_output_vectors = False
+
     def __init__(
         self,
         counts: ArrayLike,

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kerasw2v.layers.tables import add_table, check_shards
 from kerasw2v.ops.checks import check_choice, check_int
 from kerasw2v.ops.row_mass import add_row_mass
 from kerasw2v.ops.rows import as_ids, gather_rows
@@ -75,12 +76,7 @@ class EmbeddingLookup(keras.layers.Layer):
         self.combiner = check_choice("combiner", combiner, COMBINERS)
         self.mask_negative = mask_negative
         self.seed = seed
-        self.shards = check_int("shards", shards, minimum=1)
-        if shards > vocabulary_size:
-            raise ValueError(
-                "`shards` must be at most the number of rows. Received: "
-                f"shards={shards}, vocabulary_size={vocabulary_size}."
-            )
+        self.shards = check_shards(shards, vocabulary_size)
         if embeddings_initializer is None:
             bound = 0.5 / embedding_dim
             embeddings_initializer = keras.initializers.RandomUniform(-bound, bound, seed=seed)
@@ -88,57 +84,20 @@ class EmbeddingLookup(keras.layers.Layer):
 
     def build(self, input_shape: Any = None) -> None:
         shape = (self.vocabulary_size, self.embedding_dim)
-        if self.shards == 1:
-            self.parts = [self._add_part(shape, self.embeddings_initializer, "embeddings")]
-        else:
-            with tf.device("CPU:0"):  # the same rows as in one part; the host has room for them
-                rows = self.embeddings_initializer(shape)
-            self.parts = [self._add_shard(rows, shard) for shard in range(self.shards)]
+        self.table = add_table(self, shape, self.embeddings_initializer, self.shards)
         self.built = True
-
-    def _add_shard(self, rows: tf.Tensor, shard: int) -> Any:
-        own = rows[shard :: self.shards]
-        kinds = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-        with tf.device(kinds[shard % len(kinds)].name):
-            return self._add_part(own.shape, lambda shape, dtype: own, f"embeddings_{shard}")
-
-    def _add_part(self, shape: Any, initializer: Any, name: str) -> Any:
-        return self.add_weight(
-            shape=shape,
-            initializer=initializer,
-            autocast=False,  # else each step casts the whole table under mixed precision
-            name=name,
-        )
 
     @property
     def embeddings(self) -> Any:
         """The table, `(V, d)`: a Keras weight; put together from its parts if it has several."""
-        if self.shards == 1:
-            return self.parts[0]
-        owners = [tf.range(self.vocabulary_size)[i :: self.shards] for i in range(self.shards)]
-        return tf.dynamic_stitch(owners, [part.value for part in self.parts])
-
-    def _rows(self, ids: tf.Tensor) -> tf.Tensor:
-        if self.shards == 1:
-            return gather_rows(self.parts[0], ids, self.compute_dtype)
-        places = self._split(ids, tf.reshape(tf.range(tf.size(ids)), tf.shape(ids)))
-        found = [
-            gather_rows(part, of_part, self.compute_dtype)
-            for part, of_part in zip(self.parts, self._split(ids, ids // self.shards), strict=True)
-        ]
-        rows = tf.dynamic_stitch(places, found)
-        return tf.reshape(rows, tf.concat([tf.shape(ids), [self.embedding_dim]], axis=0))
-
-    def _split(self, ids: tf.Tensor, values: tf.Tensor) -> list[tf.Tensor]:
-        """Returns what belongs to the ids of each part."""
-        return list(tf.dynamic_partition(values, ids % self.shards, self.shards))
+        return self.table if self.shards == 1 else self.table.value
 
     def call(self, ids: Any) -> tf.Tensor:
         ids = as_ids(ids)
         present = tf.cast(ids >= 0, self.compute_dtype)
         if self.mask_negative:
             ids = tf.maximum(ids, 0)
-        rows = self._rows(ids)
+        rows = gather_rows(self.table, ids, self.compute_dtype)
         if self.mask_negative:
             rows *= present[..., None]
         if self.combiner is None:
@@ -152,14 +111,7 @@ class EmbeddingLookup(keras.layers.Layer):
 
     def add_mass(self, ids: tf.Tensor, mass: tf.Tensor) -> None:
         """Tells `RowSGD` how many pair terms meet in each looked-up row (see `ops.row_mass`)."""
-        if self.shards == 1:
-            add_row_mass(self.parts[0], ids, mass)
-            return
-        of_parts = zip(
-            self.parts, self._split(ids, ids // self.shards), self._split(ids, mass), strict=True
-        )
-        for part, rows, masses in of_parts:
-            add_row_mass(part, rows, masses)
+        add_row_mass(self.table, ids, mass)
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -96,6 +96,8 @@ class EmbeddingPrediction(OutputLayer):
     targets: Sahlgren, "An introduction to random indexing", 2005.
     """
 
+    has_output_vectors = False
+
     def __init__(
         self,
         counts: ArrayLike,

@@ -72,12 +72,7 @@ class HierarchicalSoftmax(OutputLayer):
         self, hidden_shape: Any, targets_shape: Any = None, weights_shape: Any = None
     ) -> None:
         nodes = max(self.vocabulary_size - 1, 1)  # a weight must not be empty
-        self.embeddings = self.add_weight(
-            shape=(nodes, hidden_shape[-1]),
-            initializer="zeros",
-            autocast=False,
-            name="embeddings",
-        )
+        self.embeddings = self.add_output_vectors(hidden_shape[-1], rows=nodes)
         self._top = min(self.dense_rows, self.vocabulary_size - 1)
         tables = huffman.tree_tables(*huffman.huffman_tree(self._counts), self._top)
         self._tree = {name: self.add_fixed_table(name, table) for name, table in tables.items()}

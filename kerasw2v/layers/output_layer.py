@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
+from kerasw2v.layers.tables import add_table, check_shards
 from kerasw2v.ops.checks import check_counts
 from kerasw2v.ops.rows import as_ids
 
@@ -35,29 +36,46 @@ class OutputLayer(keras.layers.Layer):
     Args:
         counts: frequencies of the words, most frequent first, `(V,)`; or V alone, all words
             equally frequent then.
+        shards: number of parts that the table of output vectors is kept in, for one that is larger
+            than a device, as in `EmbeddingLookup`; 1 only for layers that have no such table.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Raises:
-        TypeError, ValueError: if `counts` are not frequencies in descending order.
+        TypeError, ValueError: if `counts` are not frequencies in descending order, or `shards` is
+            not from 1 to V.
     """
 
-    def __init__(self, counts: ArrayLike, **kwargs: Any) -> None:
+    # Whether the layer's output vectors are those of `add_output_vectors`.
+    has_output_vectors = True
+
+    def __init__(self, counts: ArrayLike, shards: int = 1, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)  # weights of pairs stay float32
         self._counts = check_counts(counts)
+        self.shards = check_shards(shards, len(self._counts))
+        if shards > 1 and not self.has_output_vectors:
+            raise ValueError(
+                f"`shards` must be 1 for {type(self).__name__}, which has no table of output "
+                f"vectors to divide. Received: shards={shards}."
+            )
 
     @property
     def vocabulary_size(self) -> int:
         """Number of words, V."""
         return len(self._counts)
 
-    def add_output_vectors(self, embedding_dim: int) -> Any:
-        """Creates the `(V, embedding_dim)` table of output vectors, zeros as in word2vec.c."""
-        return self.add_weight(
-            shape=(self.vocabulary_size, embedding_dim),
-            initializer="zeros",
-            autocast=False,  # else each step casts the whole table under mixed precision
-            name="embeddings",
-        )
+    def add_output_vectors(self, embedding_dim: int, rows: int | None = None) -> Any:
+        """Creates the table of output vectors, zeros as in word2vec.c.
+
+        Args:
+            embedding_dim: width of a row, d.
+            rows: number of rows; V when None.
+
+        Returns:
+            A Keras weight, or with `shards` an `ops.sharded_table.ShardedTable`; `gather_rows` and
+            `add_row_mass` take either.
+        """
+        rows = self.vocabulary_size if rows is None else rows
+        return add_table(self, (rows, embedding_dim), "zeros", self.shards)
 
     def add_fixed_table(self, name: str, values: np.ndarray) -> Any:
         """Creates a table that is not trained: saved with the weights, whatever its size."""
@@ -132,7 +150,7 @@ class OutputLayer(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         # What a layer makes of its counts is saved with its weights: a config stays small.
-        return {**super().get_config(), "counts": self.vocabulary_size}
+        return {**super().get_config(), "counts": self.vocabulary_size, "shards": self.shards}
 
 
 def as_blocks(

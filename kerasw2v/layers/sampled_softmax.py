@@ -58,7 +58,7 @@ class SampledSoftmax(SamplingLayer):
     >>> from kerasw2v.layers import SampledSoftmax
     >>> layer = SampledSoftmax(counts=[50, 30, 20], num_sampled=3)  # all words: the full softmax
     >>> layer(np.ones((2, 4), "float32"), np.array([0, 2])).numpy().round(4)
-    array([1.0986, 1.0986], dtype=float32)
+    array([0.6931, 1.6094], dtype=float32)
 
     Source: Jean et al., "On using very large target vocabulary for neural machine translation",
     2015.

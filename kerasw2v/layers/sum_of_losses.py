@@ -39,6 +39,8 @@ class SumOfLosses(OutputLayer):
     TensorShape([2])
     """
 
+    has_output_vectors = False
+
     def __init__(self, layers: Sequence[OutputLayer], **kwargs: Any) -> None:
         layers = list(layers)
         for layer in layers:

@@ -12,6 +12,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from kerasw2v.ops.sharded_table import ShardedTable
+
 RowMass = list[tuple[tf.Tensor | None, tf.Tensor]]
 # A softmax term curves up to four times as much as a logistic one, whose p (1 - p) is at most 1/4.
 SOFTMAX_CURVATURE = 4.0
@@ -41,7 +43,7 @@ def add_row_mass(
     """Reports that rows `ids` of `table` take part in `mass` weighted pair terms.
 
     Args:
-        table: the layer's weight.
+        table: the layer's weight, or a `ShardedTable` of several.
         ids: int32 tensor of any shape, or None for all rows in order.
         mass: float tensor of the shape of `ids` (`(V,)` for None), or a function that returns it.
     """
@@ -50,7 +52,21 @@ def add_row_mass(
         return
     value = tf.stop_gradient(mass() if callable(mass) else mass)
     flat_ids = None if ids is None else tf.reshape(ids, [-1])
-    masses.setdefault(id(table), []).append((flat_ids, tf.reshape(value, [-1])))
+    for part, rows, of_rows in _of_parts(table, flat_ids, tf.reshape(value, [-1])):
+        masses.setdefault(id(part), []).append((rows, of_rows))
+
+
+def _of_parts(
+    table: Any, ids: tf.Tensor | None, values: tf.Tensor
+) -> list[tuple[Any, tf.Tensor | None, tf.Tensor]]:
+    """Returns weights of a table, and which of their rows gain what."""
+    if not isinstance(table, ShardedTable):
+        return [(table, ids, values)]
+    if ids is None:
+        number = len(table.parts)
+        return [(part, None, values[shard::number]) for shard, part in enumerate(table.parts)]
+    split = zip(table.parts, table.rows_of_parts(ids), table.split(ids, values), strict=True)
+    return list(split)
 
 
 def steepness(hidden: tf.Tensor) -> tf.Tensor:

@@ -5,6 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from kerasw2v.ops.fused import fused
+from kerasw2v.ops.sharded_table import ShardedTable
 
 
 def as_ids(ids: Any) -> tf.Tensor:
@@ -19,13 +20,16 @@ def gather_rows(table: Any, ids: tf.Tensor, dtype: Any) -> tf.Tensor:
     update copy, the whole table.
 
     Args:
-        table: Keras weight, `(V, d)`.
+        table: Keras weight, `(V, d)`, or a `ShardedTable` of several.
         ids: integer tensor.
         dtype: dtype of the result.
 
     Returns:
         `ids.shape + (d,)`; its gradient is a `tf.IndexedSlices`.
     """
+    if isinstance(table, ShardedTable):
+        parts = zip(table.parts, table.rows_of_parts(ids), strict=True)
+        return table.join(ids, [gather_rows(part, rows, dtype) for part, rows in parts])
     return tf.cast(tf.gather(_copy_of_replica(table.value), ids), dtype)
 
 

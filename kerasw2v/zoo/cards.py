@@ -14,6 +14,8 @@ from kerasw2v.zoo.results import read_results
 CARD = "MODEL_CARD.md"
 TABLE = "README.md"
 PACKED = "vectors.json"
+# Between these lines the page above the zoo's folder, the project's own, has the table too.
+FRONT = ("<!-- The zoo's table, by `kerasw2v zoo cards`. -->\n", "<!-- The end of it. -->\n")
 
 _TABLE_HEAD = """\
 # Model zoo
@@ -92,6 +94,11 @@ def table(recipes: list[Recipe]) -> str:
     >>> table([]).splitlines()[0]
     '# Model zoo'
     """
+    return _TABLE_HEAD + _lines(recipes, "") + "\n" + _TABLE_TAIL
+
+
+def _lines(recipes: list[Recipe], folder: str) -> str:
+    """Returns the table of recipes whose folders are in a folder."""
     shown = ("wordsim353", "simlex999", "analogies", "perplexity", "same_group")
     labels = ("WordSim353", "SimLex999", "analogies", "perplexity", "same group")
     head = ["recipe", "corpus", "words", "vocabulary", "epochs", *labels, "minutes", "x gensim"]
@@ -101,7 +108,7 @@ def table(recipes: list[Recipe]) -> str:
         mean = results["mean"] if results else {"metrics": {}}
         runs = results["runs"] if results else [{}]
         cells = [
-            f"[{recipe.name}]({recipe.name}/{CARD})",
+            f"[{recipe.name}]({folder}{recipe.name}/{CARD})",
             results["corpus"]["name"] if results else "-",
             _count(runs[0].get("words")),
             _count(runs[0].get("vocabulary")),
@@ -111,7 +118,7 @@ def table(recipes: list[Recipe]) -> str:
             _ratio(mean.get("ratio_to_gensim")),
         ]
         lines.append("| " + " | ".join(cells) + " |")
-    return _TABLE_HEAD + "\n".join(lines) + "\n" + _TABLE_TAIL
+    return "\n".join(lines)
 
 
 def pages(folder: str | os.PathLike[str]) -> dict[Path, str]:
@@ -129,7 +136,19 @@ def pages(folder: str | os.PathLike[str]) -> dict[Path, str]:
     folder = Path(folder)
     recipes = [read_recipe(file) for file in sorted(folder.glob(f"*/{FILE}"))]
     cards = {recipe.path.parent / CARD: card(recipe, read_results(recipe)) for recipe in recipes}
-    return cards | {folder / TABLE: table(recipes)}
+    front = folder.absolute().parent / TABLE
+    texts = {front: _front(front.read_text("utf-8"), recipes)} if front.is_file() else {}
+    return {**cards, **texts, folder / TABLE: table(recipes)}
+
+
+def _front(text: str, recipes: list[Recipe]) -> str:
+    """Returns a page with the table of a folder below it brought up to date, if it has one."""
+    if not all(mark in text for mark in FRONT):
+        return text
+    before, rest = text.split(FRONT[0], 1)
+    after = rest.split(FRONT[1], 1)[1]
+    lines = _lines(recipes, "models/")
+    return f"{before}{FRONT[0]}\n{lines}\n\n{FRONT[1]}{after}"
 
 
 def write_pages(folder: str | os.PathLike[str]) -> list[Path]:

@@ -1,5 +1,6 @@
 """Block datasets: their pairs against a naive double loop over the sentences."""
 
+import json
 import random
 import re
 from collections import Counter
@@ -385,3 +386,16 @@ def test_probabilities_that_are_none(keep, sentence):
 )
 def test_the_batch_size_follows_from_the_corpus(words, window, size):
     assert default_batch_size(words, window) == size
+
+
+def test_several_workers_must_draw_the_same(monkeypatch):
+    vocabulary = Vocabulary(["a", "b"], [2, 1])
+    cluster = {"worker": ["a:1", "b:1"]}
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": {"index": 0}}))
+    with pytest.raises(ValueError, match=r"`seed` must be given .* 2 workers in TF_CONFIG"):
+        block_dataset([["a", "b", "a"]], vocabulary)
+    block_dataset([["a", "b", "a"]], vocabulary, seed=1)
+    block_dataset([["a", "b", "a"]] * 2, vocabulary, shard=(2, 0))
+    for alone in ("no JSON", "[]", json.dumps({"cluster": {"worker": ["a:1"]}})):
+        monkeypatch.setenv("TF_CONFIG", alone)
+        block_dataset([["a", "b", "a"]], vocabulary)
