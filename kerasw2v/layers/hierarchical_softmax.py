@@ -15,10 +15,8 @@ from kerasw2v.ops.fused import fused
 from kerasw2v.ops.row_mass import add_row_mass
 from kerasw2v.ops.rows import gather_rows, sum_by_owner
 
-# How many terms of negative sampling a visit of a node counts for in row masses. Terms of one path
-# pull in different directions: counted in full they made skip-gram learn half as fast; at 0.1
-# training diverged, 0.3 was stable for rates to .1 and batches to 16,384 tokens.
-_CURVATURE = 0.3
+# The least that a visit of a node counts for in row masses: its visitors differ in what they want.
+_LEAST_TERM = 0.3
 
 
 @keras.saving.register_keras_serializable("kerasw2v")
@@ -129,7 +127,11 @@ class HierarchicalSoftmax(OutputLayer):
     def _top_loss(self, hidden: tf.Tensor, visits: tf.Tensor) -> tf.Tensor:
         """Returns what the top of the tree adds to each loss, from `(rows, 2 * top)` visits."""
         ids = tf.range(self._below, self._below + self._top)
-        self._add_mass(ids, tf.reduce_sum(visits[:, : self._top], axis=0))
+        add_row_mass(
+            self.embeddings,
+            ids,
+            lambda: tf.linalg.matvec(visits[:, : self._top], _terms(hidden), transpose_a=True),
+        )
         table = gather_rows(self.embeddings, ids, hidden.dtype)
         scores = tf.cast(tf.matmul(hidden, table, transpose_b=True), tf.float32)
         return _top_terms_loss(scores, visits)
@@ -143,7 +145,7 @@ class HierarchicalSoftmax(OutputLayer):
         steps, owners = tf.gather_nd(paths, places), tf.cast(places[:, 0], tf.int32)
         visits = tf.gather(weights, owners)
         ids = steps // 2
-        self._add_mass(ids, visits)
+        add_row_mass(self.embeddings, ids, lambda: visits * tf.gather(_terms(hidden), owners))
         scores = _row_scores(hidden, gather_rows(self.embeddings, ids, hidden.dtype), owners)
         terms = _path_terms(scores, visits, visits * _is_left(steps))
         return sum_by_owner(terms, owners, tf.shape(hidden)[0])
@@ -157,7 +159,7 @@ class HierarchicalSoftmax(OutputLayer):
         by_candidate = tf.pad(tf.transpose(weights, [0, 2, 1]), [[0, 0], [0, 1], [0, 0]])
         visits = tf.gather(by_candidate, slots, batch_dims=1)  # (b, nodes, L)
         ids = steps // 2
-        self._add_mass(ids, tf.reduce_sum(visits, axis=-1))
+        add_row_mass(self.embeddings, ids, lambda: tf.linalg.matvec(visits, _terms(hidden)))
         rows = gather_rows(self.embeddings, ids, hidden.dtype)
         scores = tf.cast(tf.matmul(rows, hidden, transpose_b=True), tf.float32)
         terms = _path_terms(scores, visits, visits * _is_left(steps)[..., None])
@@ -186,11 +188,8 @@ class HierarchicalSoftmax(OutputLayer):
         steps = padded(tf.gather_nd(paths, places), tf.constant(0))
         return steps, padded(tf.cast(places[:, 1], tf.int32), width)
 
-    def _add_mass(self, ids: tf.Tensor, visits: tf.Tensor) -> None:
-        add_row_mass(self.embeddings, ids, _CURVATURE * visits)
-
     def target_mass(self, targets: tf.Tensor) -> tf.Tensor:
-        return _CURVATURE * tf.cast(tf.gather(self._path_lengths.value, targets), tf.float32)
+        return tf.cast(tf.gather(self._path_lengths.value, targets), tf.float32)
 
     def log_probs(self, hidden: tf.Tensor) -> tf.Tensor:
         hidden = tf.cast(hidden, tf.float32)
@@ -251,3 +250,12 @@ def _row_scores(
         return sum_by_owner(slope * rows, owners, tf.shape(hidden)[0]), slope * states, None
 
     return tf.cast(tf.reduce_sum(states * rows, axis=-1), tf.float32), gradient
+
+
+def _terms(hidden: tf.Tensor) -> tf.Tensor:
+    """Returns how many terms of row mass a visit counts for, by its hidden vector.
+
+    A visit curves with `|h|^2 / 4` at most; without that, few words with long vectors diverge.
+    """
+    square = tf.reduce_sum(tf.square(tf.cast(hidden, tf.float32)), axis=-1)
+    return tf.stop_gradient(tf.maximum(_LEAST_TERM, 0.5 * square))
