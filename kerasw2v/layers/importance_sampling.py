@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
-from kerasw2v.layers.sampling_layer import SamplingLayer, log_normaliser
+from kerasw2v.layers.sampling_layer import MOST_TERMS, SamplingLayer, log_normaliser
 
 
 @keras.saving.register_keras_serializable("kerasw2v")
@@ -56,6 +56,9 @@ class ImportanceSampling(SamplingLayer):
     Source: Bengio and Senécal, "Quick training of probabilistic neural nets by importance
     sampling", 2003.
     """
+
+    def _crowding(self, weights: tf.Tensor) -> float:
+        return MOST_TERMS  # only noise holds a word's score back
 
     def __init__(
         self,

@@ -62,6 +62,8 @@ class NCE(SamplingLayer):
     2016.
     """
 
+    _curvature = 1.0  # its terms are logistic
+
     def __init__(
         self,
         counts: ArrayLike,

@@ -18,7 +18,10 @@ from kerasw2v.optimizers import RowSGD
 
 COUNTS = np.array([40, 20, 20, 10, 6, 3, 0])
 V, DIM, K = len(COUNTS), 4, 5
-LAYERS = [ImportanceSampling, SampledSoftmax, NCE]
+# What a term of a word that is seldom in the sample counts for, with 100 terms and 10 noise words:
+# as a rare word's `(100 / 10 / 8) ** 2` times, and 4 times as a softmax' or as often as that again.
+TERMS = {ImportanceSampling: 4.0 * 4.0, SampledSoftmax: 4.0 * 1.25**2, NCE: 1.25**2 * 1.25**2}
+LAYERS = list(TERMS)
 
 each_layer = pytest.mark.parametrize("layer_class", LAYERS)
 each_draw = pytest.mark.parametrize("unique", [False, True])
@@ -105,8 +108,9 @@ def test_a_rare_target_counts_for_the_large_step_its_noise_term_will_take(layer_
     of_targets = masses[id(layer.embeddings)][0][1].numpy()
     # A hidden vector counts with its square, 4. Word 0 is in the sample: nothing is postponed.
     # Word 2 is in one sample of 1,000, which then stands for .01 targets in each of 1,000 steps,
-    # in a softmax of 4 terms, counted four times. (Drawn as a set, it is in one of 1,000.45.)
-    np.testing.assert_allclose(of_targets, np.repeat([4.0, 4.0 * 160.0], 50), rtol=1e-3)
+    # each as many terms as the layer says. (Drawn as a set, it is in one of 1,000.45.)
+    postponed = 4.0 * 10.0 * TERMS[layer_class]
+    np.testing.assert_allclose(of_targets, np.repeat([4.0, postponed], 50), rtol=1e-3)
 
 
 @each_layer
@@ -116,11 +120,11 @@ def test_a_target_in_the_sample_counts_once(monkeypatch, layer_class):
     with record_row_mass() as masses:
         layer(np.ones((100, DIM), np.float32), np.repeat([1, 2], 50).astype(np.int32))
     (_, of_targets), (_, of_noise) = masses[id(layer.embeddings)]
-    assert (of_targets.numpy()[:50] > 600).all()
+    assert (of_targets.numpy()[:50] > 39 * TERMS[layer_class]).all()
     np.testing.assert_allclose(of_targets.numpy()[50:], 4.0)
-    # All terms of the batch, in a softmax of 16: the ten copies of word 2 are the whole sample.
+    # All terms of the batch: the ten copies of word 2 are the whole sample.
     if layer_class is not NCE:
-        np.testing.assert_allclose(of_noise, 4.0 * 16.0 * 100 / 10, rtol=1e-3)
+        np.testing.assert_allclose(of_noise, 4.0 * TERMS[layer_class] * 100 / 10, rtol=1e-3)
 
 
 @each_layer
