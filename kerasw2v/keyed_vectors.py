@@ -12,13 +12,19 @@ import numpy.typing as npt
 from gensim.models import KeyedVectors
 from smart_open import open as open_any
 
-from kerasw2v.ops.files import check_output_path, replace_on_success, temporary_sibling
+from kerasw2v.ops.files import (
+    check_output_path,
+    check_suffix,
+    replace_on_success,
+    temporary_sibling,
+)
 
 PathLike = str | os.PathLike[str]
 
 _TEXT = (".vec", ".txt", ".vec.gz", ".txt.gz")
 _BINARY = (".bin", ".bin.gz")
-_SUFFIXES = (".kv", *_TEXT, *_BINARY)
+SUFFIXES = (".kv", *_TEXT, *_BINARY)
+"""What the names of files of vectors end in."""
 
 # All that the pickle of a KeyedVectors names, whichever NumPy wrote it.
 _TRUSTED = {("gensim.models.keyedvectors", "KeyedVectors"), ("builtins", "frozenset")} | {
@@ -104,7 +110,7 @@ def check_vectors_path(path: PathLike) -> None:
     ValueError: `path` must end in .kv, .vec, .txt, .vec.gz, .txt.gz, .bin or .bin.gz. Received: \
 path='vectors.pdf'.
     """
-    _suffix(path)
+    check_suffix(path, SUFFIXES)
     check_output_path(path)
 
 
@@ -143,7 +149,7 @@ def save_vectors(vectors: KeyedVectors, path: PathLike) -> None:
     to 1.0 0.0
     be 0.0 1.0
     """
-    suffix = _suffix(path)
+    suffix = check_suffix(path, SUFFIXES)
     if suffix != ".kv":
         _check_words(vectors)
     with temporary_sibling(path) as temporary:
@@ -180,7 +186,7 @@ def load_vectors(path: PathLike) -> KeyedVectors:
     >>> load_vectors(path).index_to_key
     ['to', 'be']
     """
-    suffix = _suffix(path)
+    suffix = check_suffix(path, SUFFIXES)
     path = os.fspath(path)
     if os.path.isdir(path):
         raise IsADirectoryError(f"`path` must name a file, not a folder. Received: path={path!r}.")
@@ -268,15 +274,6 @@ def _table(model: Any, table: str) -> npt.NDArray[np.float32]:
     from keras import ops
 
     return np.array(ops.convert_to_numpy(layer.embeddings), np.float32)
-
-
-def _suffix(path: PathLike) -> str:
-    name = os.path.basename(os.fspath(path)).lower()
-    for suffix in _SUFFIXES:
-        if name.endswith(suffix) and name != suffix:
-            return suffix
-    listed = f"{', '.join(_SUFFIXES[:-1])} or {_SUFFIXES[-1]}"
-    raise ValueError(f"`path` must end in {listed}. Received: path={os.fspath(path)!r}.")
 
 
 def _check_words(vectors: KeyedVectors) -> None:

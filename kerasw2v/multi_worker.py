@@ -5,7 +5,6 @@ two places: building a model from its first batch, which the models of this pack
 reducing the logs of a step, for which `as_keras_reduces` is the workaround, all of it.
 """
 
-import json
 import os
 import socket
 import time
@@ -20,6 +19,7 @@ from kerasw2v.corpus import Corpus
 from kerasw2v.data.block_dataset import block_dataset
 from kerasw2v.data.token_stream import TokenStream
 from kerasw2v.ops.checks import check_int
+from kerasw2v.ops.tf_config import tf_config
 from kerasw2v.vocabulary import Vocabulary
 
 _POLL_SECONDS = 0.2
@@ -56,7 +56,7 @@ def connect(
             or if `TF_CONFIG` does not say them.
     """
     if workers is None:
-        workers, from_config = _read_tf_config()
+        workers, from_config = _from_tf_config()
         index = from_config if index is None else index
     workers, index = check_workers(workers, index)
     if not timeout > 0:
@@ -131,19 +131,15 @@ def check_workers(workers: Any, index: Any) -> tuple[list[str], int]:
     return addresses, index
 
 
-def _read_tf_config() -> tuple[list[str], int]:
-    text = os.environ.get("TF_CONFIG", "")
-    try:
-        config = json.loads(text)
-        jobs, task = config["cluster"], config["task"]
-        workers = [*jobs.get("chief", []), *jobs["worker"]]
-        index = int(task["index"]) + (len(jobs.get("chief", [])) if task["type"] == "worker" else 0)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+def _from_tf_config() -> tuple[list[str], int]:
+    found = tf_config()
+    if found is None:
+        text = os.environ.get("TF_CONFIG", "")
         raise ValueError(
             "`workers` must be given, or the environment variable TF_CONFIG must name the cluster "
             f"and the task of this process. Received: TF_CONFIG={text!r}."
-        ) from error
-    return workers, index
+        )
+    return found
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerasw2v.history import History
-from kerasw2v.ops.files import check_output_path, temporary_sibling
+from kerasw2v.ops.files import check_output_path, check_suffix, temporary_sibling
 from kerasw2v.word_map import content_words, word_map
 
 PathLike = str | os.PathLike[str]
@@ -47,12 +47,9 @@ def check_plot_path(path: PathLike) -> None:
     >>> check_plot_path("run.doc")
     Traceback (most recent call last):
     ...
-    ValueError: A picture's name must end in .png, .pdf or .svg. Received: path='run.doc'.
+    ValueError: `path` must end in .png, .pdf or .svg. Received: path='run.doc'.
     """
-    name = os.fspath(path)
-    if not name.lower().endswith(_SUFFIXES):
-        listed = f"{', '.join(_SUFFIXES[:-1])} or {_SUFFIXES[-1]}"
-        raise ValueError(f"A picture's name must end in {listed}. Received: path={name!r}.")
+    check_suffix(path, _SUFFIXES)
     check_output_path(path)
     _matplotlib("figure")
 

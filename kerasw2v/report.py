@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from kerasw2v.evaluation import AnalogyScore, Evaluation, PairScore
 from kerasw2v.history import History, Measurement
 from kerasw2v.ops.checks import check_int
-from kerasw2v.ops.files import check_output_path, replace_on_success
+from kerasw2v.ops.files import check_output_path, check_suffix, replace_on_success
 from kerasw2v.word_map import content_words, word_map
 
 PathLike = str | os.PathLike[str]
@@ -45,13 +45,9 @@ def check_report_path(path: PathLike) -> None:
     >>> check_report_path("run.pdf")
     Traceback (most recent call last):
     ...
-    ValueError: A report's name must end in .html or .htm. Received: path='run.pdf'.
+    ValueError: `path` must end in .html or .htm. Received: path='run.pdf'.
     """
-    name = os.fspath(path)
-    if not name.lower().endswith(_SUFFIXES):
-        raise ValueError(
-            f"A report's name must end in {' or '.join(_SUFFIXES)}. Received: path={name!r}."
-        )
+    check_suffix(path, _SUFFIXES)
     check_output_path(path)
 
 

@@ -3,8 +3,9 @@
 import argparse
 import os
 import platform
-from importlib import metadata
 from typing import TYPE_CHECKING
+
+from kerasw2v.versions import versions
 
 if TYPE_CHECKING:
     from kerasw2v.vocabulary import Vocabulary
@@ -23,7 +24,6 @@ _FILES = (
     "plot",
     "report",
 )
-_PACKAGES = ("kerasw2v", "keras", "tensorflow", "numpy", "gensim")
 
 
 def batch_size(args: argparse.Namespace, vocabulary: "Vocabulary") -> int:
@@ -48,9 +48,7 @@ def run_settings(
         "words in it": vocabulary.corpus_words,
         "words known": len(vocabulary),
     }
-    versions: dict[str, object] = {name: metadata.version(name) for name in _PACKAGES}
     machine = {
-        "Python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
     }
@@ -60,7 +58,7 @@ def run_settings(
         "Training": _options(args, _TRAINING) | {"batch size": batch_size(args, vocabulary)},
         **({"Several machines": _options(args, _TOGETHER)} if args.workers else {}),
         "Files": _options(args, _FILES),
-        "Versions": versions | machine,
+        "Versions": {**versions(), **machine},
     }
 
 

@@ -41,3 +41,14 @@ def vectors():
     for word, count in zip(words, [60, 50, 50, 9, 2, 1], strict=True):
         made.set_vecattr(word, "count", count)
     return made
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty working folder with a corpus on two topics."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    topics = ["cat dog milk purr bark tail", "tax bank money loan rate credit"]
+    lines = [" ".join(rng.choice(topics[i % 2].split(), size=12)) for i in range(200)]
+    (tmp_path / "corpus.txt").write_text("\n".join(lines) + "\n")
+    return tmp_path

@@ -23,17 +23,6 @@ SMALL = ["--size", "8", "--epochs", "2", "--batch-size", "256", "--min-count", "
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """An empty working folder with a corpus on two topics."""
-    monkeypatch.chdir(tmp_path)
-    rng = np.random.default_rng(0)
-    topics = ["cat dog milk purr bark tail", "tax bank money loan rate credit"]
-    lines = [" ".join(rng.choice(topics[i % 2].split(), size=12)) for i in range(200)]
-    (tmp_path / "corpus.txt").write_text("\n".join(lines) + "\n")
-    return tmp_path
-
-
-@pytest.fixture
 def saved(folder, vectors):
     save_vectors(vectors, "vectors.kv")
     return vectors
@@ -77,9 +66,7 @@ class TestHelp:
         with pytest.raises(SystemExit) as stop:
             main(["--version"])
         assert stop.value.code == 0
-        assert re.fullmatch(
-            r"kerasw2v (\d+\.\d+\.\d+|\(not installed\))\n", capsys.readouterr().out
-        )
+        assert re.fullmatch(r"kerasw2v (\d+\.\d+\.\d+|not installed)\n", capsys.readouterr().out)
 
     def test_help_imports_nothing_slow(self):
         code = "import sys, kerasw2v.cli; print({'gensim', 'keras', 'numpy'} & set(sys.modules))"

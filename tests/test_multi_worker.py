@@ -299,7 +299,7 @@ def test_tf_config_with_a_chief(monkeypatch):
     for task, index in ((("chief", 0), 0), (("worker", 1), 2)):
         task = {"type": task[0], "index": task[1]}
         monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": task}))
-        assert multi_worker._read_tf_config() == (["a:1", "b:2", "c:3"], index)
+        assert multi_worker.tf_config() == (["a:1", "b:2", "c:3"], index)
 
 
 def test_torn_checkpoint_is_never_loaded(tmp_path):

@@ -25,17 +25,6 @@ from .test_report import data_of, make_vectors
 SMALL = ["--size", "8", "--epochs", "3", "--batch-size", "256", "--min-count", "1", "--seed", "1"]
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """An empty working folder with a corpus on two topics."""
-    monkeypatch.chdir(tmp_path)
-    rng = np.random.default_rng(0)
-    topics = ["cat dog milk purr bark tail", "tax bank money loan rate credit"]
-    lines = [" ".join(rng.choice(topics[i % 2].split(), size=12)) for i in range(200)]
-    (tmp_path / "corpus.txt").write_text("\n".join(lines) + "\n")
-    return tmp_path
-
-
 def train(*options):
     return main(["train", "corpus.txt", "--output", "out.kv", *SMALL, *options])
 
@@ -184,10 +173,10 @@ class TestBadNames:
     @pytest.mark.parametrize(
         ("options", "sentence"),
         [
-            (["--plot", "run.doc"], "A picture's name must end in .png, .pdf or .svg"),
-            (["--plot", "run"], "A picture's name must end in .png, .pdf or .svg"),
+            (["--plot", "run.doc"], "`path` must end in .png, .pdf or .svg"),
+            (["--plot", "run"], "`path` must end in .png, .pdf or .svg"),
             (["--plot", "no/run.png"], "`path` must lie in a folder that exists"),
-            (["--report", "run.pdf"], "A report's name must end in .html or .htm"),
+            (["--report", "run.pdf"], "`path` must end in .html or .htm"),
             (["--report", "no/run.html"], "`path` must lie in a folder that exists"),
             (["--save-vocab", "run.html", "--report", "run.html"], "must not be written"),
         ],

@@ -9,7 +9,7 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -52,6 +52,33 @@ path='/no/such/folder/vectors.kv'.
         raise PermissionError(f"`path` must lie in a folder that can be written. {received}")
     if target.exists() and not os.access(target, os.W_OK):
         raise PermissionError(f"`path` must not be a write-protected file. {received}")
+
+
+def check_suffix(path: str | os.PathLike[str], suffixes: Sequence[str]) -> str:
+    """Returns which of `suffixes` the name of a file ends in, in whatever case.
+
+    Args:
+        path: where a file is going to be written.
+        suffixes: two or more, each with its dot; the first that fits counts.
+
+    Raises:
+        ValueError: if it ends in none of them, or there is nothing before it.
+
+    Example:
+
+    >>> check_suffix("run.HTML", (".html", ".htm"))
+    '.html'
+    >>> check_suffix("run.pdf", (".html", ".htm"))
+    Traceback (most recent call last):
+    ...
+    ValueError: `path` must end in .html or .htm. Received: path='run.pdf'.
+    """
+    name = os.path.basename(os.fspath(path)).lower()
+    for suffix in suffixes:
+        if name.endswith(suffix) and name != suffix:
+            return suffix
+    listed = f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"
+    raise ValueError(f"`path` must end in {listed}. Received: path={os.fspath(path)!r}.")
 
 
 @contextmanager

@@ -173,10 +173,9 @@ def write_pages(folder: str | os.PathLike[str]) -> list[Path]:
 
 
 def _how_to(recipe: Recipe) -> str:
-    planted = recipe.data["kind"] == "planted-baskets"
     output = "model.keras" if recipe.model["architecture"] == "lstm" else "vectors.kv"
-    corpus = "" if planted else " --corpus corpus.txt"
-    argument = "" if planted else ', corpus="corpus.txt"'
+    corpus = " --corpus corpus.txt" if recipe.needs_corpus else ""
+    argument = ', corpus="corpus.txt"' if recipe.needs_corpus else ""
     return f"""\
 ```sh
 kerasw2v zoo train {recipe.name}{corpus} --output {output}
@@ -213,7 +212,7 @@ def _plain(value: Any) -> str:
 
 def _results(recipe: Recipe, results: Mapping[str, Any] | None) -> str:
     if not results:
-        corpus = "" if recipe.data["kind"] == "planted-baskets" else " --corpus CORPUS"
+        corpus = " --corpus CORPUS" if recipe.needs_corpus else ""
         return f"None yet: `kerasw2v zoo results {recipe.name}{corpus} --seeds 3` measures them."
     runs, mean = results["runs"], results["mean"]
     head = ["metric", "mean", *(f"seed {run['seed']}" for run in runs), "expected"]

@@ -90,13 +90,12 @@ def _save(loaded: zoo.Loaded, output: str) -> None:
 
 def _verify(args: argparse.Namespace) -> None:
     recipe = zoo.find_recipe(args.name, args.smoke)
-    is_text = recipe.data["kind"] == "text"
-    if is_text and not args.corpus and not args.smoke:
+    if recipe.needs_corpus and not args.corpus and not args.smoke:
         raise ValueError(
             "`--corpus` must be given, or `--smoke`: the expected results are those of a large "
             "corpus. Received: neither."
         )
-    if args.corpus and not is_text:
+    if args.corpus and not recipe.needs_corpus:
         raise ValueError(
             f"`--corpus` must not be given: {recipe.name} is verified on data that it makes "
             f"itself. Received: --corpus {args.corpus}."
@@ -135,7 +134,7 @@ def _results(args: argparse.Namespace) -> None:
             speeds[key] = gensim_words_per_s(arguments, corpus) if arguments else None
         return speeds[key]
 
-    needed = [recipe.name for recipe in recipes if recipe.data["kind"] == "text"]
+    needed = [recipe.name for recipe in recipes if recipe.needs_corpus]
     if needed and not args.corpus:
         raise ValueError(f"`--corpus` must be given for {needed[0]}. Received: none.")
     for recipe in recipes:

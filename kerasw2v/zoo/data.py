@@ -2,14 +2,12 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from kerasw2v.corpus import Corpus, check_corpus, iter_batches
+from kerasw2v.corpus import Corpus, check_corpus, iter_sentences
 from kerasw2v.demo_corpus import lee_corpus
 
 NAMES = ("lee", "text8")
@@ -90,8 +88,7 @@ class Part:
 
     def __iter__(self) -> Iterator[list[str]]:
         held_out = trained = 0
-        sentences = chain.from_iterable(batch.sentences for batch in iter_batches(self.corpus))
-        for number, sentence in enumerate(filter(None, sentences)):
+        for number, sentence in enumerate(filter(None, iter_sentences(self.corpus))):
             if number % _HELD_OUT_EVERY == 0 and held_out < self.held_out_words:
                 held_out += len(sentence)
                 if self.held_out:
@@ -164,10 +161,6 @@ def digest(corpus: Corpus) -> str:
             while chunk := file.read(_CHUNK):
                 found.update(chunk)
     else:
-        for sentence in _sentences(corpus):
+        for sentence in iter_sentences(corpus):
             found.update((" ".join(sentence) + "\n").encode())
     return found.hexdigest()
-
-
-def _sentences(corpus: Any) -> Iterator[Sequence[str]]:
-    return chain.from_iterable(batch.sentences for batch in iter_batches(corpus))

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasw2v.corpus import Corpus, iter_batches
+from kerasw2v.corpus import Corpus, iter_sentences
 from kerasw2v.zoo.data import Part, open_corpus, planted_baskets
 from kerasw2v.zoo.recipe import FILE, Recipe, read_recipe
 from kerasw2v.zoo.vectors import load_packed
 
 if TYPE_CHECKING:
+    from kerasw2v.data.token_stream import TokenStream
     from kerasw2v.vocabulary import Vocabulary
 
 # In an installed package the recipes lie inside it, in a checkout beside it.
@@ -122,18 +123,19 @@ def load(
     ['loss']
     """
     recipe = find_recipe(name, smoke)
-    corpus_name, corpus, training, held_out = _corpus(recipe, corpus)
+    corpus_name, whole = corpus_of(recipe, corpus)
+    training, held_out = _parts(recipe, whole)
     from kerasw2v._backend import require_tensorflow
-    from kerasw2v.vocabulary import Vocabulary
+    from kerasw2v.data.counted_corpus import read_corpus
 
     require_tensorflow()
-    vocabulary = Vocabulary.from_corpus(training, **recipe.vocabulary)
+    vocabulary, stream = read_corpus(training, **recipe.vocabulary)
     if recipe.model["architecture"] == "lstm":
         vocabulary = with_unknown(vocabulary)
         model, dataset = _language_model(recipe, training, vocabulary, seed)
     else:
-        model, dataset = _word_vectors(recipe, training, vocabulary, seed)
-    return Loaded(model, dataset, vocabulary, recipe, corpus_name, corpus, training, held_out)
+        model, dataset = _word_vectors(recipe, stream, vocabulary, seed)
+    return Loaded(model, dataset, vocabulary, recipe, corpus_name, whole, training, held_out)
 
 
 def english_vectors() -> Any:
@@ -156,22 +158,21 @@ def english_vectors() -> Any:
     return load_packed(FOLDER / VECTORS)
 
 
-def _corpus(recipe: Recipe, corpus: Corpus | None) -> tuple[str, Corpus, Corpus, Corpus]:
-    """Returns a name, the whole corpus, the part to train on, and the part held out."""
-    data = dict(recipe.data)
-    kind = data.pop("kind")
-    if kind == "planted-baskets":
-        if corpus is None:
-            baskets = planted_baskets(**data)
-            return kind, baskets, baskets, []
-        name, own = open_corpus(corpus)
-        return name, own, own, []
-    name, whole = open_corpus(corpus)
-    held_out_words, max_words = data["held_out_words"], data["max_words"]
+def corpus_of(recipe: Recipe, corpus: Corpus | None) -> tuple[str, Corpus]:
+    """Returns name and sentences of a recipe's corpus: the given one, or that which it makes."""
+    if recipe.needs_corpus or corpus is not None:
+        return open_corpus(corpus)
+    arguments = dict(recipe.data)
+    return arguments.pop("kind"), planted_baskets(**arguments)
+
+
+def _parts(recipe: Recipe, corpus: Corpus) -> tuple[Corpus, Corpus]:
+    """Returns the part of a corpus to train on, and the part held out."""
+    held_out_words = recipe.data.get("held_out_words", 0)
+    max_words = recipe.data.get("max_words")
     if not held_out_words and max_words is None:
-        return name, whole, whole, []
-    training = Part(whole, held_out_words, max_words)
-    return name, whole, training, Part(whole, held_out_words, held_out=True)
+        return corpus, []
+    return Part(corpus, held_out_words, max_words), Part(corpus, held_out_words, held_out=True)
 
 
 def with_unknown(vocabulary: "Vocabulary") -> "Vocabulary":
@@ -202,7 +203,7 @@ def _output_layer(recipe: Recipe, counts: NDArray[np.int64], seed: int | None) -
 
 
 def _word_vectors(
-    recipe: Recipe, corpus: Corpus, vocabulary: "Vocabulary", seed: int | None
+    recipe: Recipe, stream: "TokenStream", vocabulary: "Vocabulary", seed: int | None
 ) -> tuple[Any, Any]:
     from kerasw2v import optimizers
     from kerasw2v.cbow import CBOW
@@ -213,7 +214,7 @@ def _word_vectors(
     architecture = arguments.pop("architecture")
     window = arguments["window"]
     dataset = block_dataset(
-        corpus,
+        stream,
         vocabulary,
         window=window,
         sample=training["sample"],
@@ -314,7 +315,6 @@ def sequences(
 
 def _id_lists(corpus: Corpus, vocabulary: "Vocabulary") -> Iterator[NDArray[np.int32]]:
     unknown = vocabulary.index(UNKNOWN)
-    for batch in iter_batches(corpus):
-        for sentence in batch.sentences:
-            ids = vocabulary.lookup(sentence)
-            yield np.where(ids < 0, unknown, ids).astype(np.int32)
+    for sentence in iter_sentences(corpus):
+        ids = vocabulary.lookup(sentence)
+        yield np.where(ids < 0, unknown, ids).astype(np.int32)

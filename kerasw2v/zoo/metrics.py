@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasw2v.corpus import iter_batches
+from kerasw2v.corpus import iter_sentences
 from kerasw2v.evaluation import Evaluation, evaluate
 from kerasw2v.keyed_vectors import to_keyed_vectors
 from kerasw2v.zoo.data import group_of
@@ -84,11 +84,10 @@ def _windows(loaded: Loaded) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
 
 
 def _sentences(loaded: Loaded) -> Iterator[NDArray[np.int32]]:
-    for batch in iter_batches(loaded.held_out):
-        for sentence in batch.sentences:
-            ids = loaded.vocabulary.encode(sentence)
-            if len(ids) > 1:  # a word alone has no context
-                yield ids
+    for sentence in iter_sentences(loaded.held_out):
+        ids = loaded.vocabulary.encode(sentence)
+        if len(ids) > 1:  # a word alone has no context
+            yield ids
 
 
 def _same_group(loaded: Loaded) -> float:

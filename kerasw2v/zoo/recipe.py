@@ -159,6 +159,11 @@ class Recipe:
     expected: Mapping[str, Expected] = field(default_factory=dict)
     smoke: bool = False
 
+    @property
+    def needs_corpus(self) -> bool:
+        """Whether the data are text, which somebody must give; others are made by the recipe."""
+        return bool(self.data["kind"] == "text")
+
     def settings(self) -> dict[str, Section]:
         """Returns all that decides what is trained and measured, fit for JSON."""
         names = ("data", "vocabulary", "model", "output_layer", "training", "evaluation")

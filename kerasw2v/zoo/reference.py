@@ -5,12 +5,11 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import chain
 from typing import Any
 
 from gensim.models import Word2Vec
 
-from kerasw2v.corpus import Corpus, iter_batches
+from kerasw2v.corpus import Corpus, iter_sentences
 from kerasw2v.zoo.recipe import Recipe
 
 
@@ -80,6 +79,5 @@ def _plain_file(corpus: Any) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "corpus.txt")
         with open(path, "w", encoding="utf-8") as file:
-            sentences = chain.from_iterable(batch.sentences for batch in iter_batches(corpus))
-            file.writelines(" ".join(sentence) + "\n" for sentence in sentences)
+            file.writelines(" ".join(sentence) + "\n" for sentence in iter_sentences(corpus))
         yield path

@@ -9,18 +9,18 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from importlib import metadata
 from math import floor, log10
 from pathlib import Path
 from typing import Any
 
 from kerasw2v.corpus import Corpus
 from kerasw2v.ops.files import replace_on_success
-from kerasw2v.zoo.data import digest, open_corpus, planted_baskets
+from kerasw2v.versions import versions
+from kerasw2v.zoo.data import digest
+from kerasw2v.zoo.loading import corpus_of
 from kerasw2v.zoo.recipe import Expected, Recipe
 
 FILE = "results.json"
-_PACKAGES = ("tensorflow", "keras", "numpy", "gensim", "kerasw2v")
 # The least tolerance: for metrics from 0 to 1 as such, for the others as a share of the value.
 _LEAST = {"wordsim353": 0.03, "simlex999": 0.03, "analogies": 0.02, "same_group": 0.02}
 _LEAST_SHARE = 0.02
@@ -72,12 +72,9 @@ def collect(
         ChildProcessError: if a training fails.
         FileNotFoundError, ValueError: if the corpus is none.
     """
-    data = dict(recipe.data)
-    whole: Corpus
-    if data.pop("kind") == "planted-baskets":
-        corpus, name, whole = None, "planted-baskets", planted_baskets(**data)
-    else:
-        name, whole = open_corpus(corpus)
+    if not recipe.needs_corpus:
+        corpus = None
+    name, whole = corpus_of(recipe, corpus)
     same = {
         "recipe": recipe.name,
         "settings": recipe.settings(),
@@ -148,23 +145,6 @@ def _means(runs: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def versions() -> dict[str, str]:
-    """Returns the versions of Python and of the packages that results depend on.
-
-    Example:
-
-    >>> sorted(versions())
-    ['gensim', 'keras', 'kerasw2v', 'numpy', 'python', 'tensorflow']
-    """
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
-
-
 def processor() -> str:
     """Returns the name of the processor, as Linux tells it, or its kind."""
     try:
@@ -218,7 +198,8 @@ def write_expected(recipe: Recipe, expected: Mapping[str, Expected], seeds: int)
         raise ValueError(f"{str(recipe.path)!r} must have a line {heading}.")
     lines = [
         heading,
-        f"# Mean of {seeds} seeds, plus or minus 4 deviations or more: kerasw2v zoo calibrate",
+        f"# Mean of {seeds} seed{'s' * (seeds > 1)}, plus or minus 4 deviations or more: "
+        "kerasw2v zoo calibrate",
         *(
             f"{name} = {{ value = {each.value}, tolerance = {each.tolerance} }}"
             for name, each in expected.items()

@@ -50,15 +50,10 @@ loss = { value = 3.0, tolerance = 2.0 }
 
 
 @pytest.fixture
-def mine(tmp_path, monkeypatch):
+def mine(folder):
     """A zoo of one recipe of one's own, and a corpus, in the working folder."""
-    monkeypatch.chdir(tmp_path)
-    rng = np.random.default_rng(0)
-    topics = ["cat dog milk purr bark tail", "tax bank money loan rate credit"]
-    lines = [" ".join(rng.choice(topics[i % 2].split(), size=12)) for i in range(50)]
-    (tmp_path / "corpus.txt").write_text("\n".join(lines) + "\n")
-    (tmp_path / "zoo" / "mine").mkdir(parents=True)
-    path = tmp_path / "zoo" / "mine" / "recipe.toml"
+    (folder / "zoo" / "mine").mkdir(parents=True)
+    path = folder / "zoo" / "mine" / "recipe.toml"
     path.write_text(MINE)
     return path
 
