@@ -5,7 +5,7 @@
 CORPUS is a plain text file, one sentence a line. Skip-gram and CBOW, with negative sampling and
 with hierarchical softmax; 100 dimensions, everything else as gensim has it by default (alpha
 .025), `workers` all cores. Each run is a process of its own, gensim's and ours alternating. "Time"
-is `train` alone, compiling of our graph included; `build_vocab` stands beside it.
+is `train` alone, compiling of our graph included; the JSON also has `build_vocab`, "prepare_s".
 """
 
 import argparse
@@ -13,11 +13,10 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
-from throughput import METRICS, quality
+from throughput import METRICS, train_from_file
 
 CASES = {
     "skip-gram, negative sampling": {"sg": 1, "negative": 5},
@@ -40,22 +39,7 @@ def run(options: argparse.Namespace) -> dict[str, float]:
     epochs = options.epochs[0]
     arguments = {"vector_size": 100, "workers": os.cpu_count(), "seed": options.seed}
     model = Word2Vec(epochs=epochs, **arguments, **CASES[options.case])
-    started = time.perf_counter()
-    model.build_vocab(corpus_file=options.corpus)
-    prepared = time.perf_counter()
-    model.train(
-        corpus_file=options.corpus,
-        total_examples=model.corpus_count,
-        total_words=model.corpus_total_words,
-        epochs=epochs,
-    )
-    seconds = time.perf_counter() - prepared
-    return {
-        "build_vocab_s": prepared - started,
-        "train_s": seconds,
-        "words_per_s": epochs * model.corpus_total_words / seconds,
-        **quality(model.wv),
-    }
+    return train_from_file(model, options.corpus, epochs)
 
 
 def spawn(case: str, library: str, epochs: int, options: argparse.Namespace) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from kerasw2v import CBOW, SkipGram, Vocabulary, block_dataset, layers, optimizers, to_keyed_vectors
+from kerasw2v.data.counted_corpus import read_corpus
 from kerasw2v.data.token_stream import TokenStream
 from kerasw2v.evaluation import evaluate
 
@@ -42,8 +43,7 @@ def main() -> None:
     parser.add_argument("--rates", type=float, nargs="+", default=[0.01, 0.025, 0.05, 0.1])
     parser.add_argument("--sizes", type=int, nargs="+", default=[512, 4096, 16384, 65536])
     options = parser.parse_args()
-    vocabulary = Vocabulary.from_corpus(options.corpus)
-    stream = TokenStream.from_corpus(options.corpus, vocabulary)
+    vocabulary, stream = read_corpus(options.corpus)
     for size in options.sizes:
         for rate in options.rates:
             scores, loss = train(options, stream, vocabulary, rate, size)

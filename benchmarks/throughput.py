@@ -44,18 +44,22 @@ def run_gensim(options: argparse.Namespace) -> dict[str, Any]:
         workers=os.cpu_count(),
         seed=options.seed,
     )
+    return train_from_file(model, options.corpus, options.epochs)
+
+
+def train_from_file(model: Any, corpus: str, epochs: int) -> dict[str, Any]:
+    """Trains a `Word2Vec`, gensim's or one like it, on a file; returns its results."""
     started = time.perf_counter()
-    model.build_vocab(corpus_file=options.corpus)
+    model.build_vocab(corpus_file=corpus)
     prepared = time.perf_counter()
     model.train(
-        corpus_file=options.corpus,
+        corpus_file=corpus,
         total_examples=model.corpus_count,
         total_words=model.corpus_total_words,
-        epochs=options.epochs,
+        epochs=epochs,
     )
     trained = time.perf_counter()
-    words = model.corpus_total_words * options.epochs
-    return _results(model.wv, words, started, prepared, trained)
+    return _results(model.wv, model.corpus_total_words * epochs, started, prepared, trained)
 
 
 def _first_call() -> Any:
@@ -78,20 +82,18 @@ def run_kerasw2v(options: argparse.Namespace) -> dict[str, Any]:
     from kerasw2v import (
         CBOW,
         SkipGram,
-        Vocabulary,
         block_dataset,
         layers,
         optimizers,
         to_keyed_vectors,
     )
     from kerasw2v._backend import divide_cores
+    from kerasw2v.data.counted_corpus import read_corpus
 
     divide_cores()  # as `kerasw2v train` does
     started = time.perf_counter()
-    vocabulary = Vocabulary.from_corpus(options.corpus, min_count=MIN_COUNT)
-    dataset = block_dataset(
-        options.corpus, vocabulary, window=WINDOW, sample=SAMPLE, seed=options.seed
-    )
+    vocabulary, stream = read_corpus(options.corpus, MIN_COUNT)
+    dataset = block_dataset(stream, vocabulary, window=WINDOW, sample=SAMPLE, seed=options.seed)
     output_layer = layers.NegativeSampling(
         vocabulary.counts, num_sampled=NEGATIVE, seed=options.seed
     )

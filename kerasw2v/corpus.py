@@ -124,6 +124,25 @@ def iter_batches(corpus: Corpus) -> Iterator[Batch]:
     return chain.from_iterable(map(_file_batches, paths))
 
 
+def iter_sentences(corpus: Corpus) -> Iterator[list[str]]:
+    """Reads a corpus from its beginning, a sentence at a time; slower than `iter_batches`.
+
+    A line longer than 64 KiB comes in several pieces, and blank lines as empty sentences.
+
+    Args:
+        corpus: as in `check_corpus`, which is called at once.
+
+    Raises:
+        Exception: all that `iter_batches` raises.
+
+    Example:
+
+    >>> list(iter_sentences([["the", "cat"], ["a", "dog"]]))
+    [['the', 'cat'], ['a', 'dog']]
+    """
+    return chain.from_iterable(batch.sentences for batch in iter_batches(corpus))
+
+
 def describe(corpus: Corpus) -> str:
     """Names a corpus in an error message, briefly.
 
@@ -143,6 +162,11 @@ def describe(corpus: Corpus) -> str:
         return f"corpus of type {type(corpus).__name__}"
     more = f" and {len(paths) - 1} more files" if len(paths) > 1 else ""
     return f"corpus={paths[0]!r}{more}"
+
+
+def no_words(corpus: Corpus) -> ValueError:
+    """Returns what to raise about a corpus in which there is no word."""
+    return ValueError(f"`corpus` must hold at least one word. Received: {describe(corpus)}.")
 
 
 def _paths(corpus: Any) -> list[str] | None:

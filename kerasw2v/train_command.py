@@ -29,6 +29,7 @@ from kerasw2v.run_state import RUN_OPTIONS, RunState, what_was_saved
 from kerasw2v.word_map import content_words
 
 if TYPE_CHECKING:
+    from kerasw2v.data.token_stream import TokenStream
     from kerasw2v.vocabulary import Vocabulary
 
 _ARCHITECTURES = {"skip-gram": "Skip-gram", "cbow": "CBOW"}
@@ -89,8 +90,8 @@ def _join(args: argparse.Namespace) -> Any:
 
 
 def _run(args: argparse.Namespace, corpus: Corpus, strategy: Any) -> None:
-    vocabulary = _vocabulary(args, corpus)
-    model, history = _fit(args, corpus, vocabulary, strategy)
+    vocabulary, stream = _read(args, corpus)
+    model, history = _fit(args, stream, vocabulary, strategy)
     if args.writes:
         _write(args, model, vocabulary, history)
 
@@ -133,33 +134,31 @@ def _write(
         print("Next:", *_next_steps(args.output, word), sep="\n  ")
 
 
-def _vocabulary(args: argparse.Namespace, corpus: Corpus) -> "Vocabulary":
+def _read(args: argparse.Namespace, corpus: Corpus) -> tuple["Vocabulary", "TokenStream"]:
+    from kerasw2v.data.counted_corpus import read_corpus
+    from kerasw2v.data.token_stream import TokenStream
     from kerasw2v.vocabulary import Vocabulary
 
     if args.read_vocab:
         vocabulary = Vocabulary.load(args.read_vocab)
+        stream = TokenStream.from_corpus(corpus, vocabulary)
     else:
-        vocabulary = Vocabulary.from_corpus(corpus, args.min_count, args.max_vocab)
+        vocabulary, stream = read_corpus(corpus, args.min_count, args.max_vocab)
     _say(args, f"{len(vocabulary):,} words, {vocabulary.corpus_words:,} in the corpus.")
     if args.save_vocab and args.writes:
         vocabulary.save(args.save_vocab)
-    return vocabulary
+    return vocabulary, stream
 
 
 def _fit(
-    args: argparse.Namespace, corpus: Corpus, vocabulary: "Vocabulary", strategy: Any
+    args: argparse.Namespace, stream: "TokenStream", vocabulary: "Vocabulary", strategy: Any
 ) -> tuple[Any, History | None]:
     """Returns the trained model, and loss and speed over time if a picture of them is wanted."""
-    from kerasw2v import CBOW, SkipGram, layers, optimizers
     from kerasw2v.callbacks import AverageTables, Progress, Record
-    from kerasw2v.data.token_stream import TokenStream
-    from kerasw2v.multi_worker import check_same
 
     seed, shard = args.seed, {}
     if strategy:
-        words = zip(vocabulary.words, vocabulary.counts, strict=True)
-        options = [getattr(args, name) for name in RUN_OPTIONS if name != "read_vocab"]
-        check_same(strategy, "corpus and options", repr([args.local_steps, options, *words]))
+        _check_same(args, vocabulary, strategy)
     if args.local_steps and strategy:
         shard = {"shard": (len(args.workers), args.index)}
         seed = None if seed is None else seed + args.index  # else all draw the same
@@ -167,7 +166,7 @@ def _fit(
     make_dataset = partial(
         _dataset,
         shared,
-        TokenStream.from_corpus(corpus, vocabulary),
+        stream,
         vocabulary,
         window=args.window,
         sample=args.sample,
@@ -176,12 +175,8 @@ def _fit(
         **shard,
     )
     dataset, steps = make_dataset()
-    architecture = CBOW if args.architecture == "cbow" else SkipGram
     with shared.scope() if shared else nullcontext():
-        noise = layers.NegativeSampling(vocabulary.counts, args.negative, seed=seed)
-        model = architecture(len(vocabulary), args.size, noise, window=args.window, seed=seed)
-        decay = optimizers.linear_decay(args.alpha, steps, args.epochs)
-        model.compile(optimizer=optimizers.RowSGD(decay))
+        model = _model(args, vocabulary, steps, seed)
     callbacks: list[Any] = [] if args.quiet else [Progress(vocabulary.corpus_words)]
     if args.local_steps and strategy:
         callbacks.append(AverageTables(strategy, args.local_steps))
@@ -211,6 +206,26 @@ def _fit(
     except KeyboardInterrupt:
         raise KeyboardInterrupt(what_was_saved(args)) from None
     return model, history
+
+
+def _check_same(args: argparse.Namespace, vocabulary: "Vocabulary", strategy: Any) -> None:
+    from kerasw2v.multi_worker import check_same
+
+    words = zip(vocabulary.words, vocabulary.counts, strict=True)
+    options = [getattr(args, name) for name in RUN_OPTIONS if name != "read_vocab"]
+    check_same(strategy, "corpus and options", repr([args.local_steps, options, *words]))
+
+
+def _model(args: argparse.Namespace, vocabulary: "Vocabulary", steps: int, seed: int | None) -> Any:
+    """Returns the compiled model, for epochs of so many steps."""
+    from kerasw2v import CBOW, SkipGram, layers, optimizers
+
+    architecture = CBOW if args.architecture == "cbow" else SkipGram
+    noise = layers.NegativeSampling(vocabulary.counts, args.negative, seed=seed)
+    model = architecture(len(vocabulary), args.size, noise, window=args.window, seed=seed)
+    decay = optimizers.linear_decay(args.alpha, steps, args.epochs)
+    model.compile(optimizer=optimizers.RowSGD(decay))
+    return model
 
 
 def _dataset(strategy: Any, *arguments: Any, **options: Any) -> tuple[Any, int]:

@@ -3,17 +3,24 @@
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, repeat
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from kerasw2v.corpus import Corpus, describe, iter_batches
+from kerasw2v.corpus import Corpus, iter_batches, no_words
 from kerasw2v.ops.checks import check_int
 from kerasw2v.ops.files import replace_on_success
 
 _SENTENCE_END = "</s>"
+
+
+class _Ids(dict[str, int]):
+    """Ids by word, -1 for others. Only these call into Python: `get` with a default is slower."""
+
+    def __missing__(self, word: str) -> int:
+        return -1
 
 
 class Vocabulary:
@@ -64,7 +71,7 @@ class Vocabulary:
         self.corpus_sentences = corpus_sentences
         if corpus_sentences is not None:
             self.corpus_sentences = check_int("corpus_sentences", corpus_sentences, minimum=1)
-        self._ids = dict(zip(self.words, range(len(self.words)), strict=True))
+        self._ids = _Ids(zip(self.words, range(len(self.words)), strict=True))
         if len(self._ids) < len(self.words):
             twice = next(word for i, word in enumerate(self.words) if self._ids[word] != i)
             raise ValueError(f"`words` must hold each word once. Received: {twice!r} twice.")
@@ -105,14 +112,14 @@ class Vocabulary:
         ValueError: `min_count` must not exceed the count of the most frequent word, which is 2. \
 Received: min_count=3.
         """
-        _check_limits(min_count, max_final_vocab)
+        check_limits(min_count, max_final_vocab)
         counts: Counter[str] = Counter()
         sentences = 0
         for batch in iter_batches(corpus):
             counts.update(chain.from_iterable(batch.sentences))
             sentences += batch.num_new_sentences()
         if not counts:
-            raise ValueError(f"`corpus` must hold at least one word. Received: {describe(corpus)}.")
+            raise no_words(corpus)
         return cls.from_counts(counts, min_count, max_final_vocab, sentences)
 
     @classmethod
@@ -142,7 +149,7 @@ Received: min_count=3.
         >>> Vocabulary.from_counts({"a": 1, "the": 9, "of": 5}, min_count=2).words
         ['the', 'of']
         """
-        _check_limits(min_count, max_final_vocab)
+        check_limits(min_count, max_final_vocab)
         if not counts:
             raise ValueError("`counts` must hold at least one word. Received: counts={}.")
         least = max(min_count, _least_count(counts, max_final_vocab))
@@ -239,12 +246,12 @@ Received: min_count=3.
         >>> Vocabulary(["the", "cat"], [3, 1]).index("cat")
         1
         """
-        try:
-            return self._ids[word]
-        except KeyError:
+        number = self._ids[word]
+        if number < 0:
             raise KeyError(
                 f"`word` must be in the vocabulary of {len(self):,} words. Received: word={word!r}."
-            ) from None
+            )
+        return number
 
     def encode(self, tokens: Iterable[str]) -> npt.NDArray[np.int32]:
         """The ids of a sentence's words, without the words outside the vocabulary.
@@ -287,7 +294,7 @@ Received: min_count=3.
             raise TypeError(
                 f"`tokens` must be a list of words, not a string. Received: tokens={tokens!r}."
             )
-        return np.fromiter(map(self._ids.get, tokens, repeat(-1)), np.int32)
+        return np.fromiter(map(self._ids.__getitem__, tokens), np.int32)
 
     def __len__(self) -> int:
         return len(self.words)
@@ -352,7 +359,8 @@ def _checked_counts(
     return array
 
 
-def _check_limits(min_count: int, max_final_vocab: int | None) -> None:
+def check_limits(min_count: int, max_final_vocab: int | None) -> None:
+    """Checks which words a vocabulary is asked to have; raises TypeError or ValueError."""
     check_int("min_count", min_count, minimum=1)
     if max_final_vocab is not None:
         check_int("max_final_vocab", max_final_vocab, minimum=1)

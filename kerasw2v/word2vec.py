@@ -26,9 +26,9 @@ from kerasw2v import word2vec_vocabulary as vocabulary
 from kerasw2v.block_model import BlockModel
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops.checks import check_int
+from kerasw2v.word2vec_corpus import LastScan, Sentences, TrimRule
 from kerasw2v.word2vec_queries import predict, score_sentences
 from kerasw2v.word2vec_training import Schedule, Settings, Trainer, check_output_layer
-from kerasw2v.word2vec_vocabulary import Sentences, TrimRule
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,8 @@ class Word2Vec:
 
     - The same `seed` gives the same vectors, whatever `workers` and PYTHONHASHSEED are.
     - Long sentences are trained whole; gensim cuts at 10,000 words.
-    - The corpus is read once for the vocabulary and once for training, whatever `epochs` is.
+    - The corpus is read once, whatever `epochs` is; sentences that are given to `build_vocab` and
+      to `train` are read by both.
     - `get_latest_training_loss()` is exact beyond 2**27, and `epoch_losses` has the mean loss a
       pair of each epoch.
     - `callbacks` takes Keras callbacks too: early stopping, TensorBoard, checkpoints.
@@ -193,6 +194,7 @@ class Word2Vec:
         self._start_state()
         if sentences is not None or corpus_file is not None:
             _check_corpus(sentences, corpus_file, passes=epochs + 1)
+            self._last_scan = LastScan(same=sentences)
             self.build_vocab(sentences, corpus_file, trim_rule=trim_rule)
             self.train(
                 sentences,
@@ -205,6 +207,8 @@ class Word2Vec:
                 compute_loss=self.compute_loss,
                 callbacks=callbacks,
             )
+            if sentences is not None:
+                self._last_scan = LastScan()
         else:
             _warn_of_ignored(trim_rule, callbacks)
 
@@ -222,6 +226,7 @@ class Word2Vec:
         self.epoch_losses: list[float] = []
         self.random = np.random.RandomState(self.seed)
         vars(self)["load"] = call_on_class_only
+        self._last_scan = LastScan()
         self._trainer: Trainer | None = None
 
     # Vocabulary
@@ -295,7 +300,7 @@ class Word2Vec:
     ) -> tuple[int, int]:
         """Counts a corpus into `raw_vocab`; returns its numbers of words and of sentences."""
         logger.info("counting words")
-        scanned = vocabulary.scan(
+        scanned = self._last_scan.scan(
             _sentences(corpus_iterable, corpus_file), self.max_vocab_size, trim_rule, progress_per
         )
         self.raw_vocab = scanned.counts
@@ -540,12 +545,15 @@ class Word2Vec:
             return 0, 0
         begin = time.perf_counter()
         trainer = self._synchronised_trainer()
-        stream = trainer.encode(corpus)
+        scanned = self._last_scan.find(corpus)
+        numbered = scanned.numbered if scanned else None
+        stream = numbered.encode(trainer.vocabulary) if numbered else trainer.encode(corpus)
         raw_words, share = stream.corpus_words, 1.0
         if isinstance(corpus, Sentences):
-            _warn_of_another_size("sentences", total_examples, corpus.num_sentences)
+            sentences = scanned.num_sentences if scanned else corpus.num_sentences
+            _warn_of_another_size("sentences", total_examples, sentences)
             _warn_of_another_size("words", total_words, raw_words)
-            share = corpus.num_sentences / total_examples if total_examples else 1.0
+            share = sentences / total_examples if total_examples else 1.0
         if total_words and not total_examples:
             share = raw_words / total_words
         try:

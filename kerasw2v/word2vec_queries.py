@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasw2v.layers.hierarchical_softmax import HierarchicalSoftmax
+from kerasw2v.word2vec_corpus import Sentences
 from kerasw2v.word2vec_training import Trainer
-from kerasw2v.word2vec_vocabulary import Sentences
 
 logger = logging.getLogger("kerasw2v.word2vec")
 

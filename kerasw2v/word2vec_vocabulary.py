@@ -1,14 +1,11 @@
-"""Vocabularies as gensim makes them: counting with pruning, trimming, growing, downsampling.
+"""Vocabularies as gensim makes them: trimming, growing, downsampling.
 
 The result lives in a gensim `KeyedVectors`: its words, their order, and per word the vecattrs
 `count`, `sample_int` (the probability to be kept, out of 2^32 - 1), and `code` and `point`.
 """
 
 import logging
-import os
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import chain, islice
+from collections.abc import Mapping
 from math import sqrt
 from typing import Any, NamedTuple
 
@@ -16,112 +13,14 @@ import numpy as np
 from gensim import utils
 from numpy.typing import NDArray
 
-from kerasw2v.corpus import iter_batches
 from kerasw2v.ops import huffman
 from kerasw2v.ops.huffman_paths import Path
+from kerasw2v.word2vec_corpus import TrimRule
 
 logger = logging.getLogger("kerasw2v.word2vec")
 
-TrimRule = Callable[[str, int, int], int]
 NULL_WORD = "\0"
 _SAMPLE_DOMAIN = 2**32 - 1
-
-
-class Sentences:
-    """The sentences of any iterable as lists of words, counted while they are read.
-
-    A generator may be read once. Strings in place of lists are read as lists of characters, with
-    gensim's warning.
-
-    Args:
-        corpus: iterable of sentences.
-    """
-
-    def __init__(self, corpus: Iterable[Any]) -> None:
-        iterator = iter(corpus)
-        self._once = iterator if iterator is corpus else None
-        self._corpus = corpus
-        # Peeking tells an empty corpus from others; what a generator hands out is kept.
-        self._head = list(islice(iterator, 1))
-        if self._head and isinstance(self._head[0], str):
-            logger.warning(
-                "Each 'sentences' item should be a list of words (usually unicode strings). "
-                "The first one is a plain string, so its characters are taken for words."
-            )
-        self.num_sentences = 0
-        self.num_words = 0
-
-    def is_empty(self) -> bool:
-        """Whether there is not one sentence."""
-        return not self._head
-
-    def __iter__(self) -> Iterator[list[str]]:
-        self.num_sentences = self.num_words = 0
-        source: Iterable[Any] = self._corpus
-        if self._once is not None:
-            source = chain(self._head, self._once)
-        for sentence in source:
-            # Anything that is no iterable is passed on, to be refused where corpora are checked.
-            words = sentence
-            if type(sentence) is not list and isinstance(sentence, Iterable):
-                words = list(sentence)
-            self.num_sentences += 1
-            self.num_words += len(words) if isinstance(words, list) else 0
-            yield words
-
-
-class ScannedCorpus(NamedTuple):
-    """What one pass over a corpus counts: each word, all words, and the sentences."""
-
-    counts: Counter[str]
-    num_words: int
-    num_sentences: int
-
-
-def scan(
-    corpus: Sentences | str,
-    max_vocab_size: int | None = None,
-    trim_rule: TrimRule | None = None,
-    progress_per: int = 10_000,
-) -> ScannedCorpus:
-    """Counts the words of a corpus in one pass.
-
-    Args:
-        corpus: sentences, or the path of a file with one a line.
-        max_vocab_size: if given, rare words are forgotten whenever more different ones are known,
-            those that occurred once the first time, twice the second, and so on.
-        trim_rule: gensim's rule of what to keep, for that pruning.
-        progress_per: sentences from one log message to the next.
-
-    Raises:
-        TypeError: if sentences are not lists of strings.
-        ValueError: if a file is not UTF-8.
-    """
-    counts: Counter[str] = Counter()
-    if isinstance(corpus, str):
-        if not os.path.getsize(corpus):
-            return ScannedCorpus(counts, 0, 0)
-    elif corpus.is_empty():
-        return ScannedCorpus(counts, 0, 0)
-    num_words = num_sentences = told = 0
-    least = 1
-    for batch in iter_batches(corpus):
-        if max_vocab_size is None or len(counts) + batch.num_words() <= max_vocab_size:
-            counts.update(chain.from_iterable(batch.sentences))
-        else:
-            for sentence in batch.sentences:
-                counts.update(sentence)
-                if len(counts) > max_vocab_size:
-                    utils.prune_vocab(counts, least, trim_rule=trim_rule)
-                    least += 1
-        num_words += batch.num_words()
-        num_sentences += batch.num_new_sentences()
-        if num_sentences - told >= progress_per:
-            told = num_sentences
-            logger.info("%i sentences, %i words, %i different ones", told, num_words, len(counts))
-    if isinstance(corpus, Sentences):
-        num_sentences = corpus.num_sentences  # empty ones too, as gensim counts
-    return ScannedCorpus(counts, num_words, num_sentences)
 
 
 def least_count(counts: Mapping[str, int], min_count: int, max_final_vocab: int | None) -> int:

@@ -250,6 +250,49 @@ def test_the_seed_alone_decides():
     assert digest not in digests
 
 
+class Text:
+    """Sentences that count how often they are read."""
+
+    def __init__(self, sentences):
+        self.sentences, self.passes = sentences, 0
+
+    def __iter__(self):
+        for number, sentence in enumerate(self.sentences):
+            self.passes += number == 1  # two at least: a look at the first is no pass
+            yield sentence
+
+
+def test_the_constructor_reads_sentences_once():
+    text = Text([*LEE, []])
+    model = Word2Vec(text, vector_size=4, min_count=1)
+    assert text.passes == 1
+    apart = Word2Vec(vector_size=4, min_count=1)
+    apart.build_vocab(text)
+    apart.train(text, total_examples=apart.corpus_count, epochs=apart.epochs)
+    assert text.passes == 3
+    assert_same(model, apart)
+    text.sentences = text.sentences[:2]  # what an iterable holds later is trained on
+    _, raw_words = model.train(text, total_examples=3, epochs=1)
+    assert raw_words == sum(map(len, text.sentences))
+
+
+def test_a_file_is_read_again_only_if_it_has_changed(tmp_path, monkeypatch):
+    path = tmp_path / "text"
+    utils.save_as_line_sentence(LEE, str(path))
+    model, apart = (Word2Vec(vector_size=4, min_count=1) for _ in range(2))
+    model.build_vocab(corpus_file=str(path))
+    apart.build_vocab(LEE)
+    apart.train(LEE, total_examples=len(LEE), epochs=2)
+    totals = {"total_examples": len(LEE), "total_words": sum(map(len, LEE)), "epochs": 2}
+    with monkeypatch.context() as context:
+        context.setattr("kerasw2v.data.token_stream.iter_batches", None)  # reads the text
+        model.train(corpus_file=str(path), **totals)
+    assert_same(model, apart)
+    utils.save_as_line_sentence(LEE[:2], str(path))
+    _, raw_words = model.train(corpus_file=str(path), **totals)
+    assert raw_words == 2 * sum(map(len, LEE[:2]))
+
+
 def test_sentences_are_not_cut():
     long = ["a", "b"] * 6000 + ["c", "d"] * 1000
     model = Word2Vec([long], **SMALL, sample=0, epochs=1)

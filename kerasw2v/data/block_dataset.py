@@ -1,7 +1,5 @@
 """From a corpus to a `tf.data.Dataset` of blocks of token ids."""
 
-import json
-import os
 import random
 from collections.abc import Iterator
 from itertools import count
@@ -12,8 +10,9 @@ import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
 from kerasw2v.corpus import Corpus
-from kerasw2v.data.token_stream import TokenStream, word_ids
+from kerasw2v.data.token_stream import TokenStream, taken, word_ids
 from kerasw2v.ops.checks import check_int, check_non_negative
+from kerasw2v.ops.tf_config import tf_config
 from kerasw2v.ops.windows import PADDING, default_block_length
 from kerasw2v.vocabulary import Vocabulary
 
@@ -90,10 +89,10 @@ def block_dataset(
         raise ValueError(
             f"`batch_size` must hold a block of {length} tokens. Received: batch_size={batch_size}."
         )
-    if not isinstance(corpus, TokenStream):
-        corpus = TokenStream.from_corpus(corpus, vocabulary)
     if seed is None and shard is None:
         _check_alone()
+    if not isinstance(corpus, TokenStream):
+        corpus = TokenStream.from_corpus(corpus, vocabulary)
     parts, part = (1, 0) if shard is None else _checked_shard(shard)
     counts = count_ids(corpus, len(vocabulary))
     keeps = keep_probabilities(counts, sample) if keep is None else _checked_keep(keep, len(counts))
@@ -115,10 +114,7 @@ def block_dataset(
 
 def _check_alone() -> None:
     """Refuses draws that several workers, each keeping its share of all batches, do not have."""
-    try:
-        workers = json.loads(os.environ["TF_CONFIG"])["cluster"]["worker"]
-    except (KeyError, TypeError, ValueError):
-        return
+    workers, _ = tf_config() or ([], 0)
     if len(workers) > 1:
         raise ValueError(
             "`seed` must be given when several workers train together: each would make other "
@@ -215,30 +211,18 @@ class _BlockEpochs:
     def _kept(self, rng: np.random.Generator) -> Iterator[NDArray[np.int32]]:
         """Yields what subsampling keeps; the first kept token of a sentence starts it."""
         start_is_due = False
-        for chunk in _chunks(self.stream):
-            starts = np.flatnonzero(chunk < 0)
-            ids = word_ids(chunk)
+        for part in self.stream.parts(_READ_TOKENS):
+            ids = word_ids(part)
             places = np.flatnonzero(rng.random(len(ids), np.float32) < self.keep[ids])
-            kept = ids[places]
-            first = np.searchsorted(places, starts)
-            if start_is_due:
-                first = np.concatenate([[0], first])
-            start_is_due = bool(len(first)) and bool(first[-1] == len(kept))
-            first = np.unique(first[first < len(kept)])
-            kept[first] = ~kept[first]
+            kept, start_is_due = taken(ids, places, np.flatnonzero(part < 0), start_is_due)
             yield kept
-
-
-def _chunks(stream: TokenStream) -> Iterator[NDArray[np.int32]]:
-    for start in range(0, len(stream), _READ_TOKENS):
-        yield stream.read(start, start + _READ_TOKENS)
 
 
 def count_ids(stream: TokenStream, vocabulary_size: int) -> NDArray[np.int64]:
     """Returns how often each word occurs in a stream; raises ValueError for ids outside."""
     counts = np.zeros(vocabulary_size, np.int64)
-    for chunk in _chunks(stream):
-        found = np.bincount(word_ids(chunk), minlength=vocabulary_size)
+    for part in stream.parts():
+        found = np.bincount(word_ids(part), minlength=vocabulary_size)
         if len(found) > vocabulary_size:
             raise ValueError(
                 "`vocabulary` must be the one that the stream was encoded with. "

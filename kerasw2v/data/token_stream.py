@@ -17,6 +17,8 @@ from kerasw2v.ops.checks import check_int
 from kerasw2v.ops.files import clear_disk_errors, replace_on_success
 from kerasw2v.vocabulary import Vocabulary
 
+IN_MEMORY_LIMIT = 64 * 2**20
+"""Bytes of ids from which on they are kept in a file."""
 _SCAN_TOKENS = 1 << 20
 _RELEASE_BYTES = 16 * 2**20
 
@@ -24,6 +26,38 @@ _RELEASE_BYTES = 16 * 2**20
 def word_ids(tokens: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
     """Returns the ids of tokens of a stream, whether or not they start a sentence."""
     return np.asarray(tokens ^ (tokens >> 31))
+
+
+def taken(
+    ids: npt.NDArray[np.int32],
+    places: npt.NDArray[np.integer],
+    starts: npt.NDArray[np.integer],
+    start_is_due: bool,
+) -> tuple[npt.NDArray[np.int32], bool]:
+    """Takes some tokens of a part of a stream; the first that is taken of a sentence starts it.
+
+    Args:
+        ids: of all tokens of the part.
+        places: which of them to take, rising.
+        starts: where sentences start, rising.
+        start_is_due: whether the sentence that reaches into the part has none taken so far.
+
+    Returns:
+        The tokens taken, and whether the last sentence has none so far.
+
+    Example:
+
+    >>> taken(np.arange(5), places=np.array([1, 4]), starts=np.array([0, 2]), start_is_due=False)
+    (array([-2, -5]), False)
+    """
+    tokens = ids[places]
+    first = np.searchsorted(places, starts)
+    if start_is_due:
+        first = np.concatenate([[0], first])
+    start_is_due = bool(len(first)) and bool(first[-1] == len(tokens))
+    first = np.unique(first[first < len(tokens)])
+    tokens[first] = ~tokens[first]
+    return tokens, start_is_due
 
 
 class TokenStream:
@@ -63,7 +97,7 @@ class TokenStream:
         self.corpus_words = len(self)
         if corpus_words is not None:
             self.corpus_words = check_int("corpus_words", corpus_words, minimum=len(self))
-        self.num_sentences = sum(int(np.count_nonzero(part < 0)) for part in self._parts())
+        self.num_sentences = sum(int(np.count_nonzero(part < 0)) for part in self.parts())
 
     @classmethod
     def from_corpus(
@@ -71,7 +105,7 @@ class TokenStream:
         corpus: Corpus,
         vocabulary: Vocabulary,
         path: str | os.PathLike[str] | None = None,
-        in_memory_limit: int = 64 * 2**20,
+        in_memory_limit: int = IN_MEMORY_LIMIT,
     ) -> "TokenStream":
         """Encodes a corpus, in one pass.
 
@@ -138,7 +172,7 @@ class TokenStream:
         """
         stream = cls(_map_npy(path), corpus_words)
         if vocabulary_size is not None:
-            largest = max(int(np.max(word_ids(part))) for part in stream._parts())
+            largest = max(int(np.max(word_ids(part))) for part in stream.parts())
             if largest >= vocabulary_size:
                 raise ValueError(
                     "`path` must hold ids inside the vocabulary, below "
@@ -203,7 +237,7 @@ class TokenStream:
             )
         offsets = range(0, len(self), _SCAN_TOKENS)
         starts = np.concatenate(
-            [np.flatnonzero(part < 0) + at for at, part in zip(offsets, self._parts(), strict=True)]
+            [np.flatnonzero(part < 0) + at for at, part in zip(offsets, self.parts(), strict=True)]
         )
         order = np.arange(1, number)
         ideal = np.searchsorted(starts, len(self) * order // number)
@@ -213,9 +247,10 @@ class TokenStream:
         ends = [0, *map(int, cuts), len(self)]
         return [TokenStream(self.tokens[begin:end]) for begin, end in pairwise(ends)]
 
-    def _parts(self) -> Iterator[npt.NDArray[np.int32]]:
-        for start in range(0, len(self), _SCAN_TOKENS):
-            yield self.read(start, start + _SCAN_TOKENS)
+    def parts(self, size: int = _SCAN_TOKENS) -> Iterator[npt.NDArray[np.int32]]:
+        """Yields all tokens, so many at a time, as `read` does."""
+        for start in range(0, len(self), size):
+            yield self.read(start, start + size)
 
     def __len__(self) -> int:
         return self.tokens.size
@@ -260,32 +295,53 @@ def _encode_to(
     for batch in batches:
         write(encoder.encode(batch).tobytes())
     if not encoder.num_tokens:
-        raise ValueError(
-            "`corpus` must hold at least one word of the vocabulary. "
-            f"Received: {describe(corpus)}, {encoder.corpus_words:,} words, none among the "
-            f"vocabulary's {len(vocabulary):,}."
-        )
+        raise none_known(vocabulary, encoder.corpus_words, corpus)
     return encoder
+
+
+def none_known(vocabulary: Vocabulary, corpus_words: int, corpus: Corpus) -> ValueError:
+    """Returns what to raise about a corpus in which there is no word of the vocabulary."""
+    return ValueError(
+        "`corpus` must hold at least one word of the vocabulary. "
+        f"Received: {describe(corpus)}, {corpus_words:,} words, none among the "
+        f"vocabulary's {len(vocabulary):,}."
+    )
 
 
 def _encode_to_spool(
     batches: Iterator[Batch], vocabulary: Vocabulary, corpus: Corpus, limit: int
 ) -> tuple[npt.NDArray[np.int32], int]:
+    encoders = []
+
+    def write_all(write: Callable[[bytes], Any]) -> int:
+        encoders.append(_encode_to(write, batches, vocabulary, corpus))
+        return encoders[0].num_tokens
+
+    return spooled(write_all, limit), encoders[0].corpus_words
+
+
+def spooled(
+    write_all: Callable[[Callable[[bytes], Any]], int], limit: int
+) -> npt.NDArray[np.int32]:
+    """Keeps numbers in memory, or in a file without a name if they are many.
+
+    Args:
+        write_all: writes the bytes of int32 numbers with the function that it is given, and
+            returns how many numbers they are.
+        limit: bytes to keep in memory at most.
+    """
     # The file that takes over when the limit is passed is unlinked from the start, so nobody
     # has to delete it; the map keeps it alive after it is closed here.
     place = os.path.join(tempfile.gettempdir(), "(temporary file)")
     with clear_disk_errors(place), tempfile.SpooledTemporaryFile(max_size=limit) as spool:
         if limit == 0:
             spool.rollover()
-        encoder = _encode_to(spool.write, batches, vocabulary, corpus)
-        tokens: npt.NDArray[np.int32]
-        if encoder.num_tokens * 4 <= limit:
+        length = write_all(spool.write)
+        if length * 4 <= limit:
             spool.seek(0)
-            tokens = np.frombuffer(spool.read(), np.int32)
-        else:
-            spool.flush()
-            tokens = np.memmap(spool, np.int32, "r", shape=(encoder.num_tokens,))
-    return tokens, encoder.corpus_words
+            return np.frombuffer(spool.read(), np.int32)
+        spool.flush()
+        return np.memmap(spool, np.int32, "r", shape=(length,))
 
 
 def _encode_to_npy(

@@ -390,12 +390,13 @@ def test_the_batch_size_follows_from_the_corpus(words, window, size):
 
 def test_several_workers_must_draw_the_same(monkeypatch):
     vocabulary = Vocabulary(["a", "b"], [2, 1])
-    cluster = {"worker": ["a:1", "b:1"]}
-    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": {"index": 0}}))
+    cluster, task = {"chief": ["a:1"], "worker": ["b:1"]}, {"type": "worker", "index": 0}
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": task}))
     with pytest.raises(ValueError, match=r"`seed` must be given .* 2 workers in TF_CONFIG"):
-        block_dataset([["a", "b", "a"]], vocabulary)
+        block_dataset("no such file, which is looked for later", vocabulary)
     block_dataset([["a", "b", "a"]], vocabulary, seed=1)
     block_dataset([["a", "b", "a"]] * 2, vocabulary, shard=(2, 0))
-    for alone in ("no JSON", "[]", json.dumps({"cluster": {"worker": ["a:1"]}})):
+    one = json.dumps({"cluster": {"worker": ["a:1"]}, "task": task})
+    for alone in ("no JSON", "[]", one):
         monkeypatch.setenv("TF_CONFIG", alone)
         block_dataset([["a", "b", "a"]], vocabulary)
