@@ -47,7 +47,9 @@ def run_gensim(options: argparse.Namespace) -> dict[str, Any]:
     return train_from_file(model, options.corpus, options.epochs)
 
 
-def train_from_file(model: Any, corpus: str, epochs: int) -> dict[str, Any]:
+def train_from_file(
+    model: Any, corpus: str, epochs: int, end_alpha: float | None = None
+) -> dict[str, Any]:
     """Trains a `Word2Vec`, gensim's or one like it, on a file; returns its results."""
     started = time.perf_counter()
     model.build_vocab(corpus_file=corpus)
@@ -57,6 +59,7 @@ def train_from_file(model: Any, corpus: str, epochs: int) -> dict[str, Any]:
         total_examples=model.corpus_count,
         total_words=model.corpus_total_words,
         epochs=epochs,
+        end_alpha=end_alpha,
     )
     trained = time.perf_counter()
     return _results(model.wv, model.corpus_total_words * epochs, started, prepared, trained)
