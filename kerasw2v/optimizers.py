@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from kerasw2v.ops.checks import check_choice, check_int
-from kerasw2v.ops.fused import fused
+from kerasw2v.ops.fused import few_lengths, fused_by_shape
 from kerasw2v.ops.learning_rates import default_learning_rate
 from kerasw2v.ops.replica_sum import REDUCTIONS, sum_over_replicas
 from kerasw2v.ops.row_mass import RowMass
@@ -149,7 +149,7 @@ class RowSGD(keras.optimizers.Optimizer):
         if not isinstance(mass, tf.IndexedSlices):  # summed over replicas, one for each row
             _update_rows_once(variable, gradient, _rate(mass, learning_rate, limit))
         elif isinstance(gradient, tf.IndexedSlices):
-            rows = (gradient.indices, gradient.values, mass.indices, mass.values)
+            rows = (*_of_few_lengths(gradient), *_of_few_lengths(mass))
             _update_rows(variable, *rows, learning_rate, limit)
         else:
             total = tf.math.unsorted_segment_sum(mass.values, mass.indices, variable.shape[0])
@@ -226,6 +226,17 @@ def _by_row(rate: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     return tf.reshape(rate, [-1] + [1] * (len(rows.shape) - 1))
 
 
+def _of_few_lengths(slices: tf.IndexedSlices) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns ids and values; with zeros for row 0 behind them where their number is not fixed."""
+    ids, values = slices.indices, slices.values
+    if not tf.inside_function() or ids.shape.is_fully_defined():
+        return ids, values
+    length = tf.size(ids)
+    missing = few_lengths(length) - length
+    rest = [[0, 0]] * (len(values.shape) - 1)
+    return tf.pad(ids, [[0, missing]]), tf.pad(values, [[0, missing], *rest])
+
+
 def _update_rows_once(variable: tf.Variable, gradient: Any, rates: tf.Tensor) -> None:
     """Subtracts a gradient with a rate for each row, none of which it names twice."""
     if isinstance(gradient, tf.IndexedSlices):
@@ -237,7 +248,7 @@ def _update_rows_once(variable: tf.Variable, gradient: Any, rates: tf.Tensor) ->
 
 # Fused, the scatter runs over the rows in order: twice as fast on a CPU as TensorFlow's kernels,
 # which also add rows that repeat in no fixed order.
-@fused
+@fused_by_shape
 def _update_rows(
     variable: tf.Variable,
     ids: tf.Tensor,

@@ -35,7 +35,8 @@ class SkipGram(BlockModel):
             one for another vocabulary.
 
     Cost: for a token, one input row, `1 + 2 * window / block_length` output rows, and the output
-    layer's block form with `block_length + 2 * window` candidates; none of it grows with V.
+    layer's block form with `block_length + 2 * window` candidates (or as many hidden vectors and
+    `block_length` candidates, where these cost most); none of it grows with V.
 
     Example:
 
@@ -56,10 +57,13 @@ class SkipGram(BlockModel):
         return self.embedding(inputs)
 
     def block_loss(self, ids: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        centres = ids[:, self.window : self.window + self.block_length]
-        terms = weights * self.output_layer.target_mass(ids[:, None, :])
-        self.embedding.add_mass(centres, tf.reduce_sum(terms, axis=-1))
-        losses = self.output_layer(self.embedding(centres), ids, weights)
+        words, targets = ids[:, self.window : self.window + self.block_length], ids
+        if self.output_layer.targets_cost_most:
+            # The same pairs from their other end, as word2vec.c takes them: fewer are targets.
+            words, targets, weights = targets, words, tf.transpose(weights, [0, 2, 1])
+        terms = weights * self.output_layer.target_mass(targets[:, None, :])
+        self.embedding.add_mass(words, tf.reduce_sum(terms, axis=-1))
+        losses = self.output_layer(self.embedding(words), targets, weights)
         return losses, weights
 
     def pair_loss(

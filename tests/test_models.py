@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from kerasw2v import CBOW, SkipGram, Vocabulary, block_dataset
 from kerasw2v.block_model import PairMean
-from kerasw2v.layers import FullSoftmax, NegativeSampling
+from kerasw2v.layers import FullSoftmax, HierarchicalSoftmax, NegativeSampling
 from kerasw2v.ops import noise
 from kerasw2v.optimizers import RowSGD
 
@@ -170,6 +170,31 @@ def test_one_step_on_blocks_is_one_step_on_arrays(model_class, sentences, vocabu
     for block_table, array_table in zip(*results, strict=True):
         # Sums of some hundred float32 terms, in another order.
         np.testing.assert_allclose(block_table, array_table, rtol=2e-5, atol=2e-5)
+
+
+def test_skip_gram_takes_pairs_from_their_other_end_where_targets_cost_most(
+    sentences, vocabulary, monkeypatch
+):
+    dataset = block_dataset(sentences, vocabulary, 2, sample=0, batch_size=64, seed=1)
+
+    def losses():
+        layer = HierarchicalSoftmax(vocabulary.counts)
+        model = SkipGram(len(vocabulary), 6, layer, window=2, shrink_windows=False, seed=1)
+        layer.embeddings.assign(np.random.default_rng(0).normal(size=layer.embeddings.shape))
+        model.compile(RowSGD(0.0))
+        shapes = []
+        call = layer.block_loss
+        monkeypatch.setattr(layer, "block_loss", lambda *a: shapes.append(a[2].shape) or call(*a))
+        return model.evaluate(dataset, verbose=0), model.pair_mean.sums()[1], shapes[0][1:]
+
+    mean, pairs, shape = losses()
+    assert shape == (20, 16)
+    monkeypatch.setattr(HierarchicalSoftmax, "targets_cost_most", False)
+    other_mean, other_pairs, other_shape = losses()
+    assert other_shape == (16, 20)
+    # Whole windows hold each pair from both its ends.
+    assert pairs == other_pairs
+    np.testing.assert_allclose(mean, other_mean, rtol=1e-5)
 
 
 @pytest.mark.parametrize("model_class", MODELS)

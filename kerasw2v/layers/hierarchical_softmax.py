@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops import huffman
 from kerasw2v.ops.checks import check_int
-from kerasw2v.ops.fused import fused
+from kerasw2v.ops.fused import few_lengths, fused, fused_by_shape
 from kerasw2v.ops.row_mass import add_row_mass
 from kerasw2v.ops.rows import gather_rows, sum_by_owner
 
@@ -60,6 +60,8 @@ class HierarchicalSoftmax(OutputLayer):
     Huffman tree: Mikolov et al., "Distributed representations of words and phrases and their
     compositionality", 2013.
     """
+
+    targets_cost_most = True  # a path each
 
     def __init__(self, counts: ArrayLike, dense_rows: int = 64, **kwargs: Any) -> None:
         super().__init__(counts, **kwargs)
@@ -162,8 +164,7 @@ class HierarchicalSoftmax(OutputLayer):
         add_row_mass(self.embeddings, ids, lambda: tf.linalg.matvec(visits, _terms(hidden)))
         rows = gather_rows(self.embeddings, ids, hidden.dtype)
         scores = tf.cast(tf.matmul(rows, hidden, transpose_b=True), tf.float32)
-        terms = _path_terms(scores, visits, visits * _is_left(steps)[..., None])
-        return tf.reduce_sum(terms, axis=1)
+        return _node_terms_loss(scores, visits, steps)
 
     def _block_steps(
         self, candidates: tf.Tensor, weights: tf.Tensor
@@ -180,10 +181,11 @@ class HierarchicalSoftmax(OutputLayer):
         in_block = tf.math.bincount(
             tf.cast(places[:, 0], tf.int32), minlength=batch, maxlength=batch
         )
+        most = few_lengths(tf.maximum(tf.reduce_max(in_block), 0))
 
         def padded(values: tf.Tensor, padding: tf.Tensor) -> tf.Tensor:
             ragged = tf.RaggedTensor.from_row_lengths(values, in_block, validate=False)
-            return ragged.to_tensor(padding)
+            return ragged.to_tensor(padding, shape=tf.stack([batch, most]))
 
         steps = padded(tf.gather_nd(paths, places), tf.constant(0))
         return steps, padded(tf.cast(places[:, 1], tf.int32), width)
@@ -221,6 +223,22 @@ def _path_terms(
 ) -> tuple[tf.Tensor, Callable[[tf.Tensor], Any]]:
     terms, slope = _logistic(scores, visits, left)
     return terms, lambda upstream: (upstream * slope, None, None)
+
+
+@fused_by_shape
+def _fused_nodes(
+    scores: tf.Tensor, visits: tf.Tensor, steps: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    terms, slope = _logistic(scores, visits, visits * _is_left(steps)[..., None])
+    return tf.reduce_sum(terms, axis=1), slope
+
+
+@tf.custom_gradient
+def _node_terms_loss(
+    scores: tf.Tensor, visits: tf.Tensor, steps: tf.Tensor
+) -> tuple[tf.Tensor, Callable[[tf.Tensor], Any]]:
+    loss, slope = _fused_nodes(scores, visits, steps)
+    return loss, lambda upstream: (upstream[:, None, :] * slope, None, None)
 
 
 @fused

@@ -47,6 +47,8 @@ class OutputLayer(keras.layers.Layer):
 
     # Whether the layer's output vectors are those of `add_output_vectors`.
     has_output_vectors = True
+    # Whether a target costs more than a hidden vector: models then give it fewer targets a block.
+    targets_cost_most = False
 
     def __init__(self, counts: ArrayLike, shards: int = 1, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)  # weights of pairs stay float32

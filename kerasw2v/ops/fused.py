@@ -17,13 +17,43 @@ def fused(function: Callable[..., Any]) -> Callable[..., Any]:
     Args:
         function: a function of tensors (and variables), all arguments positional.
     """
+    return _compiled(function, lambda shape: shape.is_fully_defined())
+
+
+def fused_by_shape(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns `function` compiled by XLA, once for each shape that its inputs have in a training.
+
+    For inputs whose lengths are only known when a step runs, but are few: see `few_lengths`.
+
+    Args:
+        function: as in `fused`.
+    """
+    return _compiled(function, lambda shape: shape.rank is not None)
+
+
+def few_lengths(length: tf.Tensor) -> tf.Tensor:
+    """Rounds a length up, by an eighth at most, so that few different ones occur.
+
+    Example:
+
+    >>> [int(few_lengths(tf.constant(length))) for length in (1, 64, 65, 150, 1025)]
+    [8, 64, 72, 160, 1152]
+    """
+    octave = tf.math.log(tf.cast(tf.maximum(length, 64), tf.float64)) / tf.math.log(
+        tf.constant(2.0, tf.float64)
+    )
+    unit = tf.bitwise.left_shift(1, tf.cast(tf.floor(octave + 1e-9), tf.int32) - 3)
+    return -(-length // unit) * unit
+
+
+def _compiled(
+    function: Callable[..., Any], is_known: Callable[[tf.TensorShape], bool]
+) -> Callable[..., Any]:
     compiled = tf.function(function, jit_compile=True, autograph=False)
 
     @functools.wraps(function)
     def call(*arguments: Any) -> Any:
-        static = tf.inside_function() and all(
-            argument.shape.is_fully_defined() for argument in arguments
-        )
-        return (compiled if static else function)(*arguments)
+        known = tf.inside_function() and all(is_known(argument.shape) for argument in arguments)
+        return (compiled if known else function)(*arguments)
 
     return call
