@@ -1,6 +1,7 @@
 """Stochastic gradient descent over row-sparse gradients."""
 
 import threading
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import keras
@@ -150,7 +151,8 @@ class RowSGD(keras.optimizers.Optimizer):
             _update_rows_once(variable, gradient, _rate(mass, learning_rate, limit))
         elif isinstance(gradient, tf.IndexedSlices):
             rows = (*_of_few_lengths(gradient), *_of_few_lengths(mass))
-            _update_rows(variable, *rows, learning_rate, limit)
+            with _beside(variable, gradient):
+                _update_rows(variable, *rows, learning_rate, limit)
         else:
             total = tf.math.unsorted_segment_sum(mass.values, mass.indices, variable.shape[0])
             rate = _rate(total, learning_rate, limit)
@@ -235,6 +237,17 @@ def _of_few_lengths(slices: tf.IndexedSlices) -> tuple[tf.Tensor, tf.Tensor]:
     missing = few_lengths(length) - length
     rest = [[0, 0]] * (len(values.shape) - 1)
     return tf.pad(ids, [[0, missing]]), tf.pad(values, [[0, missing], *rest])
+
+
+def _beside(variable: Any, gradient: tf.IndexedSlices) -> AbstractContextManager[Any]:
+    """Returns the place of an update: XLA cannot reach a shard that lies on another device.
+
+    How many rows of a shard a batch names is never known beforehand.
+    """
+    if not tf.inside_function() or gradient.indices.shape.is_fully_defined():
+        return nullcontext()
+    beside: AbstractContextManager[Any] = tf.compat.v1.colocate_with(variable.handle)
+    return beside
 
 
 def _update_rows_once(variable: tf.Variable, gradient: Any, rates: tf.Tensor) -> None:
