@@ -324,7 +324,7 @@ def plot(predictions, path):
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(1, len(SIZES), figsize=(4 * len(SIZES), 4), sharey=True)
+    figure, axes = pyplot.subplots(1, len(SIZES), figsize=(13, 4), sharey=True)
     styles = dict(zip(NETWORKS, (":", "--", "-"), strict=True))
     colours = {"rows": "tab:blue", "dense": "tab:orange", f"local {LOCAL_STEPS}": "tab:green"}
     for axis, vocabulary in zip(axes, SIZES, strict=True):
@@ -340,7 +340,7 @@ def plot(predictions, path):
         axis.set(title=f"V = {vocabulary:,}", xlabel="workers", xticks=WORKERS)
         axis.set_xticklabels(WORKERS)
     axes[0].set_ylabel("words/s (predicted)")
-    axes[-1].legend(fontsize=7)
+    axes[-1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1.02, 0.5))
     figure.tight_layout()
     figure.savefig(path, dpi=150)
 
