@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from kerasw2v.commands import evaluate, similar, train, zoo
-from kerasw2v.versions import versions
+from kerasw2v.versions import version
 
 _EXAMPLES = """\
 examples:
@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"kerasw2v {versions()['kerasw2v']}")
+    parser.add_argument("--version", action="version", version=f"kerasw2v {version('kerasw2v')}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     train.add(commands)
     evaluate.add(commands)

@@ -228,10 +228,14 @@ def _by_row(rate: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     return tf.reshape(rate, [-1] + [1] * (len(rows.shape) - 1))
 
 
+def _is_of_fixed_length(slices: tf.IndexedSlices) -> bool:
+    return not tf.inside_function() or slices.indices.shape.is_fully_defined()
+
+
 def _of_few_lengths(slices: tf.IndexedSlices) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns ids and values; with zeros for row 0 behind them where their number is not fixed."""
     ids, values = slices.indices, slices.values
-    if not tf.inside_function() or ids.shape.is_fully_defined():
+    if _is_of_fixed_length(slices):
         return ids, values
     length = tf.size(ids)
     missing = few_lengths(length) - length
@@ -244,7 +248,7 @@ def _beside(variable: Any, gradient: tf.IndexedSlices) -> AbstractContextManager
 
     How many rows of a shard a batch names is never known beforehand.
     """
-    if not tf.inside_function() or gradient.indices.shape.is_fully_defined():
+    if _is_of_fixed_length(gradient):
         return nullcontext()
     beside: AbstractContextManager[Any] = tf.compat.v1.colocate_with(variable.handle)
     return beside

@@ -6,18 +6,26 @@ from importlib import metadata
 _PACKAGES = ("tensorflow", "keras", "numpy", "gensim", "kerasw2v")
 
 
+def version(package: str) -> str:
+    """Returns a package's version; "not installed" for what runs from its sources alone.
+
+    Example:
+
+    >>> version("no-such-package")
+    'not installed'
+    """
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
 def versions() -> dict[str, str]:
-    """Returns the version of each, by name; "not installed" for what runs from its sources alone.
+    """Returns the versions of Python and of all packages that a result depends on.
 
     Example:
 
     >>> sorted(versions())
     ['gensim', 'keras', 'kerasw2v', 'numpy', 'python', 'tensorflow']
     """
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+    return {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}

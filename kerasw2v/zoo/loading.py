@@ -127,13 +127,14 @@ def load(
     training, held_out = _parts(recipe, whole)
     from kerasw2v._backend import require_tensorflow
     from kerasw2v.data.counted_corpus import read_corpus
+    from kerasw2v.vocabulary import Vocabulary
 
     require_tensorflow()
-    vocabulary, stream = read_corpus(training, **recipe.vocabulary)
     if recipe.model["architecture"] == "lstm":
-        vocabulary = with_unknown(vocabulary)
+        vocabulary = with_unknown(Vocabulary.from_corpus(training, **recipe.vocabulary))
         model, dataset = _language_model(recipe, training, vocabulary, seed)
     else:
+        vocabulary, stream = read_corpus(training, **recipe.vocabulary)
         model, dataset = _word_vectors(recipe, stream, vocabulary, seed)
     return Loaded(model, dataset, vocabulary, recipe, corpus_name, whole, training, held_out)
 
