@@ -52,3 +52,12 @@ def folder(tmp_path, monkeypatch):
     lines = [" ".join(rng.choice(topics[i % 2].split(), size=12)) for i in range(200)]
     (tmp_path / "corpus.txt").write_text("\n".join(lines) + "\n")
     return tmp_path
+
+
+# Files with the longest tests; begun last, they would leave the other worker with nothing to do.
+_LONGEST = ["test_tutorials.py", "test_word2vec_gensim_suite.py", "test_multi_worker.py"]
+
+
+def pytest_collection_modifyitems(items):
+    rank = {name: place for place, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
