@@ -58,6 +58,10 @@ LAYERS: dict[str, tuple[Callable[[Any, Any], Any], bool]] = {
         lambda layers, counts: layers.EmbeddingPrediction(counts, seed=SEED),
         False,
     ),
+    "EmbeddingPrediction, margin": (
+        lambda layers, counts: layers.EmbeddingPrediction(counts, loss="max_margin", seed=SEED),
+        False,
+    ),
 }
 
 

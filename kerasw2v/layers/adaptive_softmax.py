@@ -167,8 +167,8 @@ class AdaptiveSoftmax(OutputLayer):
             targets: int32, `(targets,)`.
             weights: float32, `(targets,)`.
         """
-        with tf.control_dependencies([self._check_targets(targets)]):
-            cluster = self._cluster(targets)  # 0 for the shortlist, then 1, 2 ...
+        targets = self._checked_targets(targets)
+        cluster = self._cluster(targets)  # 0 for the shortlist, then 1, 2 ...
         classes = tf.where(cluster == 0, targets, self._shortlist - 1 + cluster)
         loss = _table_loss(self.head, hidden, rows, classes, weights)
         for i in range(len(self.tails)):
@@ -183,15 +183,6 @@ class AdaptiveSoftmax(OutputLayer):
             tail_loss = _table_loss(self.tails[i], narrow, positions, words, tail_weights)
             loss += sum_by_row(tail_loss, tail_rows, hidden)
         return loss
-
-    def _check_targets(self, targets: tf.Tensor) -> Any:
-        size = self.vocabulary_size
-        # Unlike the gathers below, this names the word, and it fails on a GPU too.
-        return tf.debugging.Assert(
-            tf.reduce_all((targets >= 0) & (targets < size)),
-            [f"`targets` must be word ids from 0 to {size - 1}. Received: targets=", targets],
-            summarize=20,
-        )
 
     def _cluster(self, targets: tf.Tensor) -> tf.Tensor:
         past = [tf.cast(targets >= edge, tf.int32) for edge in self._edges[:-1]]
@@ -239,8 +230,7 @@ class AdaptiveSoftmax(OutputLayer):
         Raises:
             TypeError, ValueError: if `k` is not a number of words.
         """
-        if check_int("k", k, minimum=1) > self.vocabulary_size:
-            raise ValueError(f"`k` must be at most V = {self.vocabulary_size}. Received: k={k}.")
+        k = self._checked_k(k)
         hidden = tf.cast(hidden, tf.float32)
         head = _log_softmax(hidden, self.head)
         found = min(k, self._shortlist)

@@ -127,7 +127,7 @@ class BinaryCode(OutputLayer):
     def pair_loss(
         self, hidden: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor | None
     ) -> tf.Tensor:
-        hidden, targets = self._with_bias(hidden), self._checked(targets)
+        hidden, targets = self._with_bias(hidden), self._checked_targets(targets)
         coded, bits = self._codes(targets)
         if weights is not None:
             coded *= weights
@@ -137,7 +137,7 @@ class BinaryCode(OutputLayer):
         return loss
 
     def block_loss(self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        hidden, candidates = self._with_bias(hidden), self._checked(candidates)
+        hidden, candidates = self._with_bias(hidden), self._checked_targets(candidates)
         coded, bits = self._codes(candidates)
         coded = weights * coded[:, None, :]
         loss = self._bit_loss(
@@ -156,16 +156,6 @@ class BinaryCode(OutputLayer):
         if not self.use_bias:
             return hidden
         return tf.concat([hidden, tf.ones_like(hidden[..., :1])], axis=-1)
-
-    def _checked(self, targets: tf.Tensor) -> tf.Tensor:
-        """Returns the targets; codes can be computed for any number, so no lookup checks them."""
-        size = self.vocabulary_size
-        wrong = (targets < 0) | (targets >= size)
-        first = tf.reduce_max(tf.where(wrong, targets, -(2**31)))
-        message = f"`targets` must be word ids in [0, {size}). Received, among others:"
-        check = tf.debugging.Assert(~tf.reduce_any(wrong), [message, first])
-        with tf.control_dependencies([check] if check is not None else []):
-            return tf.identity(targets)
 
     def _codes(self, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns 1 for each word that has a code and 0 for the frequent ones, and the codes."""
@@ -199,12 +189,7 @@ class BinaryCode(OutputLayer):
         return coded if frequent is None else tf.concat([frequent, coded], axis=1)
 
     def top_k(self, hidden: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
-        k = check_int("k", k, minimum=1)
-        if k > self.vocabulary_size:
-            raise ValueError(
-                "`k` must not be larger than the vocabulary. "
-                f"Received: k={k}, {self.vocabulary_size} words."
-            )
+        k = self._checked_k(k)
         frequent, log_odds, others = self._split(hidden)
         ids, scores = top_words(log_odds, others, self.code, min(k, self.code.num_words))
         if frequent is None:

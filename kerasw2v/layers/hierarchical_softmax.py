@@ -12,7 +12,7 @@ from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops import huffman
 from kerasw2v.ops.checks import check_int
 from kerasw2v.ops.fused import few_lengths, fused, fused_by_shape
-from kerasw2v.ops.row_mass import add_row_mass
+from kerasw2v.ops.row_mass import add_row_mass, steepness
 from kerasw2v.ops.rows import gather_rows, sum_by_owner
 
 # The least that a visit of a node counts for in row masses: its visitors differ in what they want.
@@ -271,9 +271,5 @@ def _row_scores(
 
 
 def _terms(hidden: tf.Tensor) -> tf.Tensor:
-    """Returns how many terms of row mass a visit counts for, by its hidden vector.
-
-    A visit curves with `|h|^2 / 4` at most; without that, few words with long vectors diverge.
-    """
-    square = tf.reduce_sum(tf.square(tf.cast(hidden, tf.float32)), axis=-1)
-    return tf.stop_gradient(tf.maximum(_LEAST_TERM, 0.5 * square))
+    """Returns how many terms of row mass a visit counts for: fewer than one of a softmax."""
+    return steepness(hidden, share=0.5, least=_LEAST_TERM)

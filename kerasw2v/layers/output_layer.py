@@ -8,7 +8,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from kerasw2v.layers.tables import add_table, check_shards
-from kerasw2v.ops.checks import check_counts
+from kerasw2v.ops.checks import check_counts, check_int
 from kerasw2v.ops.rows import as_ids
 
 
@@ -141,9 +141,27 @@ class OutputLayer(keras.layers.Layer):
 
         Returns:
             `(ids, scores)`, both `(rows, k)`, best first.
+
+        Raises:
+            TypeError, ValueError: if `k` is not a number of words.
         """
-        scores, ids = tf.math.top_k(self.log_probs(hidden), k)
+        scores, ids = tf.math.top_k(self.log_probs(hidden), self._checked_k(k))
         return ids, scores
+
+    def _checked_k(self, k: int) -> int:
+        if check_int("k", k, minimum=1) > self.vocabulary_size:
+            raise ValueError(f"`k` must be at most V = {self.vocabulary_size}. Received: k={k}.")
+        return k
+
+    def _checked_targets(self, targets: tf.Tensor) -> tf.Tensor:
+        """Returns the targets; for layers that compute with ids, which no lookup then checks."""
+        size = self.vocabulary_size
+        wrong = (targets < 0) | (targets >= size)
+        first = tf.reduce_max(tf.where(wrong, targets, -(2**31)))
+        message = f"`targets` must be word ids from 0 to {size - 1}. Received, among others:"
+        check = tf.debugging.Assert(~tf.reduce_any(wrong), [message, first])
+        with tf.control_dependencies([check] if check is not None else []):
+            return tf.identity(targets)
 
     def compute_output_shape(
         self, hidden_shape: Any, targets_shape: Any = None, weights_shape: Any = None

@@ -69,11 +69,12 @@ def _of_parts(
     return list(split)
 
 
-def steepness(hidden: tf.Tensor) -> tf.Tensor:
-    """Returns how many terms a softmax term counts for, by its hidden vector: `(..., d) -> (...)`.
+def steepness(hidden: tf.Tensor, share: float = 1.0, least: float = 1.0) -> tf.Tensor:
+    """Returns how many terms a term counts for, by its hidden vector: `(..., d) -> (...)`.
 
-    A term curves with the square of that vector. Without biases a softmax over many words needs
-    long vectors, and at word2vec's learning rates training diverges where this is left out.
+    `max(least, share * |h|^2)`: a softmax or logistic term curves with the square of that vector.
+    Without biases a softmax over many words needs long vectors, and at word2vec's learning rates
+    training diverges where this is left out.
     """
     square = tf.reduce_sum(tf.square(tf.cast(hidden, tf.float32)), axis=-1)
-    return tf.stop_gradient(tf.maximum(1.0, square))
+    return tf.stop_gradient(tf.maximum(least, share * square))

@@ -264,6 +264,15 @@ def test_log_probs_sum_to_one_and_top_k_agrees(row):
 
 
 @each_layer
+def test_top_k_gives_at_least_one_word_and_at_most_all(row):
+    layer = make(row)
+    assert sorted(layer.top_k(pairs()[0], V)[0].numpy()[0]) == list(range(V))
+    for wrong, message in ((0, "`k` must be at least 1"), (V + 1, f"`k` must be at most V = {V}")):
+        with pytest.raises(ValueError, match=message):
+            layer.top_k(pairs()[0], wrong)
+
+
+@each_layer
 def test_log_probs_are_learned_from_the_loss(row):
     # Context c is followed by word c three times in four, by word c ^ 1 otherwise: ids that differ
     # in one bit, so that a code of independent bits can say it too.

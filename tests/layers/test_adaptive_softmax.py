@@ -401,10 +401,3 @@ def test_a_target_outside_the_vocabulary_is_an_error(layer, wrong):
 def test_bad_arguments(arguments, error, message):
     with pytest.raises(error, match=message):
         AdaptiveSoftmax(**{"counts": V, **arguments})
-
-
-def test_bad_k(layer):
-    with pytest.raises(ValueError, match="`k` must be at most V = 12"):
-        layer.top_k(pairs()[0], V + 1)
-    with pytest.raises(ValueError, match="`k` must be at least 1"):
-        layer.top_k(pairs()[0], 0)

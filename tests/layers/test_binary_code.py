@@ -272,7 +272,7 @@ def test_losses_start_even():
 @pytest.mark.parametrize("wrong", [V, 15, -1])
 @pytest.mark.parametrize("variant", [{}, {"num_frequent": 4}])
 def test_a_target_outside_the_vocabulary_is_named(variant, wrong):
-    sentence = rf"must be word ids in \[0, {V}\)(.|\n)*{wrong}\b"
+    sentence = rf"(?s)`targets` must be word ids from 0 to {V - 1}\..*{wrong}\b"
     with pytest.raises(tf.errors.InvalidArgumentError, match=sentence):
         make(**variant)(np.ones((3, DIM), np.float32), np.array([0, wrong, 1]))
 
@@ -297,9 +297,3 @@ def test_a_target_outside_the_vocabulary_is_named(variant, wrong):
 def test_bad_arguments(arguments, error, sentence):
     with pytest.raises(error, match=re.escape(sentence)):
         BinaryCode(**{"counts": V, **arguments})
-
-
-@pytest.mark.parametrize(("k", "sentence"), [(0, "at least 1"), (V + 1, "not be larger than")])
-def test_bad_k(k, sentence):
-    with pytest.raises(ValueError, match=f"`k` must {sentence}|`k` must be {sentence}"):
-        make().top_k(np.ones((1, DIM), np.float32), k)
