@@ -9,6 +9,7 @@ from kerasw2v.block_model import BlockModel
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops.checks import check_choice
 from kerasw2v.ops.context_mean import context_mean, context_sum
+from kerasw2v.ops.halves import in_halves
 from kerasw2v.ops.rows import as_ids
 
 GRADIENTS = ("word2vec", "exact")
@@ -121,7 +122,10 @@ class CBOW(BlockModel):
 
     def block_loss(self, ids: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         centres = ids[:, self.window : self.window + self.block_length]
-        return self._example_loss(ids, weights, centres, tf.ones_like(weights[:, :, 0]))
+        tensors = ids, weights, centres, tf.ones_like(weights[:, :, 0])
+        if self.output_layer.takes_halves:
+            return in_halves(self._example_loss, *tensors)
+        return self._example_loss(*tensors)
 
     def pair_loss(
         self, inputs: Any, targets: tf.Tensor, weights: tf.Tensor

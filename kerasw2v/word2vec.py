@@ -5,10 +5,8 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from types import GeneratorType
-from typing import Any, Protocol
+from typing import Any
 
-import keras
 import numpy as np
 from gensim.models import KeyedVectors
 from gensim.models.keyedvectors import pseudorandom_weak_vector
@@ -20,31 +18,19 @@ from gensim.models.word2vec import (  # noqa: F401  (gensim's readers, for `word
 )
 from gensim.utils import call_on_class_only
 from numpy.typing import NDArray
-from smart_open.compression import get_supported_extensions
 
 from kerasw2v import word2vec_vocabulary as vocabulary
 from kerasw2v.block_model import BlockModel
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops.checks import check_int
-from kerasw2v.word2vec_corpus import LastScan, Sentences, TrimRule
+from kerasw2v.word2vec_callbacks import Callbacks, as_keras, of_gensim
+from kerasw2v.word2vec_corpus import LastScan, Sentences, TrimRule, as_sentences, check_corpus
 from kerasw2v.word2vec_queries import predict, score_sentences
 from kerasw2v.word2vec_training import Schedule, Settings, Trainer, check_output_layer
 
 logger = logging.getLogger(__name__)
 
 SentenceCorpus = Iterable[Sequence[str]]
-
-
-class TrainingCallback(Protocol):
-    """gensim's `CallbackAny2Vec`: told of the begin and end of training and of each epoch."""
-
-    def on_train_begin(self, model: Any) -> None: ...
-    def on_train_end(self, model: Any) -> None: ...
-    def on_epoch_begin(self, model: Any) -> None: ...
-    def on_epoch_end(self, model: Any) -> None: ...
-
-
-Callbacks = Iterable[keras.callbacks.Callback | TrainingCallback]
 
 
 class Word2Vec:
@@ -193,7 +179,7 @@ class Word2Vec:
         self.progress_bar = progress_bar
         self._start_state()
         if sentences is not None or corpus_file is not None:
-            _check_corpus(sentences, corpus_file, passes=epochs + 1)
+            check_corpus(sentences, corpus_file, passes=epochs + 1)
             self._last_scan = LastScan(same=sentences)
             self.build_vocab(sentences, corpus_file, trim_rule=trim_rule)
             self.train(
@@ -256,7 +242,7 @@ class Word2Vec:
             TypeError: if not exactly one corpus is given, or it is none.
             RuntimeError: if there is nothing to update yet.
         """
-        _check_corpus(corpus_iterable, corpus_file, passes=1)
+        check_corpus(corpus_iterable, corpus_file, passes=1)
         self._check_update(update)
         total_words, corpus_count = self.scan_vocab(
             corpus_iterable, corpus_file, progress_per, trim_rule=trim_rule
@@ -301,7 +287,7 @@ class Word2Vec:
         """Counts a corpus into `raw_vocab`; returns its numbers of words and of sentences."""
         logger.info("counting words")
         scanned = self._last_scan.scan(
-            _sentences(corpus_iterable, corpus_file), self.max_vocab_size, trim_rule, progress_per
+            as_sentences(corpus_iterable, corpus_file), self.max_vocab_size, trim_rule, progress_per
         )
         self.raw_vocab = scanned.counts
         logger.info(
@@ -515,7 +501,7 @@ class Word2Vec:
         alpha, min_alpha = start_alpha or self.alpha, end_alpha or self.min_alpha
         self._check_training(alpha, epochs, total_examples, total_words)
         epochs = check_int("epochs", epochs, minimum=1)
-        _check_corpus(corpus_iterable, corpus_file, passes=epochs)
+        check_corpus(corpus_iterable, corpus_file, passes=epochs)
         if corpus_file is not None and not total_words:
             raise ValueError("`total_words` must be given with `corpus_file`.")
         self.alpha, self.min_alpha, self.epochs = alpha, min_alpha, epochs
@@ -523,13 +509,13 @@ class Word2Vec:
         self.running_training_loss = 0.0
         self.epoch_losses = []
         callbacks = list(callbacks)
-        for callback in _of_gensim(callbacks):
+        for callback in of_gensim(callbacks):
             callback.on_train_begin(self)
         words, raw_words = self._fit(
-            _sentences(corpus_iterable, corpus_file), total_examples, total_words, callbacks
+            as_sentences(corpus_iterable, corpus_file), total_examples, total_words, callbacks
         )
         self.train_count += 1
-        for callback in _of_gensim(callbacks):
+        for callback in of_gensim(callbacks):
             callback.on_train_end(self)
         return words, raw_words
 
@@ -563,7 +549,7 @@ class Word2Vec:
                 Schedule(self.alpha, self.min_alpha, self.epochs, share),
                 self.train_count,
                 self.batch_size,
-                [_EpochEnd(self), *(self._as_keras(each, trainer) for each in callbacks)],
+                as_keras(callbacks, self, lambda: self._pull(trainer)),
                 self.progress_bar,
             )
         finally:
@@ -581,11 +567,6 @@ class Word2Vec:
             words / elapsed,
         )
         return words, raw_words
-
-    def _as_keras(self, callback: Any, trainer: Trainer) -> keras.callbacks.Callback:
-        if isinstance(callback, keras.callbacks.Callback):
-            return callback
-        return _GensimCallback(callback, self, trainer)
 
     def _check_training(
         self,
@@ -828,81 +809,6 @@ class Word2Vec:
         from kerasw2v.gensim_interop import to_gensim
 
         return to_gensim(self)
-
-
-class _EpochEnd(keras.callbacks.Callback):
-    """Keeps the losses of a `Word2Vec` after each epoch."""
-
-    def __init__(self, owner: Word2Vec) -> None:
-        super().__init__()
-        self._owner = owner
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        total, pairs = self.model.pair_mean.sums()
-        self._owner.epoch_losses.append(total / max(pairs, 1.0))
-        if self._owner.compute_loss:
-            self._owner.running_training_loss += total
-
-
-class _GensimCallback(keras.callbacks.Callback):
-    """Tells gensim's callback of epochs, with the vectors as they are then."""
-
-    def __init__(self, callback: TrainingCallback, owner: Word2Vec, trainer: Trainer) -> None:
-        super().__init__()
-        self._callback, self._owner, self._trainer = callback, owner, trainer
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._callback.on_epoch_begin(self._owner)
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self._owner._pull(self._trainer)
-        self._callback.on_epoch_end(self._owner)
-
-
-def _of_gensim(callbacks: list[Any]) -> list[TrainingCallback]:
-    return [each for each in callbacks if not isinstance(each, keras.callbacks.Callback)]
-
-
-def _sentences(corpus_iterable: Any, corpus_file: str | None) -> Sentences | str:
-    return Sentences(corpus_iterable) if corpus_file is None else os.fspath(corpus_file)
-
-
-def _check_corpus(corpus_iterable: Any, corpus_file: Any, passes: int) -> None:
-    """Raises TypeError unless exactly one corpus is given, and can be read `passes` times."""
-    if (corpus_iterable is None) == (corpus_file is None):
-        raise TypeError(
-            "Exactly one of a corpus of sentences and `corpus_file` must be given. "
-            f"Received: {'neither' if corpus_file is None else 'both'}."
-        )
-    if corpus_file is not None:
-        _check_corpus_file(corpus_file)
-        return
-    if isinstance(corpus_iterable, str | bytes | os.PathLike):
-        raise TypeError(
-            "`sentences` must be an iterable of token lists; a file is given as `corpus_file`. "
-            f"Received: {corpus_iterable!r}."
-        )
-    if not isinstance(corpus_iterable, Iterable):
-        raise TypeError(
-            f"`sentences` must be an iterable of token lists. Received: {corpus_iterable!r}."
-        )
-    once = isinstance(corpus_iterable, GeneratorType) or iter(corpus_iterable) is corpus_iterable
-    if once and passes > 1:
-        raise TypeError(
-            f"`sentences` must be iterable more than once, for {passes} passes; a generator is "
-            f"used up by the first. Received: {corpus_iterable!r}."
-        )
-
-
-def _check_corpus_file(corpus_file: Any) -> None:
-    if not isinstance(corpus_file, str | os.PathLike) or not os.path.isfile(corpus_file):
-        raise TypeError(f"`corpus_file` must be the path of a file. Received: {corpus_file!r}.")
-    suffix = os.path.splitext(corpus_file)[1].lower()
-    if suffix in get_supported_extensions():
-        raise TypeError(
-            "`corpus_file` must not be compressed; give LineSentence(path) as `sentences` instead. "
-            f"Received: {corpus_file!r}."
-        )
 
 
 def _warn_of_ignored(trim_rule: Any, callbacks: Any) -> None:

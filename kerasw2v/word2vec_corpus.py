@@ -5,9 +5,11 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
+from types import GeneratorType
 from typing import Any, NamedTuple
 
 from gensim import utils
+from smart_open.compression import get_supported_extensions
 
 from kerasw2v.corpus import Batch, iter_batches
 from kerasw2v.data.counted_corpus import CountedCorpus
@@ -63,6 +65,49 @@ class Sentences:
             self.num_sentences += 1
             self.num_words += len(words) if isinstance(words, list) else 0
             yield words
+
+
+def as_sentences(corpus_iterable: Any, corpus_file: str | None) -> Sentences | str:
+    """Returns which of the two is the corpus."""
+    return Sentences(corpus_iterable) if corpus_file is None else os.fspath(corpus_file)
+
+
+def check_corpus(corpus_iterable: Any, corpus_file: Any, passes: int) -> None:
+    """Raises TypeError unless exactly one corpus is given, and can be read `passes` times."""
+    if (corpus_iterable is None) == (corpus_file is None):
+        raise TypeError(
+            "Exactly one of a corpus of sentences and `corpus_file` must be given. "
+            f"Received: {'neither' if corpus_file is None else 'both'}."
+        )
+    if corpus_file is not None:
+        _check_corpus_file(corpus_file)
+        return
+    if isinstance(corpus_iterable, str | bytes | os.PathLike):
+        raise TypeError(
+            "`sentences` must be an iterable of token lists; a file is given as `corpus_file`. "
+            f"Received: {corpus_iterable!r}."
+        )
+    if not isinstance(corpus_iterable, Iterable):
+        raise TypeError(
+            f"`sentences` must be an iterable of token lists. Received: {corpus_iterable!r}."
+        )
+    once = isinstance(corpus_iterable, GeneratorType) or iter(corpus_iterable) is corpus_iterable
+    if once and passes > 1:
+        raise TypeError(
+            f"`sentences` must be iterable more than once, for {passes} passes; a generator is "
+            f"used up by the first. Received: {corpus_iterable!r}."
+        )
+
+
+def _check_corpus_file(corpus_file: Any) -> None:
+    if not isinstance(corpus_file, str | os.PathLike) or not os.path.isfile(corpus_file):
+        raise TypeError(f"`corpus_file` must be the path of a file. Received: {corpus_file!r}.")
+    suffix = os.path.splitext(corpus_file)[1].lower()
+    if suffix in get_supported_extensions():
+        raise TypeError(
+            "`corpus_file` must not be compressed; give LineSentence(path) as `sentences` instead. "
+            f"Received: {corpus_file!r}."
+        )
 
 
 class ScannedCorpus(NamedTuple):

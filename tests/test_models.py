@@ -172,6 +172,29 @@ def test_one_step_on_blocks_is_one_step_on_arrays(model_class, sentences, vocabu
         np.testing.assert_allclose(block_table, array_table, rtol=2e-5, atol=2e-5)
 
 
+def test_cbow_in_halves_takes_the_same_step(sentences, vocabulary, monkeypatch):
+    dataset = block_dataset(
+        sentences * 10, vocabulary, WINDOW, 0, batch_size=4096, reshuffle_each_iteration=False
+    )
+    results = []
+    for halves in (False, True):
+        layer = FullSoftmax(len(vocabulary))
+        layer.takes_halves = halves
+        model = make(CBOW, vocabulary, layer, filled=True, shrink_windows=False)
+        calls = []
+        call = layer.pair_loss
+        monkeypatch.setattr(layer, "pair_loss", lambda *a, c=call, n=calls: n.append(a) or c(*a))
+        model.compile(RowSGD(0.05))
+        losses = model.fit(dataset, verbose=0).history["loss"]
+        assert {int(hidden.shape[0]) for hidden, *_ in calls} == {2048 if halves else 4096}
+        results.append((losses, model.pair_mean.sums()[1], tables(model)))
+    (loss, pairs, whole), (loss_of_halves, pairs_of_halves, halved) = results
+    assert pairs == pairs_of_halves > 2048
+    np.testing.assert_allclose(loss, loss_of_halves, rtol=1e-6)
+    for table, table_of_halves in zip(whole, halved, strict=True):
+        np.testing.assert_allclose(table, table_of_halves, rtol=2e-5, atol=2e-5)
+
+
 def test_skip_gram_takes_pairs_from_their_other_end_where_targets_cost_most(
     sentences, vocabulary, monkeypatch
 ):

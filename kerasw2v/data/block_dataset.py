@@ -18,6 +18,7 @@ from kerasw2v.vocabulary import Vocabulary
 
 _READ_TOKENS = 2**18
 _SHUFFLE_TOKENS = 2**20
+_PREFETCHED_BATCHES = 32
 
 
 def block_dataset(
@@ -109,7 +110,7 @@ def block_dataset(
     )
     dataset = dataset.flat_map(tf.data.Dataset.from_tensor_slices)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(epochs.steps))
-    return _sharded_by_batches(dataset).prefetch(tf.data.AUTOTUNE)
+    return _with_options(dataset.prefetch(_PREFETCHED_BATCHES))
 
 
 def _check_alone() -> None:
@@ -122,10 +123,13 @@ def _check_alone() -> None:
         )
 
 
-def _sharded_by_batches(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """Lets `tf.distribute` give each worker its share of a batch: there are no files to share."""
+def _with_options(dataset: tf.data.Dataset) -> tf.data.Dataset:
     options = tf.data.Options()
+    # `tf.distribute` gives each worker its share of a batch: there are no files to share.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    # There is nothing to tune, and at the end of an epoch its thread is often waited for, which
+    # sleeps until 1.27, 2.55, 5.11 ... seconds after the start: up to as long as the epoch took.
+    options.autotune.enabled = False
     return dataset.with_options(options)
 
 

@@ -81,6 +81,7 @@ class NegativeSampling(NoiseLayer):
     ) -> None:
         super().__init__(counts, num_sampled, exponent, seed, **kwargs)
         self.sharing = check_choice("sharing", sharing, SHARINGS)
+        self.takes_halves = sharing != "batch"
         self.group_size = check_int("group_size", group_size, minimum=1)
         if shared_size is None or sharing == "example":
             shared_size = _default_shared_size(num_sampled, sharing)

@@ -49,6 +49,8 @@ class OutputLayer(keras.layers.Layer):
     has_output_vectors = True
     # Whether a target costs more than a hidden vector: models then give it fewer targets a block.
     targets_cost_most = False
+    # Whether a batch may come in halves: the same losses, at no more cost.
+    takes_halves = False
 
     def __init__(self, counts: ArrayLike, shards: int = 1, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)  # weights of pairs stay float32
