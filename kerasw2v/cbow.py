@@ -8,7 +8,7 @@ import tensorflow as tf
 from kerasw2v.block_model import BlockModel
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops.checks import check_choice
-from kerasw2v.ops.context_mean import context_mean, context_sum
+from kerasw2v.ops.context_mean import context_mean, window_sums
 from kerasw2v.ops.halves import in_halves
 from kerasw2v.ops.rows import as_ids
 
@@ -97,26 +97,32 @@ class CBOW(BlockModel):
         weights = tf.cast(ids >= 0, tf.float32)[:, None, :]
         return self._means(tf.maximum(ids, 0), weights)[:, 0]
 
-    def _means(self, ids: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    def _means(
+        self, ids: tf.Tensor, weights: tf.Tensor, shares: tf.Tensor | None = None
+    ) -> tf.Tensor:
         """Returns the hidden vector of each window: `(b, C), (b, L, C) -> (b, L, d)`."""
         rows = self.embedding(ids)
         whole_error = (self.gradient == "word2vec") == (self.combiner == "mean")
-        return context_mean(rows, tf.cast(weights, rows.dtype), whole_error, self.combiner)
+        weights = tf.cast(weights, rows.dtype)
+        shares = None if shares is None else tf.cast(shares, rows.dtype)
+        return context_mean(rows, weights, whole_error, self.combiner, shares)
+
+    @property
+    def _step_power(self) -> int:
+        """How far a step of all rows of a window moves its hidden vector: n to this power."""
+        if self.gradient == "word2vec":
+            return 0
+        return -1 if self.combiner == "mean" else 1
 
     def _example_loss(
         self, ids: tf.Tensor, weights: tf.Tensor, targets: tf.Tensor, example_weights: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        sizes = tf.reduce_sum(weights, axis=-1)  # (b, L)
-        example_weights *= tf.cast(sizes > 0, tf.float32)
         terms = example_weights * self.output_layer.target_mass(targets)
-        # How far a step of all rows of a window moves its hidden vector, in steps of one error.
-        if self.gradient == "exact" and self.combiner == "mean":
-            terms = tf.math.divide_no_nan(terms, sizes)
-        elif self.gradient == "exact":
-            terms *= sizes
-        self.embedding.add_mass(ids, context_sum(weights, terms))
-        hidden = tf.reshape(self._means(ids, weights), [-1, self.embedding_dim])
-        pairs = tf.reshape(example_weights, [-1])
+        power = tf.constant(self._step_power, tf.float32)
+        sizes, shares, mass = window_sums(weights, terms, power)
+        self.embedding.add_mass(ids, mass)
+        hidden = tf.reshape(self._means(ids, weights, shares), [-1, self.embedding_dim])
+        pairs = tf.reshape(example_weights * tf.cast(sizes > 0, tf.float32), [-1])
         losses = self.output_layer(hidden, tf.reshape(targets, [-1]), pairs)
         return losses, pairs
 

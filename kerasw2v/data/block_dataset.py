@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from kerasw2v.corpus import Corpus
 from kerasw2v.data.token_stream import TokenStream, taken, word_ids
+from kerasw2v.data.untuned import untuned
 from kerasw2v.ops.checks import check_int, check_non_negative
 from kerasw2v.ops.tf_config import tf_config
 from kerasw2v.ops.windows import PADDING, default_block_length
@@ -110,7 +111,7 @@ def block_dataset(
     )
     dataset = dataset.flat_map(tf.data.Dataset.from_tensor_slices)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(epochs.steps))
-    return _with_options(dataset.prefetch(_PREFETCHED_BATCHES))
+    return _sharded_by_batches(untuned(dataset.prefetch(_PREFETCHED_BATCHES)))
 
 
 def _check_alone() -> None:
@@ -123,13 +124,10 @@ def _check_alone() -> None:
         )
 
 
-def _with_options(dataset: tf.data.Dataset) -> tf.data.Dataset:
+def _sharded_by_batches(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Lets `tf.distribute` give each worker its share of a batch: there are no files to share."""
     options = tf.data.Options()
-    # `tf.distribute` gives each worker its share of a batch: there are no files to share.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-    # There is nothing to tune, and at the end of an epoch its thread is often waited for, which
-    # sleeps until 1.27, 2.55, 5.11 ... seconds after the start: up to as long as the epoch took.
-    options.autotune.enabled = False
     return dataset.with_options(options)
 
 

@@ -8,7 +8,11 @@ from kerasw2v.ops.fused import fused
 
 
 def context_mean(
-    rows: tf.Tensor, weights: tf.Tensor, whole_error: bool, combiner: str = "mean"
+    rows: tf.Tensor,
+    weights: tf.Tensor,
+    whole_error: bool,
+    combiner: str = "mean",
+    shares: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """Averages, or sums, context rows by windows.
 
@@ -22,15 +26,16 @@ def context_mean(
         whole_error: True to add the whole error of `h_i` to each row of its window; False for
             `1 / n_i` of it. The first is the gradient of the sum, the second that of the mean.
         combiner: `"mean"` or `"sum"`.
+        shares: `w_ij / n_i`, where they are known already.
 
     Returns:
         float, `(batch, L, d)`.
     """
+    if shares is None:
+        shares = _shares(weights)
 
     @tf.custom_gradient
     def mean(rows: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-        shares = _shares(weights)
-
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
             spread = weights if whole_error else shares
             return tf.matmul(spread, upstream, transpose_a=True)
@@ -42,19 +47,30 @@ def context_mean(
 
 @fused
 def _shares(weights: tf.Tensor) -> tf.Tensor:
-    # One division a window, not one a pair.
-    return weights * tf.math.reciprocal_no_nan(tf.reduce_sum(weights, axis=-1, keepdims=True))
+    return weights * tf.math.reciprocal_no_nan(_sizes(weights))[..., None]
+
+
+def _sizes(weights: tf.Tensor) -> tf.Tensor:
+    return tf.linalg.matvec(weights, tf.ones([tf.shape(weights)[-1]], weights.dtype))
 
 
 @fused
-def context_sum(weights: tf.Tensor, terms: tf.Tensor) -> tf.Tensor:
-    """Adds up what the centres of a block bring to each of its tokens.
+def window_sums(
+    weights: tf.Tensor, terms: tf.Tensor, power: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Adds up over the windows of a batch, with `n_i = sum_j w_ij`, all sums in one pass.
 
     Args:
-        weights: float, `(batch, L, C)`, 1 where token `j` is in the window of centre `i`.
-        terms: float, `(batch, L)`, what each centre brings.
+        weights: float32, `(batch, L, C)`, 1 where token `j` is in the window of centre `i`.
+        terms: float32, `(batch, L)`, what each centre brings to its window.
+        power: float32, a scalar: -1, 0 or 1.
 
     Returns:
-        float, `(batch, C)`: `sum_i w_ij t_i`.
+        `n_i`, `(batch, L)`; the shares `w_ij / n_i`, zero where `n_i` is, `(batch, L, C)`; and what
+        is brought to each token, `sum_i w_ij t_i n_i ** power`, `(batch, C)`.
     """
-    return tf.reduce_sum(weights * terms[:, :, None], axis=1)
+    sizes = _sizes(weights)
+    inverse = tf.math.reciprocal_no_nan(sizes)
+    factor = tf.where(power < 0, inverse, tf.where(power > 0, sizes, tf.ones_like(sizes)))
+    brought = tf.reduce_sum(weights * (terms * factor)[:, :, None], axis=1)
+    return sizes, weights * inverse[:, :, None], brought

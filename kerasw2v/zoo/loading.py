@@ -301,6 +301,8 @@ def sequences(
     """
     import tensorflow as tf
 
+    from kerasw2v.data.untuned import untuned
+
     stream = np.concatenate(list(_id_lists(corpus, vocabulary)))
     count = (len(stream) - 1) // length
     if count < batch_size:
@@ -311,7 +313,8 @@ def sequences(
     tokens = stream[: count * length].reshape(count, length)
     targets = stream[1 : count * length + 1].reshape(count, length)
     dataset = tf.data.Dataset.from_tensor_slices(((tokens, targets), targets))
-    return dataset.shuffle(count, seed).batch(batch_size, drop_remainder=True).prefetch(2)
+    dataset = dataset.shuffle(count, seed).batch(batch_size, drop_remainder=True)
+    return untuned(dataset.prefetch(2))
 
 
 def _id_lists(corpus: Corpus, vocabulary: "Vocabulary") -> Iterator[NDArray[np.int32]]:

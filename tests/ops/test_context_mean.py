@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasw2v.ops.context_mean import context_mean, context_sum
+from kerasw2v.ops.context_mean import context_mean, window_sums
 
 
 @pytest.mark.parametrize("whole_error", [False, True])
@@ -50,10 +50,18 @@ def test_exact_gradient_is_that_of_the_mean():
     np.testing.assert_allclose(tape.gradient(ours, rows), tape.gradient(naive, rows), atol=1e-6)
 
 
-def test_what_centres_bring_to_their_windows():
+@pytest.mark.parametrize("power", [-1, 0, 1])
+def test_sums_over_windows(power):
     rng = np.random.default_rng(2)
     weights = rng.integers(0, 2, (2, 3, 5)).astype(np.float32)
+    weights[1, 2] = 0  # an empty window
     terms = rng.random((2, 3)).astype(np.float32)
-    expected = np.einsum("bij,bi->bj", weights, terms)
-    brought = context_sum(tf.constant(weights), tf.constant(terms))
-    np.testing.assert_allclose(brought, expected, rtol=1e-6)
+    sums = tf.function(window_sums)(
+        tf.constant(weights), tf.constant(terms), tf.constant(power, tf.float32)
+    )
+    sizes = weights.sum(-1)
+    at_least_one = np.maximum(sizes, 1)  # where there is none, no weight takes part either
+    np.testing.assert_array_equal(sums[0], sizes)
+    np.testing.assert_allclose(sums[1], weights / at_least_one[..., None], rtol=1e-6)
+    expected = np.einsum("bij,bi->bj", weights, terms * at_least_one**power)
+    np.testing.assert_allclose(sums[2], expected, rtol=1e-6)
