@@ -26,7 +26,7 @@ LAYERS = [
     {"layers", "optimizers", "callbacks"},
     {"block_model"},
     {"skip_gram", "cbow", "keyed_vectors", "evaluation"},
-    {"word2vec_corpus"},
+    {"word2vec_callbacks", "word2vec_corpus"},
     {"word2vec_vocabulary"},
     {"word2vec_training"},
     {"word2vec_queries", "word2vec_file"},
