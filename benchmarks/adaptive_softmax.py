@@ -13,14 +13,13 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from alone import run_alone
 
 DIM, ROWS, STEPS, WARM_UP, DIV_VALUE, LEARNING_RATE = 100, 4096, 30, 5, 4.0, 0.05
 LIBRARIES = ("pytorch", "kerasw2v")
@@ -105,10 +104,7 @@ def run(library: str, counts: np.ndarray, cutoffs: list[int]) -> float:
 
 def spawn(job: str, counts: str, cutoffs: list[int]) -> Any:
     """Runs one library in a process of its own and returns its result."""
-    command = [sys.executable, __file__, counts, "--job", job, "--cutoffs", *map(str, cutoffs)]
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    result = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment)
-    return json.loads(result.stdout.splitlines()[-1])
+    return run_alone(__file__, counts, "--job", job, "--cutoffs", *map(str, cutoffs))
 
 
 def compare(options: argparse.Namespace, counts: np.ndarray, path: str) -> None:

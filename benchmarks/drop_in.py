@@ -15,11 +15,10 @@ it should, so it is told to stop where gensim's stopped: both learn at the same 
 import argparse
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+from alone import run_alone
 from throughput import METRICS, train_from_file
 
 CASES = {
@@ -52,12 +51,10 @@ def run(options: argparse.Namespace) -> dict[str, float]:
 
 def spawn(case: str, library: str, epochs: int, options: argparse.Namespace) -> dict[str, Any]:
     """Runs one training in a process of its own and returns its results."""
-    command = [sys.executable, __file__, options.corpus, "--case", case, "--library", library]
-    command += ["--epochs", str(epochs), "--seed", str(options.seed)]
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    result = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment)
+    arguments = [options.corpus, "--case", case, "--library", library]
+    arguments += ["--epochs", str(epochs), "--seed", str(options.seed)]
     row = {"case": case, "library": library, "epochs": epochs}
-    row |= json.loads(result.stdout.splitlines()[-1])
+    row |= run_alone(__file__, *arguments)
     print("  ", json.dumps(row), flush=True)
     return row
 

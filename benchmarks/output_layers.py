@@ -18,14 +18,13 @@ import json
 import os
 import resource
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from alone import run_alone
 
 DIM, WINDOW, SAMPLE, MIN_COUNT, SEED = 100, 5, 1e-3, 5, 1
 TOKENS, ZIPF_TOKENS = 4096, 256
@@ -207,13 +206,11 @@ RUNNERS = {"text": run_text, "zipf": run_zipf}
 
 def spawn(job: str, layer: str, vocabulary: str, options: argparse.Namespace) -> dict[str, Any]:
     """Runs one layer in a process of its own and returns its results."""
-    command = [sys.executable, __file__, options.corpus, options.held_out, "--job", job]
-    command += ["--layer", layer, "--vocabulary", vocabulary]
+    arguments = [options.corpus, options.held_out, "--job", job]
+    arguments += ["--layer", layer, "--vocabulary", vocabulary]
     for name in ("words", "zipf", "calls"):
-        command += [f"--{name}", str(getattr(options, name))]
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    result = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment)
-    row = {"job": job, "layer": layer, **json.loads(result.stdout.splitlines()[-1])}
+        arguments += [f"--{name}", str(getattr(options, name))]
+    row = {"job": job, "layer": layer, **run_alone(__file__, *arguments)}
     print("  ", json.dumps(row), flush=True)
     return row
 

@@ -18,11 +18,11 @@ import json
 import os
 import resource
 import statistics
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
+
+from alone import run_alone
 
 DIM, WINDOW, NEGATIVE, SAMPLE, MIN_COUNT = 100, 5, 5, 1e-3, 5
 METRICS = ("wordsim353", "simlex999", "analogies")
@@ -148,11 +148,9 @@ RUNNERS = {"gensim": run_gensim, "kerasw2v": run_kerasw2v}
 
 def spawn(library: str, model: str, alpha: float, seed: int, options: Any) -> dict[str, Any]:
     """Runs one training in a process of its own and returns its results."""
-    command = [sys.executable, __file__, options.corpus, "--library", library, "--model", model]
-    command += ["--alpha", str(alpha), "--seed", str(seed), "--epochs", str(options.epochs)]
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    result = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment)
-    row = json.loads(result.stdout.splitlines()[-1])
+    arguments = [options.corpus, "--library", library, "--model", model]
+    arguments += ["--alpha", str(alpha), "--seed", str(seed), "--epochs", str(options.epochs)]
+    row = run_alone(__file__, *arguments)
     row.update(library=library, model=model, alpha=alpha, seed=seed, epochs=options.epochs)
     print(
         f"  {library:9} {model:9} alpha {alpha:<5} seed {seed}: {row['words_per_s'] / 1e3:6.0f}k "
