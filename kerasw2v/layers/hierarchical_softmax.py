@@ -14,6 +14,7 @@ from kerasw2v.ops.checks import check_int
 from kerasw2v.ops.fused import few_lengths, fused, fused_by_shape
 from kerasw2v.ops.row_mass import add_row_mass, steepness
 from kerasw2v.ops.rows import gather_rows, sum_by_owner
+from kerasw2v.ops.sorted_parts import in_sorted_parts
 
 # The least that a visit of a node counts for in row masses: its visitors differ in what they want.
 _LEAST_TERM = 0.3
@@ -157,8 +158,27 @@ class HierarchicalSoftmax(OutputLayer):
     ) -> tf.Tensor:
         """Returns what the nodes below the top add to each loss, all of a block's in a product."""
         steps, slots = self._block_steps(candidates, weights)
-        # Weights of each node for each hidden vector, none in the padding.
+        # Weights of each candidate for each hidden vector, none for the padding.
         by_candidate = tf.pad(tf.transpose(weights, [0, 2, 1]), [[0, 0], [0, 1], [0, 0]])
+        return in_sorted_parts(
+            self._nodes_loss, steps.row_lengths(), hidden, by_candidate, steps, slots
+        )
+
+    def _nodes_loss(
+        self,
+        hidden: tf.Tensor,
+        by_candidate: tf.Tensor,
+        steps: tf.RaggedTensor,
+        slots: tf.RaggedTensor,
+    ) -> tf.Tensor:
+        """Returns the losses of blocks, padded to the one with most nodes.
+
+        The padding belongs to a candidate past the last.
+        """
+        batch, padding = tf.shape(by_candidate)[0], tf.shape(by_candidate)[1] - 1
+        most = few_lengths(tf.maximum(tf.reduce_max(steps.row_lengths()), 0))
+        shape = tf.stack([batch, most])
+        steps, slots = steps.to_tensor(0, shape=shape), slots.to_tensor(padding, shape=shape)
         visits = tf.gather(by_candidate, slots, batch_dims=1)  # (b, nodes, L)
         ids = steps // 2
         add_row_mass(self.embeddings, ids, lambda: tf.linalg.matvec(visits, _terms(hidden)))
@@ -168,11 +188,8 @@ class HierarchicalSoftmax(OutputLayer):
 
     def _block_steps(
         self, candidates: tf.Tensor, weights: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns the steps of each block's candidates, and whose they are: `(b, nodes)` each.
-
-        Blocks are padded to the one with most; the padding belongs to a candidate past the last.
-        """
+    ) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
+        """Returns the steps of each block's candidates, and whose they are: `(b, nodes)` each."""
         batch, width = tf.shape(candidates)[0], tf.shape(candidates)[1]
         paths = huffman.lower_paths(self._steps.value, tf.reshape(candidates, [-1]), self._below)
         paths = tf.reshape(paths, [batch, width, tf.shape(paths)[1]])
@@ -181,14 +198,10 @@ class HierarchicalSoftmax(OutputLayer):
         in_block = tf.math.bincount(
             tf.cast(places[:, 0], tf.int32), minlength=batch, maxlength=batch
         )
-        most = few_lengths(tf.maximum(tf.reduce_max(in_block), 0))
-
-        def padded(values: tf.Tensor, padding: tf.Tensor) -> tf.Tensor:
-            ragged = tf.RaggedTensor.from_row_lengths(values, in_block, validate=False)
-            return ragged.to_tensor(padding, shape=tf.stack([batch, most]))
-
-        steps = padded(tf.gather_nd(paths, places), tf.constant(0))
-        return steps, padded(tf.cast(places[:, 1], tf.int32), width)
+        steps = tf.RaggedTensor.from_row_lengths(
+            tf.gather_nd(paths, places), in_block, validate=False
+        )
+        return steps, steps.with_values(tf.cast(places[:, 1], tf.int32))
 
     def target_mass(self, targets: tf.Tensor) -> tf.Tensor:
         return tf.cast(tf.gather(self._path_lengths.value, targets), tf.float32)
