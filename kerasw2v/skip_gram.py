@@ -6,6 +6,9 @@ import keras
 import tensorflow as tf
 
 from kerasw2v.block_model import BlockModel
+from kerasw2v.ops.windows import cut_blocks
+
+_SHORT_LENGTH = 16
 
 
 @keras.saving.register_keras_serializable("kerasw2v")
@@ -57,14 +60,20 @@ class SkipGram(BlockModel):
         return self.embedding(inputs)
 
     def block_loss(self, ids: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        words, targets = ids[:, self.window : self.window + self.block_length], ids
-        if self.output_layer.targets_cost_most:
-            # The same pairs from their other end, as word2vec.c takes them: fewer are targets.
-            words, targets, weights = targets, words, tf.transpose(weights, [0, 2, 1])
+        words, targets, weights = self._ends(ids, weights)
         terms = weights * self.output_layer.target_mass(targets[:, None, :])
         self.embedding.add_mass(words, tf.reduce_sum(terms, axis=-1))
         losses = self.output_layer(self.embedding(words), targets, weights)
         return losses, weights
+
+    def _ends(self, ids: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Returns the words and the targets of blocks, and which pair up: `(b, words, targets)`."""
+        if not self.output_layer.targets_cost_most:
+            return ids[:, self.window : -self.window], ids, weights
+        # The same pairs from their other end, as word2vec.c takes them: fewer are targets. Each
+        # meets all words of its block, so blocks are short.
+        ids, weights = cut_blocks(ids, weights, _SHORT_LENGTH)
+        return ids, ids[:, self.window : -self.window], tf.transpose(weights, [0, 2, 1])
 
     def pair_loss(
         self, inputs: Any, targets: tf.Tensor, weights: tf.Tensor

@@ -128,7 +128,7 @@ def test_any_form_of_corpus_gives_the_same_batches(tmp_path):
 def test_words_outside_the_vocabulary_are_dropped_before_windows():
     sentences = [["a", "x", "b"], ["x", "a"], ["b", "a", "x", "x", "b"]] * 3
     vocabulary = Vocabulary(["a", "b"], [9, 9])
-    dataset = block_dataset(sentences, vocabulary, 1, 0, 16, seed=1)
+    dataset = block_dataset(sentences, vocabulary, 1, 0, 32, seed=1)
     without = [[word for word in sentence if word != "x"] for sentence in sentences]
     assert block_pairs(dataset, vocabulary, 1) == naive_pairs(without, 1)
 
@@ -382,7 +382,7 @@ def test_probabilities_that_are_none(keep, sentence):
 
 @pytest.mark.parametrize(
     ("words", "window", "size"),
-    [(1, 5, 256), (60_000, 5, 256), (300_000, 5, 1024), (10**9, 5, 4096), (1, 300, 600)],
+    [(1, 5, 256), (60_000, 5, 256), (300_000, 5, 1024), (10**9, 5, 4096), (1, 300, 1024)],
 )
 def test_the_batch_size_follows_from_the_corpus(words, window, size):
     assert default_batch_size(words, window) == size

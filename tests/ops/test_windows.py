@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasw2v.ops.windows import PADDING, decode_blocks, default_block_length, window_weights
+from kerasw2v.ops.windows import (
+    PADDING,
+    cut_blocks,
+    decode_blocks,
+    default_block_length,
+    window_weights,
+)
 
 
 def random_blocks(seed, batch, width):
@@ -64,6 +70,25 @@ def test_padding_has_no_neighbours():
     assert (ids.numpy() >= 0).all()
     pairs = np.argwhere(window_weights(sentences, None, window=2).numpy()[0])
     assert pairs.tolist() == [[0, 3], [1, 2]]
+
+
+@pytest.mark.parametrize(("length", "shorter"), [(8, 4), (9, 3), (8, 8), (8, 3)])
+def test_cut_blocks_have_the_same_pairs(length, shorter):
+    window = 2
+    ids, sentences = decode_blocks(tf.constant(random_blocks(5, 6, length + 2 * window)))
+    weights = window_weights(sentences, None, window)
+    numbers = tf.reshape(tf.range(tf.size(ids)), ids.shape)  # tells the slots apart
+
+    def pairs(ids, weights):
+        block, centre, context = np.argwhere(weights.numpy()).T
+        ids = ids.numpy()
+        return sorted(zip(ids[block, centre + window], ids[block, context], strict=True))
+
+    cut, cut_weights = cut_blocks(numbers, weights, shorter)
+    parts = length // shorter if length % shorter == 0 else 1
+    assert cut.shape == (6 * parts, length // parts + 2 * window)
+    assert cut_weights.shape == (6 * parts, length // parts, length // parts + 2 * window)
+    assert pairs(cut, cut_weights) == pairs(numbers, weights)
 
 
 @pytest.mark.parametrize("window", [1, 2, 5, 8, 9, 10, 20, 100])
