@@ -9,6 +9,7 @@ from kerasw2v.layers.embedding_lookup import EmbeddingLookup
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.multi_worker import as_keras_reduces, lost_workers_are_errors, without_an_end
 from kerasw2v.ops.checks import check_int
+from kerasw2v.ops.lookups import as_slices, record_lookups, row_gradients
 from kerasw2v.ops.row_mass import record_row_mass
 from kerasw2v.ops.seeds import add_draw_state, next_seed
 from kerasw2v.ops.windows import decode_blocks, default_block_length, window_weights
@@ -186,14 +187,18 @@ class BlockModel(keras.Model):
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         variables = self.trainable_variables
-        with record_row_mass() as row_masses, tf.GradientTape() as tape:
+        with (
+            tf.GradientTape() as tape,
+            record_row_mass() as row_masses,
+            record_lookups(tape) as lookups,
+        ):
             losses, pairs = self._pair_losses(data)
             loss = self.optimizer.scale_loss(tf.reduce_sum(losses))
-        gradients = tape.gradient(loss, variables)
+        gradients = row_gradients(tape, loss, variables, lookups)
         if isinstance(self.optimizer, RowSGD):
             self.optimizer.apply(gradients, variables, row_masses)
         else:
-            self.optimizer.apply(gradients, variables)
+            self.optimizer.apply([as_slices(gradient) for gradient in gradients], variables)
         return self._report(losses, pairs)
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:

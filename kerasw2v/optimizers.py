@@ -10,6 +10,7 @@ import tensorflow as tf
 from kerasw2v.ops.checks import check_choice, check_int
 from kerasw2v.ops.fused import few_lengths, fused_by_shape
 from kerasw2v.ops.learning_rates import default_learning_rate
+from kerasw2v.ops.lookups import Piece, RowGradient
 from kerasw2v.ops.replica_sum import REDUCTIONS, sum_over_replicas
 from kerasw2v.ops.row_mass import RowMass
 
@@ -98,7 +99,8 @@ class RowSGD(keras.optimizers.Optimizer):
         """Updates variables by their gradients.
 
         Args:
-            grads: one gradient a variable, `tf.IndexedSlices` for tables.
+            grads: one gradient a variable; for tables `tf.IndexedSlices`, or what
+                `ops.lookups.row_gradients` returns.
             trainable_variables: the variables; those of `build` when None.
             row_masses: what `ops.row_mass.record_row_mass` collected; None to count how often the
                 gradient names each row.
@@ -149,10 +151,13 @@ class RowSGD(keras.optimizers.Optimizer):
         limit = tf.constant(self.max_step, variable.dtype)
         if not isinstance(mass, tf.IndexedSlices):  # summed over replicas, one for each row
             _update_rows_once(variable, gradient, _rate(mass, learning_rate, limit))
-        elif isinstance(gradient, tf.IndexedSlices):
-            rows = (*_of_few_lengths(gradient), *_of_few_lengths(mass))
-            with _beside(variable, gradient):
-                _update_rows(variable, *rows, learning_rate, limit)
+        elif isinstance(gradient, RowGradient | tf.IndexedSlices):
+            pieces = _pieces(gradient)
+            with _beside(variable, pieces):
+                masses = _of_few_lengths(Piece(mass.indices, mass.values))
+                rates = _row_rates(variable, *masses, learning_rate, limit)
+                for piece in pieces:
+                    _subtract_rows(variable, rates, *_of_few_lengths(piece))
         else:
             total = tf.math.unsorted_segment_sum(mass.values, mass.indices, variable.shape[0])
             rate = _rate(total, learning_rate, limit)
@@ -209,9 +214,16 @@ def _mass_slices(gradient: Any, recorded: RowMass | None) -> tf.IndexedSlices | 
         ]
         values = [tf.cast(mass, tf.float32) for _, mass in recorded]
         return tf.IndexedSlices(_concat(values), _concat(ids))
-    if isinstance(gradient, tf.IndexedSlices):
-        return tf.IndexedSlices(tf.ones_like(gradient.indices, tf.float32), gradient.indices)
+    if isinstance(gradient, RowGradient | tf.IndexedSlices):
+        ids = _concat([piece.ids for piece in _pieces(gradient)])
+        return tf.IndexedSlices(tf.ones_like(ids, tf.float32), ids)
     return None
+
+
+def _pieces(gradient: RowGradient | tf.IndexedSlices) -> list[Piece]:
+    if isinstance(gradient, RowGradient):
+        return gradient.pieces
+    return [Piece(gradient.indices, gradient.values)]
 
 
 def _concat(parts: list[tf.Tensor]) -> tf.Tensor:
@@ -228,14 +240,14 @@ def _by_row(rate: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     return tf.reshape(rate, [-1] + [1] * (len(rows.shape) - 1))
 
 
-def _is_of_fixed_length(slices: tf.IndexedSlices) -> bool:
-    return not tf.inside_function() or slices.indices.shape.is_fully_defined()
+def _is_of_fixed_length(ids: tf.Tensor) -> bool:
+    return not tf.inside_function() or ids.shape.is_fully_defined()
 
 
-def _of_few_lengths(slices: tf.IndexedSlices) -> tuple[tf.Tensor, tf.Tensor]:
+def _of_few_lengths(piece: Piece) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns ids and values; with zeros for row 0 behind them where their number is not fixed."""
-    ids, values = slices.indices, slices.values
-    if _is_of_fixed_length(slices):
+    ids, values = piece.ids, piece.values
+    if piece.of_few_shapes or _is_of_fixed_length(ids):
         return ids, values
     length = tf.size(ids)
     missing = few_lengths(length) - length
@@ -243,12 +255,12 @@ def _of_few_lengths(slices: tf.IndexedSlices) -> tuple[tf.Tensor, tf.Tensor]:
     return tf.pad(ids, [[0, missing]]), tf.pad(values, [[0, missing], *rest])
 
 
-def _beside(variable: Any, gradient: tf.IndexedSlices) -> AbstractContextManager[Any]:
+def _beside(variable: Any, pieces: list[Piece]) -> AbstractContextManager[Any]:
     """Returns the place of an update: XLA cannot reach a shard that lies on another device.
 
     How many rows of a shard a batch names is never known beforehand.
     """
-    if _is_of_fixed_length(gradient):
+    if all(_is_of_fixed_length(piece.ids) for piece in pieces):
         return nullcontext()
     beside: AbstractContextManager[Any] = tf.compat.v1.colocate_with(variable.handle)
     return beside
@@ -263,18 +275,23 @@ def _update_rows_once(variable: tf.Variable, gradient: Any, rates: tf.Tensor) ->
         variable.assign_sub(_by_row(rates, gradient) * gradient)
 
 
-# Fused, the scatter runs over the rows in order: twice as fast on a CPU as TensorFlow's kernels,
-# which also add rows that repeat in no fixed order.
 @fused_by_shape
-def _update_rows(
+def _row_rates(
     variable: tf.Variable,
     ids: tf.Tensor,
-    values: tf.Tensor,
-    mass_ids: tf.Tensor,
     masses: tf.Tensor,
     learning_rate: tf.Tensor,
     limit: tf.Tensor,
+) -> tf.Tensor:
+    """Returns the rate of every row, `(V,)`."""
+    total = tf.math.unsorted_segment_sum(masses, ids, variable.shape[0])
+    return _rate(total, learning_rate, limit)
+
+
+# Fused, the scatter runs over the rows in order: twice as fast on a CPU as TensorFlow's kernels,
+# which also add rows that repeat in no fixed order.
+@fused_by_shape
+def _subtract_rows(
+    variable: tf.Variable, rates: tf.Tensor, ids: tf.Tensor, values: tf.Tensor
 ) -> None:
-    total = tf.math.unsorted_segment_sum(masses, mass_ids, variable.shape[0])  # (V,)
-    rate = _rate(tf.gather(total, ids), learning_rate, limit)
-    variable.scatter_nd_sub(ids[:, None], _by_row(rate, values) * values)
+    variable.scatter_nd_sub(ids[:, None], _by_row(tf.gather(rates, ids), values) * values)

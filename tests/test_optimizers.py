@@ -10,6 +10,7 @@ import tensorflow as tf
 from kerasw2v import SkipGram, Vocabulary, block_dataset
 from kerasw2v.data.token_stream import TokenStream
 from kerasw2v.layers import NegativeSampling
+from kerasw2v.ops.lookups import Piece, RowGradient
 from kerasw2v.optimizers import RowSGD, default_learning_rate
 
 V, DIM = 9, 3
@@ -43,9 +44,11 @@ class Step:
         self.table = keras.Variable(table, name="table")
         self.optimizer = optimizer
         self.with_masses = with_masses
+        self.in_pieces = "pieces" in mode
+        self.of_few_shapes = "few" in mode
         if mode == "eager":
             self.run = self.apply
-        elif mode == "graph":
+        elif mode in ("graph", "pieces"):
             self.run = tf.function(self.apply)
         else:
             shapes = [([None], tf.int32), ([None, DIM], tf.float32)] * 2
@@ -55,6 +58,10 @@ class Step:
 
     def apply(self, ids, values, mass_ids, masses):
         gradient = tf.IndexedSlices(values, ids, dense_shape=self.table.shape)
+        if self.in_pieces:
+            parts = slice(0, 3), slice(3, None)
+            pieces = [Piece(ids[part], values[part], self.of_few_shapes) for part in parts]
+            gradient = RowGradient(pieces, TABLE.shape)
         recorded = {id(self.table): [(mass_ids[:3], masses[:3]), (mass_ids[3:], masses[3:])]}
         self.optimizer.apply([gradient], [self.table], recorded if self.with_masses else None)
 
@@ -63,7 +70,14 @@ class Step:
         return self.table.numpy()
 
 
-MODES = ("eager", "graph", "unknown shapes")
+MODES = (
+    "eager",
+    "graph",
+    "unknown shapes",
+    "pieces",
+    "pieces of unknown shapes",
+    "pieces of few shapes",
+)
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -182,7 +182,7 @@ class HierarchicalSoftmax(OutputLayer):
         visits = tf.gather(by_candidate, slots, batch_dims=1)  # (b, nodes, L)
         ids = steps // 2
         add_row_mass(self.embeddings, ids, lambda: tf.linalg.matvec(visits, _terms(hidden)))
-        rows = gather_rows(self.embeddings, ids, hidden.dtype)
+        rows = gather_rows(self.embeddings, ids, hidden.dtype, of_few_shapes=True)
         scores = tf.cast(tf.matmul(rows, hidden, transpose_b=True), tf.float32)
         return _node_terms_loss(scores, visits, steps)
 

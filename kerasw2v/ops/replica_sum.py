@@ -15,6 +15,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from kerasw2v.ops.lookups import as_slices
+
 REDUCTIONS = ("auto", "rows", "dense")
 
 _FLOAT_BYTES = 4
@@ -71,7 +73,7 @@ def sum_over_replicas(
     """Sums gradients and masses over the replicas; every replica gets the same sums, bit by bit.
 
     Args:
-        gradients: tensors, or `tf.IndexedSlices`.
+        gradients: tensors, `tf.IndexedSlices`, or `ops.lookups.RowGradient`.
         masses: `tf.IndexedSlices` of float32 for each gradient; None for a dense one without.
         shapes: shape of each variable.
         reduction: how row-sparse gradients travel: one of `REDUCTIONS`.
@@ -84,6 +86,7 @@ def sum_over_replicas(
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
         return gradients, masses
+    gradients = [as_slices(gradient) for gradient in gradients]
     messages: list[Any] = []
     for gradient, mass, shape in zip(gradients, masses, shapes, strict=True):
         messages += _to_messages(

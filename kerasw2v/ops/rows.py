@@ -5,6 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from kerasw2v.ops.fused import fused
+from kerasw2v.ops.lookups import recorded
 from kerasw2v.ops.sharded_table import ShardedTable
 
 
@@ -13,7 +14,7 @@ def as_ids(ids: Any) -> tf.Tensor:
     return tf.cast(ids, tf.int32)
 
 
-def gather_rows(table: Any, ids: tf.Tensor, dtype: Any) -> tf.Tensor:
+def gather_rows(table: Any, ids: tf.Tensor, dtype: Any, of_few_shapes: bool = False) -> tf.Tensor:
     """Gathers rows of a Keras weight, cast to `dtype`.
 
     It reads the `tf.Variable` itself: `keras.ops.take` would read, and after the first sparse
@@ -23,14 +24,16 @@ def gather_rows(table: Any, ids: tf.Tensor, dtype: Any) -> tf.Tensor:
         table: Keras weight, `(V, d)`, or a `ShardedTable` of several.
         ids: integer tensor.
         dtype: dtype of the result.
+        of_few_shapes: whether a shape of `ids` that is unknown beforehand takes few values.
 
     Returns:
-        `ids.shape + (d,)`; its gradient is a `tf.IndexedSlices`.
+        `ids.shape + (d,)`; its gradient is a `tf.IndexedSlices`, or one of `ops.lookups`.
     """
     if isinstance(table, ShardedTable):
         parts = zip(table.parts, table.rows_of_parts(ids), strict=True)
         return table.join(ids, [gather_rows(part, rows, dtype) for part, rows in parts])
-    return tf.cast(tf.gather(_copy_of_replica(table.value), ids), dtype)
+    rows = tf.gather(_copy_of_replica(table.value), ids)
+    return tf.cast(recorded(table, ids, rows, of_few_shapes), dtype)
 
 
 def _copy_of_replica(variable: Any) -> Any:
