@@ -398,7 +398,7 @@ def test_totals_say_how_far_the_learning_rate_falls():
         def on_train_batch_begin(self, batch, logs=None):
             seen.append(float(self.model.optimizer.learning_rate))
 
-    model = Word2Vec(**SMALL, alpha=0.05, min_alpha=0.01, sample=0, batch_size=16)
+    model = Word2Vec(**SMALL, alpha=0.05, min_alpha=0.01, sample=0, batch_size=32)
     model.build_vocab(common_texts * 4)
     for total in (36, 72):
         model.train(common_texts * 4, total_examples=total, epochs=1, callbacks=[Rates()])

@@ -77,9 +77,9 @@ def block_dataset(
     >>> from kerasw2v import Vocabulary, block_dataset
     >>> sentences = [["to", "be", "or", "not", "to", "be"]] * 10
     >>> vocabulary = Vocabulary.from_corpus(sentences, min_count=1)
-    >>> dataset = block_dataset(sentences, vocabulary, window=2, sample=0, batch_size=32, seed=1)
+    >>> dataset = block_dataset(sentences, vocabulary, window=2, sample=0, batch_size=64, seed=1)
     >>> len(dataset), dataset.element_spec.shape
-    (3, TensorShape([2, 20]))
+    (2, TensorShape([2, 36]))
     """
     window = check_int("window", window, minimum=1)
     sample = check_non_negative("sample", sample)
