@@ -154,10 +154,10 @@ class RowSGD(keras.optimizers.Optimizer):
         elif isinstance(gradient, RowGradient | tf.IndexedSlices):
             pieces = _pieces(gradient)
             with _beside(variable, pieces):
-                masses = _of_few_lengths(Piece(mass.indices, mass.values))
-                rates = _row_rates(variable, *masses, learning_rate, limit)
+                total = _sum_by_row(variable, *_of_few_lengths(Piece(mass.indices, mass.values)))
                 for piece in pieces:
-                    _subtract_rows(variable, rates, *_of_few_lengths(piece))
+                    rows = _of_few_lengths(piece)
+                    _subtract_rows(variable, *rows, total, learning_rate, limit)
         else:
             total = tf.math.unsorted_segment_sum(mass.values, mass.indices, variable.shape[0])
             rate = _rate(total, learning_rate, limit)
@@ -276,22 +276,21 @@ def _update_rows_once(variable: tf.Variable, gradient: Any, rates: tf.Tensor) ->
 
 
 @fused_by_shape
-def _row_rates(
-    variable: tf.Variable,
-    ids: tf.Tensor,
-    masses: tf.Tensor,
-    learning_rate: tf.Tensor,
-    limit: tf.Tensor,
-) -> tf.Tensor:
-    """Returns the rate of every row, `(V,)`."""
-    total = tf.math.unsorted_segment_sum(masses, ids, variable.shape[0])
-    return _rate(total, learning_rate, limit)
+def _sum_by_row(variable: tf.Variable, ids: tf.Tensor, masses: tf.Tensor) -> tf.Tensor:
+    """Returns the mass of every row, `(V,)`."""
+    return tf.math.unsorted_segment_sum(masses, ids, variable.shape[0])
 
 
 # Fused, the scatter runs over the rows in order: twice as fast on a CPU as TensorFlow's kernels,
 # which also add rows that repeat in no fixed order.
 @fused_by_shape
 def _subtract_rows(
-    variable: tf.Variable, rates: tf.Tensor, ids: tf.Tensor, values: tf.Tensor
+    variable: tf.Variable,
+    ids: tf.Tensor,
+    values: tf.Tensor,
+    masses: tf.Tensor,
+    learning_rate: tf.Tensor,
+    limit: tf.Tensor,
 ) -> None:
-    variable.scatter_nd_sub(ids[:, None], _by_row(tf.gather(rates, ids), values) * values)
+    rate = _rate(tf.gather(masses, ids), learning_rate, limit)
+    variable.scatter_nd_sub(ids[:, None], _by_row(rate, values) * values)

@@ -545,10 +545,10 @@ def test_the_work_of_a_step_does_not_grow_with_the_vocabulary(model_class):
             (op.type, [output.shape.as_list() for output in op.outputs])
             for op in step_graph(model_class, vocabulary_size).get_operations()
         ]
-        # `RowSGD` has one number for each row of a table, its rate.
-        rates = ("PartitionedCall", [[vocabulary_size]])
-        assert shapes.count(rates) == 2
-        return [each for each in shapes if each != rates]
+        # `RowSGD` has one number for each row of a table, its mass.
+        masses = ("PartitionedCall", [[vocabulary_size]])
+        assert shapes.count(masses) == 2
+        return [each for each in shapes if each != masses]
 
     small, large = work(1009), work(50_021)
     assert len(small) > 50
