@@ -262,7 +262,7 @@ def _beside(variable: Any, pieces: list[Piece]) -> AbstractContextManager[Any]:
     """
     if all(_is_of_fixed_length(piece.ids) for piece in pieces):
         return nullcontext()
-    beside: AbstractContextManager[Any] = tf.compat.v1.colocate_with(variable.handle)
+    beside: AbstractContextManager[Any] = tf.device(variable.handle.device)
     return beside
 
 
