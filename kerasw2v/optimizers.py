@@ -10,7 +10,7 @@ import tensorflow as tf
 from kerasw2v.ops.checks import check_choice, check_int
 from kerasw2v.ops.fused import few_lengths, fused_by_shape
 from kerasw2v.ops.learning_rates import default_learning_rate
-from kerasw2v.ops.lookups import Piece, RowGradient
+from kerasw2v.ops.lookups import Piece, RowGradient, pieces_of
 from kerasw2v.ops.replica_sum import REDUCTIONS, sum_over_replicas
 from kerasw2v.ops.row_mass import RowMass
 
@@ -152,7 +152,7 @@ class RowSGD(keras.optimizers.Optimizer):
         if not isinstance(mass, tf.IndexedSlices):  # summed over replicas, one for each row
             _update_rows_once(variable, gradient, _rate(mass, learning_rate, limit))
         elif isinstance(gradient, RowGradient | tf.IndexedSlices):
-            pieces = _pieces(gradient)
+            pieces = pieces_of(gradient)
             with _beside(variable, pieces):
                 total = _sum_by_row(variable, *_of_few_lengths(Piece(mass.indices, mass.values)))
                 for piece in pieces:
@@ -215,15 +215,9 @@ def _mass_slices(gradient: Any, recorded: RowMass | None) -> tf.IndexedSlices | 
         values = [tf.cast(mass, tf.float32) for _, mass in recorded]
         return tf.IndexedSlices(_concat(values), _concat(ids))
     if isinstance(gradient, RowGradient | tf.IndexedSlices):
-        ids = _concat([piece.ids for piece in _pieces(gradient)])
+        ids = _concat([piece.ids for piece in pieces_of(gradient)])
         return tf.IndexedSlices(tf.ones_like(ids, tf.float32), ids)
     return None
-
-
-def _pieces(gradient: RowGradient | tf.IndexedSlices) -> list[Piece]:
-    if isinstance(gradient, RowGradient):
-        return gradient.pieces
-    return [Piece(gradient.indices, gradient.values)]
 
 
 def _concat(parts: list[tf.Tensor]) -> tf.Tensor:

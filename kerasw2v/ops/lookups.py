@@ -104,10 +104,18 @@ def _row_gradient(
         for piece, gradient in zip(found, of_rows, strict=True)
         if gradient is not None
     ]
-    if whole is not None:  # the table was read as a whole too
-        values = tf.convert_to_tensor(whole)
-        pieces.append(Piece(tf.range(values.shape[0]), values))
+    if whole is not None:  # the table was also read by other means
+        pieces += pieces_of(whole)
     return RowGradient(pieces, tuple(table.shape)) if pieces else None
+
+
+def pieces_of(gradient: Any) -> list[Piece]:
+    """Returns the pieces of a table's gradient: a `RowGradient`, `tf.IndexedSlices` or dense."""
+    if isinstance(gradient, RowGradient):
+        return gradient.pieces
+    if isinstance(gradient, tf.IndexedSlices):
+        return [Piece(tf.cast(gradient.indices, tf.int32), gradient.values)]
+    return [Piece(tf.range(gradient.shape[0]), gradient)]
 
 
 def as_slices(gradient: Any) -> Any:

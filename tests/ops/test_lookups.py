@@ -66,6 +66,18 @@ def test_a_table_that_is_read_as_a_whole_too():
     assert_equal(apart, joined)
 
 
+def test_rows_read_by_other_means_stay_sparse():
+    table = variable(5, 3)
+
+    def loss():
+        rows = gather_rows(table, tf.constant(IDS), tf.float32)
+        return tf.reduce_sum(rows**2) + tf.reduce_sum(tf.gather(table.value, np.int64([4, 4])) ** 3)
+
+    apart, joined = both(loss, [table])
+    assert [piece.values.shape for piece in apart[0].pieces] == [(6, 3), (2, 3)]
+    assert_equal(apart, joined)
+
+
 def test_parts_of_a_table_have_gradients_of_their_own():
     table = ShardedTable([variable(3, 2), variable(2, 2)])
 
