@@ -9,6 +9,7 @@ from kerasw2v.layers.embedding_lookup import EmbeddingLookup
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.multi_worker import as_keras_reduces, lost_workers_are_errors, without_an_end
 from kerasw2v.ops.checks import check_int
+from kerasw2v.ops.garbage import first_call_keeps_garbage
 from kerasw2v.ops.lookups import as_slices, record_lookups, row_gradients
 from kerasw2v.ops.row_mass import record_row_mass
 from kerasw2v.ops.seeds import add_draw_state, next_seed
@@ -179,6 +180,13 @@ class BlockModel(keras.Model):
             x, kwargs["steps_per_epoch"] = without_an_end(x, self.distribute_strategy)
         with lost_workers_are_errors(self.distribute_strategy):
             return super().fit(x, y, *args, **kwargs)
+
+    def make_train_function(self, force: bool = False) -> None:
+        """Makes the function that `fit` calls; its first call traces the graph."""
+        is_new = force or self.train_function is None
+        super().make_train_function(force)
+        if is_new:
+            self.train_function = first_call_keeps_garbage(self.train_function)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:

@@ -13,7 +13,7 @@ from kerasw2v.ops import huffman
 from kerasw2v.ops.checks import check_int
 from kerasw2v.ops.fused import few_lengths, fused, fused_by_shape
 from kerasw2v.ops.row_mass import add_row_mass, steepness
-from kerasw2v.ops.rows import gather_rows, sum_by_owner
+from kerasw2v.ops.rows import gather_rows, row_products, sum_by_owner
 from kerasw2v.ops.sorted_parts import in_sorted_parts
 
 # The least that a visit of a node counts for in row masses: its visitors differ in what they want.
@@ -149,7 +149,8 @@ class HierarchicalSoftmax(OutputLayer):
         visits = tf.gather(weights, owners)
         ids = steps // 2
         add_row_mass(self.embeddings, ids, lambda: visits * tf.gather(_terms(hidden), owners))
-        scores = _row_scores(hidden, gather_rows(self.embeddings, ids, hidden.dtype), owners)
+        rows = gather_rows(self.embeddings, ids, hidden.dtype)
+        scores = tf.cast(row_products(_of_owners(hidden, owners), rows), tf.float32)
         terms = _path_terms(scores, visits, visits * _is_left(steps))
         return sum_by_owner(terms, owners, tf.shape(hidden)[0])
 
@@ -270,17 +271,12 @@ def _top_terms_loss(
 
 
 @tf.custom_gradient
-def _row_scores(
-    hidden: tf.Tensor, rows: tf.Tensor, owners: tf.Tensor
-) -> tuple[tf.Tensor, Callable[[tf.Tensor], Any]]:
-    """Returns the float32 scores `hidden[owners] . rows` of visits."""
-    states = tf.gather(hidden, owners)
-
-    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, None]:
-        slope = tf.cast(upstream, hidden.dtype)[:, None]
-        return sum_by_owner(slope * rows, owners, tf.shape(hidden)[0]), slope * states, None
-
-    return tf.cast(tf.reduce_sum(states * rows, axis=-1), tf.float32), gradient
+def _of_owners(
+    hidden: tf.Tensor, owners: tf.Tensor
+) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, None]]]:
+    """Returns the hidden vector of each visit's owner; owners rise."""
+    size = tf.shape(hidden)[0]
+    return tf.gather(hidden, owners), lambda upstream: (sum_by_owner(upstream, owners, size), None)
 
 
 def _terms(hidden: tf.Tensor) -> tf.Tensor:

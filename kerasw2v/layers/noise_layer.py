@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops import noise
 from kerasw2v.ops.checks import check_finite, check_int
+from kerasw2v.ops.rows import row_products
 from kerasw2v.ops.seeds import add_draw_state, next_seed
 
 
@@ -71,7 +72,7 @@ class NoiseLayer(OutputLayer):
 def band_scores(hidden: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     """Returns `(b, L, C)` scores of hidden vectors `(b, L, d)` with target rows `(b, C, d)`."""
     if hidden.shape[1] == 1 and rows.shape[1] == 1:  # a row product beats one tiny matmul each
-        scores = tf.reduce_sum(hidden * rows, axis=-1, keepdims=True)
+        scores = row_products(hidden[:, 0], rows[:, 0])[:, None, None]
     else:
         scores = tf.matmul(hidden, rows, transpose_b=True)
     return tf.cast(scores, tf.float32)

@@ -1,5 +1,6 @@
-"""Reading rows of a table, and counting equal ids, without touching the rest of the table."""
+"""Reading rows of a table, and what is done with rows one by one."""
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -41,6 +42,21 @@ def _copy_of_replica(variable: Any) -> Any:
     if isinstance(variable, tf.distribute.DistributedValues):
         return variable._get()
     return variable
+
+
+@tf.custom_gradient
+def row_products(
+    left: tf.Tensor, right: tf.Tensor
+) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]]:
+    """Returns the product of each row with its partner: `(n, d), (n, d) -> (n,)`.
+
+    Automatic differentiation of the sum would first write out a copy of the slope for each number.
+    """
+
+    def gradient(slope: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return slope[:, None] * right, slope[:, None] * left
+
+    return tf.reduce_sum(left * right, axis=-1), gradient
 
 
 @fused

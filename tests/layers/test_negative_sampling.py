@@ -229,6 +229,17 @@ def test_how_many_noise_words_are_shared(drawn, sharing, size):
     assert drawn[0].shape[-1] == size  # "Not used by example": each pair has its own
 
 
+@pytest.mark.parametrize(
+    ("sharing", "for_pairs", "for_blocks"), [("example", 5, 5), ("group", 32, 64), ("batch", 128, 256)]
+)
+def test_hidden_vectors_of_many_targets_meet_more_noise(drawn, sharing, for_pairs, for_blocks):
+    layer = NegativeSampling(COUNTS, num_sampled=5, sharing=sharing, seed=1)
+    assert (layer.noise_size(), layer.noise_size(candidates=5)) == (for_pairs, for_blocks)
+    layer(np.ones((2, DIM), np.float32), np.array([0, 1]))
+    layer(*blocks(4, 3, 5))
+    assert [ids.shape[-1] for ids in drawn] == [for_pairs, for_blocks]
+
+
 @pytest.mark.parametrize("wrong", [V, -1])
 @pytest.mark.parametrize("sharing", SHARINGS)
 def test_a_target_outside_the_vocabulary_is_named(sharing, wrong):

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from kerasw2v.ops.row_mass import add_row_mass, record_row_mass
-from kerasw2v.ops.rows import as_ids, count_equal, gather_rows, sum_by_owner
+from kerasw2v.ops.rows import as_ids, count_equal, gather_rows, row_products, sum_by_owner
 
 
 def test_ids_become_integers():
@@ -86,3 +86,16 @@ def test_sum_by_owner():
     values = tf.constant([[1.0], [2.0], [4.0]])
     assert sum_by_owner(values, tf.constant([0, 2, 2]), 5)[:, 0].numpy().tolist() == [1, 0, 6, 0, 0]
     assert sum_by_owner(values[:0, 0], tf.zeros(0, tf.int32), 2).numpy().tolist() == [0, 0]
+
+
+def test_row_products():
+    rng = np.random.default_rng(0)
+    left, right = tf.constant(rng.normal(size=(2, 5, 3)))
+    slope = tf.constant(rng.normal(size=5))
+    with tf.GradientTape() as tape:
+        tape.watch([left, right])
+        products = row_products(left, right)
+    np.testing.assert_allclose(products, np.einsum("nd,nd->n", left, right))
+    gradients = tape.gradient(products, [left, right], slope)
+    np.testing.assert_allclose(gradients[0], slope[:, None] * right)
+    np.testing.assert_allclose(gradients[1], slope[:, None] * left)
