@@ -102,9 +102,10 @@ def run_kerasw2v(options: argparse.Namespace) -> dict[str, Any]:
     )
     model_class = SkipGram if options.model == "skip-gram" else CBOW
     model = model_class(len(vocabulary), DIM, output_layer, window=WINDOW, seed=options.seed)
-    alpha = options.alpha or optimizers.default_learning_rate(options.model, options.epochs)
-    decay = optimizers.linear_decay(alpha, len(dataset), options.epochs)
-    model.compile(optimizers.RowSGD(decay))
+    schedule = optimizers.default_schedule(
+        options.model, len(dataset), options.epochs, options.alpha or None
+    )
+    model.compile(optimizers.RowSGD(schedule))
     clock = _first_call()
     prepared = time.perf_counter()
     model.fit(dataset, epochs=options.epochs, verbose=0, callbacks=[clock])

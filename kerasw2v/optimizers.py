@@ -9,12 +9,12 @@ import tensorflow as tf
 
 from kerasw2v.ops.checks import check_choice, check_int
 from kerasw2v.ops.fused import few_lengths, fused_by_shape
-from kerasw2v.ops.learning_rates import default_learning_rate
+from kerasw2v.ops.learning_rates import default_end, default_learning_rate
 from kerasw2v.ops.lookups import Piece, RowGradient, pieces_of
 from kerasw2v.ops.replica_sum import REDUCTIONS, sum_over_replicas
 from kerasw2v.ops.row_mass import RowMass
 
-__all__ = ["RowSGD", "default_learning_rate", "linear_decay"]
+__all__ = ["RowSGD", "default_learning_rate", "default_schedule", "linear_decay"]
 
 _DENSIFYING = (
     "weight_decay",
@@ -171,21 +171,46 @@ class RowSGD(keras.optimizers.Optimizer):
         return {**super().get_config(), "max_step": self.max_step, "reduction": self.reduction}
 
 
+def default_schedule(
+    architecture: str, steps_per_epoch: int, epochs: int, learning_rate: float | None = None
+) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Returns the falling learning rate that suits a model: what `kerasw2v train` uses.
+
+    Args:
+        architecture: `"skip-gram"` or `"cbow"`.
+        steps_per_epoch: `len(dataset)`.
+        epochs: how many epochs the training has.
+        learning_rate: where to start; `default_learning_rate` when None.
+
+    Raises:
+        TypeError, ValueError: if a number is not positive, or there is no such architecture.
+
+    Example:
+
+    >>> from kerasw2v.optimizers import RowSGD, default_schedule
+    >>> optimizer = RowSGD(default_schedule("cbow", steps_per_epoch=1000, epochs=5))
+    """
+    if learning_rate is None:
+        learning_rate = default_learning_rate(architecture, epochs)
+    return linear_decay(learning_rate, steps_per_epoch, epochs, default_end(architecture, epochs))
+
+
 def linear_decay(
-    learning_rate: float, steps_per_epoch: int, epochs: int
+    learning_rate: float, steps_per_epoch: int, epochs: int, end: float | None = None
 ) -> keras.optimizers.schedules.LearningRateSchedule:
     """Returns word2vec's falling learning rate, which stops short of zero.
 
-    It falls on a line to `1 / (1 + 2 epochs ** 2)` of its start: to a third in one epoch, a
-    fiftieth in five. Falling to zero wastes much of a short training.
+    Falling to zero wastes much of a short training.
 
     Args:
         learning_rate: where to start.
         steps_per_epoch: `len(dataset)`.
         epochs: how many epochs the training has.
+        end: at which share of its start it ends, from 0 to 1; `1 / (1 + 2 epochs ** 2)` when
+            None: a third in one epoch, a fiftieth in five.
 
     Raises:
-        TypeError, ValueError: if a number is not positive.
+        TypeError, ValueError: if a number is not positive, or `end` is not from 0 to 1.
 
     Example:
 
@@ -200,8 +225,12 @@ def linear_decay(
         raise ValueError(
             f"`learning_rate` must be positive. Received: learning_rate={learning_rate}."
         )
+    if end is None:
+        end = 1 / (1 + 2 * epochs**2)
+    if not 0 <= end <= 1:
+        raise ValueError(f"`end` must be from 0 to 1. Received: end={end}.")
     return keras.optimizers.schedules.PolynomialDecay(
-        learning_rate, epochs * steps, end_learning_rate=learning_rate / (1 + 2 * epochs**2)
+        learning_rate, epochs * steps, end_learning_rate=learning_rate * end
     )
 
 

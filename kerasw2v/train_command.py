@@ -223,8 +223,8 @@ def _model(args: argparse.Namespace, vocabulary: "Vocabulary", steps: int, seed:
     architecture = CBOW if args.architecture == "cbow" else SkipGram
     noise = layers.NegativeSampling(vocabulary.counts, args.negative, seed=seed)
     model = architecture(len(vocabulary), args.size, noise, window=args.window, seed=seed)
-    decay = optimizers.linear_decay(args.alpha, steps, args.epochs)
-    model.compile(optimizer=optimizers.RowSGD(decay))
+    schedule = optimizers.default_schedule(args.architecture, steps, args.epochs, args.alpha)
+    model.compile(optimizer=optimizers.RowSGD(schedule))
     return model
 
 

@@ -11,7 +11,7 @@ from kerasw2v import SkipGram, Vocabulary, block_dataset
 from kerasw2v.data.token_stream import TokenStream
 from kerasw2v.layers import NegativeSampling
 from kerasw2v.ops.lookups import Piece, RowGradient
-from kerasw2v.optimizers import RowSGD, default_learning_rate
+from kerasw2v.optimizers import RowSGD, default_learning_rate, default_schedule, linear_decay
 
 V, DIM = 9, 3
 TABLE = np.random.default_rng(0).normal(size=(V, DIM)).astype(np.float32)
@@ -276,10 +276,32 @@ def test_biases_are_rows_of_one_number(dense):
 
 
 def test_default_learning_rates():
-    assert default_learning_rate("skip-gram", 1) == 0.045
-    assert default_learning_rate("skip-gram", 5) == pytest.approx(0.04, abs=5e-4)
-    assert default_learning_rate("cbow", 1) == default_learning_rate("cbow", 5) == 0.06
+    assert default_learning_rate("skip-gram", 1) == 0.05
+    assert default_learning_rate("skip-gram", 5) == pytest.approx(0.046, abs=5e-4)
+    assert default_learning_rate("cbow", 1) == 0.09
+    assert default_learning_rate("cbow", 5) == pytest.approx(0.065, abs=5e-4)
     with pytest.raises(ValueError, match="`architecture` must be one of 'skip-gram', 'cbow'"):
         default_learning_rate("sg", 1)
     with pytest.raises(ValueError, match="`epochs` must be at least 1"):
         default_learning_rate("cbow", 0)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "epochs", "start", "end"),
+    [("skip-gram", 1, 0.05, 0.005), ("cbow", 1, 0.09, 0.03), ("cbow", 2, 0.0783, 0.0087)],
+)
+def test_default_schedules(architecture, epochs, start, end):
+    schedule = default_schedule(architecture, steps_per_epoch=10, epochs=epochs)
+    assert float(schedule(0)) == pytest.approx(start, abs=1e-4)
+    assert float(schedule(10 * epochs)) == pytest.approx(end, abs=1e-4)
+    assert float(default_schedule(architecture, 10, epochs, 0.01)(0)) == pytest.approx(0.01)
+    with pytest.raises(ValueError, match="`architecture` must be one of 'skip-gram', 'cbow'"):
+        default_schedule("sg", 10, 1)
+
+
+def test_a_decay_ends_where_it_is_told():
+    assert float(linear_decay(0.1, 10, 2, end=0.5)(5)) == pytest.approx(0.0875)
+    assert float(linear_decay(0.1, 10, 2, end=0.5)(20)) == pytest.approx(0.05)
+    assert float(linear_decay(0.1, 10, 1, end=0)(10)) == 0
+    with pytest.raises(ValueError, match=r"`end` must be from 0 to 1\. Received: end=1\.5"):
+        linear_decay(0.1, 10, 1, end=1.5)

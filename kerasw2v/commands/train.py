@@ -134,8 +134,8 @@ def _add_training(group: Any) -> None:
         "--alpha",
         type=positive_float,
         metavar="X",
-        help="learning rate at the start (skip-gram: 0.045 for 1 epoch, 0.04 for 5; CBOW: 0.06); "
-        "it falls on a line, to a third of that in 1 epoch, a fiftieth in 5",
+        help="learning rate at the start (skip-gram: 0.05 for 1 epoch, 0.046 for 5; CBOW: 0.09 "
+        "and 0.065); it falls on a line, far down in 1 epoch, nearly to 0 in 5",
     )
     group.add_argument(
         "--sample",

@@ -101,8 +101,9 @@ class NegativeSampling(NoiseLayer):
             return self.num_sampled
         if self.shared_size is not None:
             return self.shared_size
-        whole_registers = 16 * ceil(6 * self.num_sampled / 16)
-        return whole_registers * (1 if candidates == 1 else 2) * (4 if self.sharing == "batch" else 1)
+        size = 16 * ceil(6 * self.num_sampled / 16)  # whole registers
+        size *= 1 if candidates == 1 else 2
+        return size * 4 if self.sharing == "batch" else size
 
     def build(
         self, hidden_shape: Any, targets_shape: Any = None, weights_shape: Any = None

@@ -228,9 +228,11 @@ def _word_vectors(
         len(vocabulary), output_layer=output_layer, seed=seed, name=architecture, **arguments
     )
     epochs = training["epochs"]
-    rate = training["learning_rate"] or optimizers.default_learning_rate(architecture, epochs)
+    schedule = optimizers.default_schedule(
+        architecture, len(dataset), epochs, training["learning_rate"]
+    )
     model.compile(
-        optimizers.RowSGD(optimizers.linear_decay(rate, len(dataset), epochs)),
+        optimizers.RowSGD(schedule),
         steps_per_execution=training["steps_per_execution"],
     )
     return model, dataset

@@ -230,7 +230,8 @@ def test_how_many_noise_words_are_shared(drawn, sharing, size):
 
 
 @pytest.mark.parametrize(
-    ("sharing", "for_pairs", "for_blocks"), [("example", 5, 5), ("group", 32, 64), ("batch", 128, 256)]
+    ("sharing", "for_pairs", "for_blocks"),
+    [("example", 5, 5), ("group", 32, 64), ("batch", 128, 256)],
 )
 def test_hidden_vectors_of_many_targets_meet_more_noise(drawn, sharing, for_pairs, for_blocks):
     layer = NegativeSampling(COUNTS, num_sampled=5, sharing=sharing, seed=1)
