@@ -183,10 +183,10 @@ class BlockModel(keras.Model):
 
     def make_train_function(self, force: bool = False) -> None:
         """Makes the function that `fit` calls; its first call traces the graph."""
-        is_new = force or self.train_function is None
+        before: Any = self.train_function
         super().make_train_function(force)
-        if is_new:
-            self.train_function = first_call_keeps_garbage(self.train_function)
+        if self.train_function is not before:
+            self.train_function: Any = first_call_keeps_garbage(self.train_function)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:

@@ -37,7 +37,7 @@ class NegativeSampling(NoiseLayer):
         exponent: power of the counts in the noise distribution; 0.75 in the paper.
         sharing: who shares noise words: `"group"`, `group_size` hidden vectors in a row;
             `"batch"`, all of them; `"example"`, nobody: k fresh words for each pair.
-        group_size: hidden vectors in a group.
+        group_size: hidden vectors in a group; when None 64, and 128 where each has several targets.
         shared_size: noise words shared, K; `noise_size` chooses when None. `"example"` has k of its
             own for each pair.
         seed: seed of the draws.
@@ -51,7 +51,7 @@ class NegativeSampling(NoiseLayer):
             positive integer, or `sharing` is unknown.
 
     Cost: for each hidden vector `O((C + K) d)` in the block form and `O((1 + K) d)` in the pair
-    form, in matrix products; `K / group_size` noise rows are read and updated. None of it grows
+    form, in matrix products; K noise rows are read and updated for each group. None of it grows
     with V. V * d parameters, and 8 bytes a word for drawing noise.
 
     Example:
@@ -74,7 +74,7 @@ class NegativeSampling(NoiseLayer):
         num_sampled: int = 5,
         exponent: float = 0.75,
         sharing: str = "group",
-        group_size: int = 128,
+        group_size: int | None = None,
         shared_size: int | None = None,
         seed: int | None = None,
         **kwargs: Any,
@@ -82,10 +82,8 @@ class NegativeSampling(NoiseLayer):
         super().__init__(counts, num_sampled, exponent, seed, **kwargs)
         self.sharing = check_choice("sharing", sharing, SHARINGS)
         self.takes_halves = sharing != "batch"
-        self.group_size = check_int("group_size", group_size, minimum=1)
-        if shared_size is not None:
-            shared_size = check_int("shared_size", shared_size, minimum=1)
-        self.shared_size = shared_size
+        self.group_size = _checked_size("group_size", group_size)
+        self.shared_size = _checked_size("shared_size", shared_size)
 
     def noise_size(self, candidates: int = 1) -> int:
         """Returns how many noise words a hidden vector meets, K.
@@ -104,6 +102,16 @@ class NegativeSampling(NoiseLayer):
         size = 16 * ceil(6 * self.num_sampled / 16)  # whole registers
         size *= 1 if candidates == 1 else 2
         return size * 4 if self.sharing == "batch" else size
+
+    def sharers(self, candidates: int = 1) -> int:
+        """Returns how many hidden vectors share noise words with `sharing="group"`.
+
+        Args:
+            candidates: how many candidates each of them has, C.
+        """
+        if self.group_size is not None:
+            return self.group_size
+        return 64 if candidates == 1 else 128  # as many noise words are read for either
 
     def build(
         self, hidden_shape: Any, targets_shape: Any = None, weights_shape: Any = None
@@ -155,7 +163,7 @@ class NegativeSampling(NoiseLayer):
         if self.sharing == "batch":
             return hidden, candidates, weights, 1
         length = weights.shape[1]
-        rows = self.group_size if self.sharing == "group" else 1
+        rows = self.sharers(weights.shape[2]) if self.sharing == "group" else 1
         size = max(1, round(rows / length))  # blocks in a group
         if blocks is not None:
             divisor = gcd(blocks, size)
@@ -192,3 +200,7 @@ class NegativeSampling(NoiseLayer):
             "group_size": self.group_size,
             "shared_size": self.shared_size,
         }
+
+
+def _checked_size(name: str, size: int | None) -> int | None:
+    return None if size is None else check_int(name, size, minimum=1)

@@ -236,6 +236,7 @@ def test_how_many_noise_words_are_shared(drawn, sharing, size):
 def test_hidden_vectors_of_many_targets_meet_more_noise(drawn, sharing, for_pairs, for_blocks):
     layer = NegativeSampling(COUNTS, num_sampled=5, sharing=sharing, seed=1)
     assert (layer.noise_size(), layer.noise_size(candidates=5)) == (for_pairs, for_blocks)
+    assert (layer.sharers(), layer.sharers(candidates=5)) == (64, 128)
     layer(np.ones((2, DIM), np.float32), np.array([0, 1]))
     layer(*blocks(4, 3, 5))
     assert [ids.shape[-1] for ids in drawn] == [for_pairs, for_blocks]
