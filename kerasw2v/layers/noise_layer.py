@@ -72,7 +72,7 @@ class NoiseLayer(OutputLayer):
 def band_scores(hidden: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     """Returns `(b, L, C)` scores of hidden vectors `(b, L, d)` with target rows `(b, C, d)`."""
     if hidden.shape[1] == 1 and rows.shape[1] == 1:  # a row product beats one tiny matmul each
-        scores = row_products(hidden[:, 0], rows[:, 0])[:, None, None]
+        scores = row_products(hidden, rows)[..., None]
     else:
         scores = tf.matmul(hidden, rows, transpose_b=True)
     return tf.cast(scores, tf.float32)

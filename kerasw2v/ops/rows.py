@@ -48,13 +48,13 @@ def _copy_of_replica(variable: Any) -> Any:
 def row_products(
     left: tf.Tensor, right: tf.Tensor
 ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]]:
-    """Returns the product of each row with its partner: `(n, d), (n, d) -> (n,)`.
+    """Returns the product of each row with its partner: `(..., d), (..., d) -> (...)`.
 
     Automatic differentiation of the sum would first write out a copy of the slope for each number.
     """
 
     def gradient(slope: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return slope[:, None] * right, slope[:, None] * left
+        return slope[..., None] * right, slope[..., None] * left
 
     return tf.reduce_sum(left * right, axis=-1), gradient
 
