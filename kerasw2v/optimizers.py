@@ -154,10 +154,14 @@ class RowSGD(keras.optimizers.Optimizer):
         elif isinstance(gradient, RowGradient | tf.IndexedSlices):
             pieces = pieces_of(gradient)
             with _beside(variable, pieces):
-                total = _sum_by_row(variable, *_of_few_lengths(Piece(mass.indices, mass.values)))
+                masses = _of_few_lengths(Piece(mass.indices, mass.values))
+                total = _sum_by_row(variable, masses.ids, masses.values)
                 for piece in pieces:
                     rows = _of_few_lengths(piece)
-                    _subtract_rows(variable, *rows, total, learning_rate, limit)
+                    factors = () if rows.factors is None else (rows.factors,)
+                    _subtract_rows(
+                        variable, rows.ids, rows.values, total, learning_rate, limit, *factors
+                    )
         else:
             total = tf.math.unsorted_segment_sum(mass.values, mass.indices, variable.shape[0])
             rate = _rate(total, learning_rate, limit)
@@ -267,15 +271,15 @@ def _is_of_fixed_length(ids: tf.Tensor) -> bool:
     return not tf.inside_function() or ids.shape.is_fully_defined()
 
 
-def _of_few_lengths(piece: Piece) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns ids and values; with zeros for row 0 behind them where their number is not fixed."""
-    ids, values = piece.ids, piece.values
-    if piece.of_few_shapes or _is_of_fixed_length(ids):
-        return ids, values
-    length = tf.size(ids)
+def _of_few_lengths(piece: Piece) -> Piece:
+    """Returns a piece with zeros for row 0 behind it where its number of rows is not fixed."""
+    if piece.of_few_shapes or _is_of_fixed_length(piece.ids):
+        return piece
+    piece = piece.multiplied()
+    length = tf.size(piece.ids)
     missing = few_lengths(length) - length
-    rest = [[0, 0]] * (len(values.shape) - 1)
-    return tf.pad(ids, [[0, missing]]), tf.pad(values, [[0, missing], *rest])
+    rest = [[0, 0]] * (len(piece.values.shape) - 1)
+    return Piece(tf.pad(piece.ids, [[0, missing]]), tf.pad(piece.values, [[0, missing], *rest]))
 
 
 def _beside(variable: Any, pieces: list[Piece]) -> AbstractContextManager[Any]:
@@ -314,6 +318,9 @@ def _subtract_rows(
     masses: tf.Tensor,
     learning_rate: tf.Tensor,
     limit: tf.Tensor,
+    factors: tf.Tensor | None = None,
 ) -> None:
     rate = _rate(tf.gather(masses, ids), learning_rate, limit)
+    if factors is not None:
+        rate *= factors
     variable.scatter_nd_sub(ids[:, None], _by_row(rate, values) * values)

@@ -145,11 +145,11 @@ class NegativeSampling(NoiseLayer):
         noise_weights = tf.reshape(noise_share * tf.reduce_sum(weights, axis=-1), [groups, -1])
         self._add_mass(candidates, weights, noise_ids, noise_weights)
 
-        target_rows = gather_rows(self.embeddings, candidates, hidden.dtype)
         noise_rows = gather_rows(self.embeddings, noise_ids, hidden.dtype)
         grouped = tf.reshape(hidden, [groups, -1, dim])
         noise_scores = tf.matmul(grouped, noise_rows, transpose_b=True)
-        loss = target_loss(band_scores(hidden, target_rows), weights, kept_noise)
+        scores = band_scores(hidden, self.embeddings, candidates)
+        loss = target_loss(scores, weights, kept_noise)
         loss += tf.reshape(
             noise_loss(tf.cast(noise_scores, tf.float32), noise_weights), [-1, length]
         )

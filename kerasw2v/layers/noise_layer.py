@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops import noise
 from kerasw2v.ops.checks import check_finite, check_int
-from kerasw2v.ops.rows import row_products
+from kerasw2v.ops.rows import gather_rows, products_with_rows
 from kerasw2v.ops.seeds import add_draw_state, next_seed
 
 
@@ -69,10 +69,10 @@ class NoiseLayer(OutputLayer):
         }
 
 
-def band_scores(hidden: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-    """Returns `(b, L, C)` scores of hidden vectors `(b, L, d)` with target rows `(b, C, d)`."""
-    if hidden.shape[1] == 1 and rows.shape[1] == 1:  # a row product beats one tiny matmul each
-        scores = row_products(hidden, rows)[..., None]
+def band_scores(hidden: tf.Tensor, table: Any, candidates: tf.Tensor) -> tf.Tensor:
+    """Returns `(b, L, C)` scores of hidden vectors `(b, L, d)` with rows of a table, `(b, C)`."""
+    if hidden.shape[1] == 1 and candidates.shape[1] == 1:  # beats one tiny matmul each
+        scores = products_with_rows(table, candidates, hidden)[..., None]
     else:
-        scores = tf.matmul(hidden, rows, transpose_b=True)
+        scores = tf.matmul(hidden, gather_rows(table, candidates, hidden.dtype), transpose_b=True)
     return tf.cast(scores, tf.float32)

@@ -122,7 +122,7 @@ class SamplingLayer(NoiseLayer):
 
     def target_scores(self, hidden: tf.Tensor, candidates: tf.Tensor) -> tf.Tensor:
         """Scores hidden vectors `(b, L, d)` with their targets: `(b, L, C)`, float32."""
-        scores = band_scores(hidden, gather_rows(self.embeddings, candidates, hidden.dtype))
+        scores = band_scores(hidden, self.embeddings, candidates)
         if self.use_bias:
             scores += gather_rows(self.biases, candidates, tf.float32)[:, None, :]
         return scores

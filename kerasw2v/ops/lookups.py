@@ -2,8 +2,8 @@
 
 A tape joins the gradients of a table's lookups into one `tf.IndexedSlices`: a copy of all their
 rows, which waits for the last of them. Whoever runs a training step can have them apart instead: it
-listens with `record_lookups`, `ops.rows.gather_rows` tells what it reads, and `row_gradients`
-returns a `RowGradient` for each table. Without a listener lookups are differentiated as ever.
+listens with `record_lookups`, `ops.rows` tells what it reads, and `row_gradients` returns a
+`RowGradient` for each table. Without a listener lookups are differentiated as ever.
 """
 
 import threading
@@ -26,11 +26,38 @@ class Piece:
         values: float, `(n, ...)`.
         of_few_shapes: whether n, where it is unknown when a step is traced, takes few values (see
             `ops.fused.few_lengths`).
+        factors: float, `(n,)`, by which the values are still to be multiplied; None for nothing.
     """
 
     ids: tf.Tensor
     values: tf.Tensor
     of_few_shapes: bool = False
+    factors: tf.Tensor | None = None
+
+    def multiplied(self) -> "Piece":
+        """Returns the same piece without factors."""
+        if self.factors is None:
+            return self
+        return replace(self, values=self.factors[:, None] * self.values, factors=None)
+
+
+@dataclass(frozen=True)
+class _Lookup:
+    """A lookup, `told` as far as it is known before its gradient.
+
+    The tape is asked for the gradient of `source`: the rows, or their products with the values of
+    the piece.
+    """
+
+    told: Piece
+    source: tf.Tensor
+    are_products: bool
+
+    def piece(self, gradient: tf.Tensor) -> Piece:
+        if not self.are_products:
+            return replace(self.told, values=gradient)
+        factors = tf.reshape(gradient, [-1])
+        return replace(self.told, factors=tf.cast(factors, self.told.values.dtype))
 
 
 @dataclass(frozen=True)
@@ -45,7 +72,7 @@ class Lookups:
     """What `record_lookups` collects: the lookups of each table, by its `id`."""
 
     def __init__(self, tape: tf.GradientTape) -> None:
-        self.of_tables: dict[int, list[Piece]] = {}
+        self.of_tables: dict[int, list[_Lookup]] = {}
         self.tape = tape
 
 
@@ -64,16 +91,41 @@ def record_lookups(tape: tf.GradientTape) -> Iterator[Lookups]:
         _active.lookups = outer
 
 
+def is_recorded(table: Any) -> bool:
+    """Tells whether there is a listener for the lookups of a table."""
+    return table.trainable and getattr(_active, "lookups", None) is not None
+
+
 def recorded(table: Any, ids: tf.Tensor, rows: tf.Tensor, of_few_shapes: bool) -> tf.Tensor:
     """Returns the rows read from a table, told to the listener if there is one."""
-    lookups: Lookups | None = getattr(_active, "lookups", None)
-    if lookups is None or not table.trainable:
+    if not is_recorded(table):
         return rows
     flat = tf.stop_gradient(tf.reshape(rows, [-1, *table.shape[1:]]))
-    lookups.tape.watch(flat)
-    piece = Piece(tf.reshape(ids, [-1]), flat, of_few_shapes)
-    lookups.of_tables.setdefault(id(table), []).append(piece)
+    _record(table, _Lookup(Piece(tf.reshape(ids, [-1]), flat, of_few_shapes), flat, False))
     return tf.reshape(flat, tf.shape(rows))
+
+
+def record_products(table: Any, ids: tf.Tensor, partners: tf.Tensor, products: tf.Tensor) -> None:
+    """Tells the listener of the products of rows read from a table, and nothing else done to them.
+
+    The gradient of such a row is a multiple of its partner. It is left as that: written out, it
+    would only be read again to be multiplied by a learning rate.
+
+    Args:
+        table: Keras weight, `(V, d)`, for which there is a listener.
+        ids: int32, `(...)`.
+        partners: float, `(..., d)`.
+        products: float, `(...)`, of the partners with rows that the tape does not watch.
+    """
+    values = tf.cast(tf.reshape(partners, [-1, *table.shape[1:]]), table.dtype)
+    piece = Piece(tf.reshape(ids, [-1]), tf.stop_gradient(values))
+    _record(table, _Lookup(piece, products, True))
+
+
+def _record(table: Any, lookup: _Lookup) -> None:
+    lookups: Lookups = _active.lookups
+    lookups.tape.watch(lookup.source)
+    lookups.of_tables.setdefault(id(table), []).append(lookup)
 
 
 def row_gradients(
@@ -88,20 +140,22 @@ def row_gradients(
         lookups: what `record_lookups` collected.
     """
     found = [lookups.of_tables.get(id(variable), []) for variable in variables]
-    rows = [[piece.values for piece in pieces] for pieces in found]
-    whole, of_rows = tape.gradient(loss, (list(variables), rows))
+    sources = [[lookup.source for lookup in of_table] for of_table in found]
+    whole, of_sources = tape.gradient(loss, (list(variables), sources))
     return [
-        _row_gradient(variable, gradient, pieces, values) if pieces else gradient
-        for variable, gradient, pieces, values in zip(variables, whole, found, of_rows, strict=True)
+        _row_gradient(variable, gradient, of_table, of_its_sources) if of_table else gradient
+        for variable, gradient, of_table, of_its_sources in zip(
+            variables, whole, found, of_sources, strict=True
+        )
     ]
 
 
 def _row_gradient(
-    table: Any, whole: Any, found: list[Piece], of_rows: list[Any]
+    table: Any, whole: Any, found: list[_Lookup], of_sources: list[Any]
 ) -> RowGradient | None:
     pieces = [
-        replace(piece, values=gradient)
-        for piece, gradient in zip(found, of_rows, strict=True)
+        lookup.piece(gradient)
+        for lookup, gradient in zip(found, of_sources, strict=True)
         if gradient is not None
     ]
     if whole is not None:  # the table was also read by other means
@@ -123,7 +177,7 @@ def as_slices(gradient: Any) -> Any:
     if not isinstance(gradient, RowGradient):
         return gradient
     return tf.IndexedSlices(
-        tf.concat([piece.values for piece in gradient.pieces], axis=0),
+        tf.concat([piece.multiplied().values for piece in gradient.pieces], axis=0),
         tf.concat([piece.ids for piece in gradient.pieces], axis=0),
         dense_shape=tf.constant(gradient.shape),
     )

@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from kerasw2v.ops.fused import fused
-from kerasw2v.ops.lookups import recorded
+from kerasw2v.ops.lookups import is_recorded, record_products, recorded
 from kerasw2v.ops.sharded_table import ShardedTable
 
 
@@ -57,6 +57,22 @@ def row_products(
         return slope[..., None] * right, slope[..., None] * left
 
     return tf.reduce_sum(left * right, axis=-1), gradient
+
+
+def products_with_rows(table: Any, ids: tf.Tensor, partners: tf.Tensor) -> tf.Tensor:
+    """Returns the product of each row of a table with its partner: `(...), (..., d) -> (...)`.
+
+    Args:
+        table: Keras weight, `(V, d)`, or a `ShardedTable` of several.
+        ids: integer tensor.
+        partners: float, `ids.shape + (d,)`.
+    """
+    if isinstance(table, ShardedTable) or not is_recorded(table):
+        return row_products(partners, gather_rows(table, ids, partners.dtype))
+    rows = tf.cast(tf.gather(_copy_of_replica(table.value), ids), partners.dtype)
+    products = row_products(partners, tf.stop_gradient(rows))
+    record_products(table, ids, partners, products)
+    return products
 
 
 @fused
