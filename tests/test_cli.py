@@ -56,7 +56,7 @@ class TestHelp:
         for default in (
             "dimensions (100)",
             "away (5)",
-            "(skip-gram: 0.045 for 1 epoch",
+            "(skip-gram: 0.05 for 1 epoch",
             "(0.001)",
             "(5; 50 without",
         ):
