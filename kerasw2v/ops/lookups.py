@@ -51,7 +51,7 @@ class _Lookup:
 
     told: Piece
     source: tf.Tensor
-    are_products: bool
+    are_products: bool = False
 
     def piece(self, gradient: tf.Tensor) -> Piece:
         if not self.are_products:
@@ -101,7 +101,7 @@ def recorded(table: Any, ids: tf.Tensor, rows: tf.Tensor, of_few_shapes: bool) -
     if not is_recorded(table):
         return rows
     flat = tf.stop_gradient(tf.reshape(rows, [-1, *table.shape[1:]]))
-    _record(table, _Lookup(Piece(tf.reshape(ids, [-1]), flat, of_few_shapes), flat, False))
+    _record(table, _Lookup(Piece(tf.reshape(ids, [-1]), flat, of_few_shapes), flat))
     return tf.reshape(flat, tf.shape(rows))
 
 
@@ -119,7 +119,7 @@ def record_products(table: Any, ids: tf.Tensor, partners: tf.Tensor, products: t
     """
     values = tf.cast(tf.reshape(partners, [-1, *table.shape[1:]]), table.dtype)
     piece = Piece(tf.reshape(ids, [-1]), tf.stop_gradient(values))
-    _record(table, _Lookup(piece, products, True))
+    _record(table, _Lookup(piece, products, are_products=True))
 
 
 def _record(table: Any, lookup: _Lookup) -> None:
