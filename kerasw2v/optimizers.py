@@ -230,7 +230,7 @@ def linear_decay(
             f"`learning_rate` must be positive. Received: learning_rate={learning_rate}."
         )
     if end is None:
-        end = 1 / (1 + 2 * epochs**2)
+        end = default_end("cbow", epochs)
     if not 0 <= end <= 1:
         raise ValueError(f"`end` must be from 0 to 1. Received: end={end}.")
     return keras.optimizers.schedules.PolynomialDecay(

@@ -23,8 +23,7 @@ def default_learning_rate(architecture: str, epochs: int) -> float:
     >>> round(default_learning_rate("cbow", epochs=5), 4)
     0.0652
     """
-    check_choice("architecture", architecture, ARCHITECTURES)
-    check_int("epochs", epochs, minimum=1)
+    _check(architecture, epochs)
     return float(0.09 * epochs**-0.2 if architecture == "cbow" else 0.05 * epochs**-0.05)
 
 
@@ -46,6 +45,10 @@ def default_end(architecture: str, epochs: int) -> float:
     >>> default_end("skip-gram", epochs=1)
     0.1
     """
+    _check(architecture, epochs)
+    return float(1 / (1 + (2 if architecture == "cbow" else 9) * epochs**2))
+
+
+def _check(architecture: str, epochs: int) -> None:
     check_choice("architecture", architecture, ARCHITECTURES)
     check_int("epochs", epochs, minimum=1)
-    return float(1 / (1 + (2 if architecture == "cbow" else 9) * epochs**2))
