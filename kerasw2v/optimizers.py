@@ -2,6 +2,7 @@
 
 import threading
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -157,11 +158,7 @@ class RowSGD(keras.optimizers.Optimizer):
                 masses = _of_few_lengths(Piece(mass.indices, mass.values))
                 total = _sum_by_row(variable, masses.ids, masses.values)
                 for piece in pieces:
-                    rows = _of_few_lengths(piece)
-                    factors = () if rows.factors is None else (rows.factors,)
-                    _subtract_rows(
-                        variable, rows.ids, rows.values, total, learning_rate, limit, *factors
-                    )
+                    _subtract_piece(variable, piece, total, learning_rate, limit)
         else:
             total = tf.math.unsorted_segment_sum(mass.values, mass.indices, variable.shape[0])
             rate = _rate(total, learning_rate, limit)
@@ -308,6 +305,25 @@ def _sum_by_row(variable: tf.Variable, ids: tf.Tensor, masses: tf.Tensor) -> tf.
     return tf.math.unsorted_segment_sum(masses, ids, variable.shape[0])
 
 
+def _subtract_piece(
+    variable: tf.Variable,
+    piece: Piece,
+    masses: tf.Tensor,
+    learning_rate: tf.Tensor,
+    limit: tf.Tensor,
+) -> None:
+    piece = _of_few_lengths(piece)
+    if piece.is_matrix_product:
+        # Factors are multiplied, being smaller than rows.
+        rates = _rate(tf.gather(masses, piece.ids), learning_rate, limit)
+        rates = tf.reshape(rates, tf.shape(piece.factors)[:2])
+        steps = replace(piece, factors=rates[:, :, None] * piece.factors).multiplied()
+        _scatter_sub(variable, steps.ids, steps.values)
+        return
+    factors = () if piece.factors is None else (piece.factors,)
+    _subtract_rows(variable, piece.ids, piece.values, masses, learning_rate, limit, *factors)
+
+
 # Fused, the scatter runs over the rows in order: twice as fast on a CPU as TensorFlow's kernels,
 # which also add rows that repeat in no fixed order.
 @fused_by_shape
@@ -324,3 +340,8 @@ def _subtract_rows(
     if factors is not None:
         rate *= factors
     variable.scatter_nd_sub(ids[:, None], _by_row(rate, values) * values)
+
+
+@fused_by_shape
+def _scatter_sub(variable: tf.Variable, ids: tf.Tensor, values: tf.Tensor) -> None:
+    variable.scatter_nd_sub(ids[:, None], values)

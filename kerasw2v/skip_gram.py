@@ -6,9 +6,7 @@ import keras
 import tensorflow as tf
 
 from kerasw2v.block_model import BlockModel
-from kerasw2v.ops.windows import cut_blocks
-
-_SHORT_LENGTH = 16
+from kerasw2v.ops.windows import cut_blocks, piece_length
 
 
 @keras.saving.register_keras_serializable("kerasw2v")
@@ -60,20 +58,28 @@ class SkipGram(BlockModel):
         return self.embedding(inputs)
 
     def block_loss(self, ids: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        words, targets, weights = self._ends(ids, weights)
-        terms = weights * self.output_layer.target_mass(targets[:, None, :])
+        if self.output_layer.targets_cost_most:
+            return self._loss_of_centres(ids, weights), weights
+        words = ids[:, self.window : -self.window]
+        terms = weights * self.output_layer.target_mass(ids[:, None, :])
         self.embedding.add_mass(words, tf.reduce_sum(terms, axis=-1))
-        losses = self.output_layer(self.embedding(words), targets, weights)
+        losses = self.output_layer(self.embedding(words), ids, weights)
         return losses, weights
 
-    def _ends(self, ids: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Returns the words and the targets of blocks, and which pair up: `(b, words, targets)`."""
-        if not self.output_layer.targets_cost_most:
-            return ids[:, self.window : -self.window], ids, weights
-        # The same pairs from their other end, as word2vec.c takes them: fewer are targets. Each
-        # meets all words of its block, so blocks are short.
-        ids, weights = cut_blocks(ids, weights, _SHORT_LENGTH)
-        return ids, ids[:, self.window : -self.window], tf.transpose(weights, [0, 2, 1])
+    def _loss_of_centres(self, ids: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """Returns the loss of the same pairs from their other end, as word2vec.c takes them.
+
+        Centres are fewer than context words, and here they are the targets. Each meets all words
+        of its block, so blocks are cut into pieces.
+        """
+        centres = slice(self.window, -self.window)
+        terms = weights * self.output_layer.target_mass(ids[:, centres, None])
+        self.embedding.add_mass(ids, tf.reduce_sum(terms, axis=1))
+        hidden, words, places = self.embedding.distinct(ids)
+        length = min(piece_length(self.window), self.block_length)
+        places, weights = cut_blocks(places, weights, length)
+        targets = tf.gather(words, places[:, centres])
+        return self.output_layer.shared_loss(hidden, places, targets, weights)
 
     def pair_loss(
         self, inputs: Any, targets: tf.Tensor, weights: tf.Tensor

@@ -93,6 +93,27 @@ def test_a_step_with_masses(mode, learning_rate):
     assert bounded.tolist() == [learning_rate == 0.05 and row in (4, 8) for row in range(V)]
 
 
+@pytest.mark.parametrize("few", [True, False])
+def test_rows_that_are_matrix_products(few):
+    rng = np.random.default_rng(4)
+    ids = np.int32([[4, 8, 4], [1, 4, 0]])
+    left, right = rng.normal(size=(2, 3, 5)), rng.normal(size=(2, 5, DIM))
+    table, optimizer = keras.Variable(TABLE), RowSGD(0.05)
+
+    @tf.function(input_signature=[tf.TensorSpec((2, None, 5))])
+    def apply(factors):
+        rows = tf.constant(ids)[:, : tf.shape(factors)[1]]
+        values = tf.constant(right, tf.float32)
+        piece = Piece(tf.reshape(rows, [-1]), values, few, factors)
+        recorded = {id(table): [(tf.constant(MASS_IDS), tf.constant(MASSES))]}
+        optimizer.apply([RowGradient([piece], TABLE.shape)], [table], recorded)
+
+    apply(tf.constant(left, tf.float32))
+    values = (left @ right).reshape(-1, DIM)
+    expected = by_numpy(TABLE, ids.ravel(), values, 0.05, total_mass())
+    np.testing.assert_allclose(table.numpy(), expected, atol=1e-6)
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_a_step_without_masses_counts_rows(mode):
     # Row 4 is named four times: beyond a bound of 1 / .5 = 2, as row 1 just is not.

@@ -8,7 +8,7 @@ import tensorflow as tf
 from kerasw2v.layers.tables import add_table, check_shards
 from kerasw2v.ops.checks import check_choice, check_int
 from kerasw2v.ops.row_mass import add_row_mass
-from kerasw2v.ops.rows import as_ids, gather_rows
+from kerasw2v.ops.rows import as_ids, distinct, gather_rows
 
 COMBINERS = (None, "mean", "sum")
 
@@ -108,6 +108,17 @@ class EmbeddingLookup(keras.layers.Layer):
         if self.mask_negative:
             return tf.math.divide_no_nan(total, tf.reduce_sum(present, axis=-1, keepdims=True))
         return total / tf.cast(tf.shape(ids)[-1], total.dtype)
+
+    def distinct(self, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Looks up each id once.
+
+        Returns:
+            `(rows, found, places)`: the rows of the distinct ids, `(n, d)`, and what
+            `ops.rows.distinct` returns of them.
+        """
+        found, places = distinct(ids)
+        rows = gather_rows(self.table, found, self.compute_dtype, of_few_shapes=True)
+        return rows, found, places
 
     def add_mass(self, ids: tf.Tensor, mass: tf.Tensor) -> None:
         """Tells `RowSGD` how many pair terms meet in each looked-up row (see `ops.row_mass`)."""

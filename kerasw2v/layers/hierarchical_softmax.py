@@ -11,9 +11,15 @@ from numpy.typing import ArrayLike, NDArray
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops import huffman
 from kerasw2v.ops.checks import check_int
-from kerasw2v.ops.fused import few_lengths, fused, fused_by_shape
+from kerasw2v.ops.fused import few_lengths, fused_by_shape
 from kerasw2v.ops.row_mass import add_row_mass, steepness
-from kerasw2v.ops.rows import gather_rows, row_products, sum_by_owner
+from kerasw2v.ops.rows import (
+    gather_rows,
+    matrix_products_with_rows,
+    row_products,
+    rows_at,
+    sum_by_owner,
+)
 from kerasw2v.ops.sorted_parts import in_sorted_parts
 
 # The least that a visit of a node counts for in row masses: its visitors differ in what they want.
@@ -109,14 +115,30 @@ class HierarchicalSoftmax(OutputLayer):
         return lower + self._top_loss(hidden, visits)
 
     def block_loss(self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        branches, candidates = self._branches_of(candidates)
-        lower = self._lower_block_loss(hidden, candidates, weights)
-        if not self._top:  # one word, no inner node
-            return lower
-        visits = tf.matmul(weights, tf.gather(self._ways.value, branches))
+        shape = tf.shape(hidden)[:2]
         rows = tf.reshape(hidden, [-1, hidden.shape[-1]])
-        top = self._top_loss(rows, tf.reshape(visits, [-1, visits.shape[-1]]))
-        return lower + tf.reshape(top, tf.shape(lower))
+        places = tf.reshape(tf.range(tf.shape(rows)[0]), shape)
+        places = tf.ensure_shape(places, hidden.shape[:2])
+        lower, top = self._shared_losses(rows, places, candidates, weights)
+        return lower + tf.reshape(top, shape)
+
+    def shared_loss(
+        self, hidden: tf.Tensor, places: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor
+    ) -> tf.Tensor:
+        lower, top = self._shared_losses(hidden, places, candidates, weights)
+        return tf.reduce_sum(lower) + tf.reduce_sum(top)
+
+    def _shared_losses(
+        self, hidden: tf.Tensor, places: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns losses below the top of the tree, `(b, L)`, and those in it, of all places."""
+        branches, candidates = self._branches_of(candidates)
+        lower = self._lower_block_loss(hidden, places, candidates, weights)
+        if not self._top:  # one word, no inner node
+            return lower, tf.zeros_like(hidden[:, 0], tf.float32)
+        ways = self._ways.value
+        met = _count_branches(hidden, places, branches, weights, ways)
+        return lower, self._top_loss(hidden, tf.matmul(met, ways))
 
     def _branches_of(self, words: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the branch of the tree that each word is on, and the words.
@@ -155,37 +177,40 @@ class HierarchicalSoftmax(OutputLayer):
         return sum_by_owner(terms, owners, tf.shape(hidden)[0])
 
     def _lower_block_loss(
-        self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor
+        self, hidden: tf.Tensor, places: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor
     ) -> tf.Tensor:
         """Returns what the nodes below the top add to each loss, all of a block's in a product."""
         steps, slots = self._block_steps(candidates, weights)
         # Weights of each candidate for each hidden vector, none for the padding.
         by_candidate = tf.pad(tf.transpose(weights, [0, 2, 1]), [[0, 0], [0, 1], [0, 0]])
-        return in_sorted_parts(
-            self._nodes_loss, steps.row_lengths(), hidden, by_candidate, steps, slots
-        )
+        terms = _terms(hidden)
 
-    def _nodes_loss(
-        self,
-        hidden: tf.Tensor,
-        by_candidate: tf.Tensor,
-        steps: tf.RaggedTensor,
-        slots: tf.RaggedTensor,
-    ) -> tf.Tensor:
-        """Returns the losses of blocks, padded to the one with most nodes.
+        def losses(
+            places: tf.Tensor,
+            by_candidate: tf.Tensor,
+            steps: tf.RaggedTensor,
+            slots: tf.RaggedTensor,
+        ) -> tf.Tensor:
+            """Returns the losses of blocks, padded to the one with most nodes.
 
-        The padding belongs to a candidate past the last.
-        """
-        batch, padding = tf.shape(by_candidate)[0], tf.shape(by_candidate)[1] - 1
-        most = few_lengths(tf.maximum(tf.reduce_max(steps.row_lengths()), 0))
-        shape = tf.stack([batch, most])
-        steps, slots = steps.to_tensor(0, shape=shape), slots.to_tensor(padding, shape=shape)
-        visits = tf.gather(by_candidate, slots, batch_dims=1)  # (b, nodes, L)
-        ids = steps // 2
-        add_row_mass(self.embeddings, ids, lambda: tf.linalg.matvec(visits, _terms(hidden)))
-        rows = gather_rows(self.embeddings, ids, hidden.dtype, of_few_shapes=True)
-        scores = tf.cast(tf.matmul(rows, hidden, transpose_b=True), tf.float32)
-        return _node_terms_loss(scores, visits, steps)
+            The padding belongs to a candidate past the last.
+            """
+            batch, padding = tf.shape(by_candidate)[0], tf.shape(by_candidate)[1] - 1
+            most = few_lengths(tf.maximum(tf.reduce_max(steps.row_lengths()), 0))
+            shape = tf.stack([batch, most])
+            steps, slots = steps.to_tensor(0, shape=shape), slots.to_tensor(padding, shape=shape)
+            visits = tf.gather(by_candidate, slots, batch_dims=1)  # (b, nodes, L)
+            ids = steps // 2
+            add_row_mass(
+                self.embeddings,
+                ids,
+                lambda: tf.linalg.matvec(visits, tf.gather(terms, places)),
+            )
+            rows = rows_at(hidden, places)
+            scores = matrix_products_with_rows(self.embeddings, ids, rows, of_few_shapes=True)
+            return _node_terms_loss(tf.cast(scores, tf.float32), visits, steps)
+
+        return in_sorted_parts(losses, steps.row_lengths(), places, by_candidate, steps, slots)
 
     def _block_steps(
         self, candidates: tf.Tensor, weights: tf.Tensor
@@ -223,19 +248,33 @@ def _is_left(steps: tf.Tensor) -> tf.Tensor:
     return tf.cast(1 - steps % 2, tf.float32)
 
 
-def _logistic(scores: tf.Tensor, visits: tf.Tensor, left: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def _log_of_most(x: tf.Tensor) -> tf.Tensor:
+    """Returns `log(x)` for x from 1/2 to 1, to 2e-7: `-2 artanh((1 - x) / (1 + x))`, as a series.
+
+    Fused, it takes half as long as a logarithm that also knows all other numbers.
+    """
+    z = (1.0 - x) / (1.0 + x)
+    q = z * z
+    return -2 * z * (1 + q * (1 / 3 + q * (1 / 5 + q * (1 / 7 + q * (1 / 9 + q / 11)))))
+
+
+def _logistic(
+    scores: tf.Tensor,
+    visits: tf.Tensor,
+    left: tf.Tensor,
+    log: Callable[[tf.Tensor], tf.Tensor] = _log_of_most,
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns `visits * softplus(scores) - left * scores`, and its derivative."""
-    small = tf.exp(-tf.abs(scores))
-    softplus = tf.maximum(scores, 0.0) + tf.math.log(1.0 + small)
-    sigmoid = tf.where(scores >= 0, 1.0, small) / (1.0 + small)
-    return visits * softplus - left * scores, visits * sigmoid - left
+    half = 0.5 * tf.tanh(0.5 * scores)
+    softplus = tf.maximum(scores, 0.0) - log(0.5 + tf.abs(half))
+    return visits * softplus - left * scores, visits * (0.5 + half) - left
 
 
 @tf.custom_gradient
 def _path_terms(
     scores: tf.Tensor, visits: tf.Tensor, left: tf.Tensor
 ) -> tuple[tf.Tensor, Callable[[tf.Tensor], Any]]:
-    terms, slope = _logistic(scores, visits, left)
+    terms, slope = _logistic(scores, visits, left, log=tf.math.log)
     return terms, lambda upstream: (upstream * slope, None, None)
 
 
@@ -255,7 +294,7 @@ def _node_terms_loss(
     return loss, lambda upstream: (upstream[:, None, :] * slope, None, None)
 
 
-@fused
+@fused_by_shape
 def _fused_top(scores: tf.Tensor, visits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     passed, left = tf.split(visits, 2, axis=1)
     terms, slope = _logistic(scores, passed, left)
@@ -268,6 +307,23 @@ def _top_terms_loss(
 ) -> tuple[tf.Tensor, Callable[[tf.Tensor], Any]]:
     loss, slope = _fused_top(scores, visits)
     return loss, lambda upstream: (upstream[:, None] * slope, None)
+
+
+@fused_by_shape
+def _count_branches(
+    hidden: tf.Tensor, places: tf.Tensor, branches: tf.Tensor, weights: tf.Tensor, ways: tf.Tensor
+) -> tf.Tensor:
+    """Returns how often each hidden vector meets words of each branch, `(n, top + 1)`.
+
+    Args:
+        hidden: `(n, d)`; of it and of `ways`, `(top + 1, 2 * top)`, the first axes count.
+        places: int32, `(b, L)`.
+        branches: int32, `(b, C)`, of the candidates.
+        weights: float32, `(b, L, C)`.
+    """
+    shape = tf.shape(hidden)[0], tf.shape(ways)[0]
+    pairs = places[:, :, None] * shape[1] + branches[:, None, :]
+    return tf.reshape(tf.math.unsorted_segment_sum(weights, pairs, shape[0] * shape[1]), shape)
 
 
 @tf.custom_gradient

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from kerasw2v.layers.tables import add_table, check_shards
 from kerasw2v.ops.checks import check_counts, check_int
-from kerasw2v.ops.rows import as_ids
+from kerasw2v.ops.rows import as_ids, rows_at
 
 
 class OutputLayer(keras.layers.Layer):
@@ -47,7 +47,8 @@ class OutputLayer(keras.layers.Layer):
 
     # Whether the layer's output vectors are those of `add_output_vectors`.
     has_output_vectors = True
-    # Whether a target costs more than a hidden vector: models then give it fewer targets a block.
+    # Whether a target costs more than a hidden vector: models that can then take pairs from the
+    # side on which fewer are targets, by `shared_loss`.
     targets_cost_most = False
     # Whether a batch may come in halves: the same losses, at no more cost.
     takes_halves = False
@@ -125,6 +126,22 @@ class OutputLayer(keras.layers.Layer):
             tf.gather_nd(weights, pairs),
         )
         return tf.scatter_nd(rows, loss, tf.shape(weights, out_type=rows.dtype)[:2])
+
+    def shared_loss(
+        self, hidden: tf.Tensor, places: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor
+    ) -> tf.Tensor:
+        """Returns the summed loss of blocks whose hidden vectors come from one array.
+
+        `sum(block_loss(hidden[places], candidates, weights))`. A hidden vector may have many
+        places; a layer can do once for each of them what it need not do in every place.
+
+        Args:
+            hidden: float, `(n, d)`.
+            places: int32, `(b, L)`, rows of `hidden`.
+            candidates: int32, `(b, C)`.
+            weights: float32, `(b, L, C)`.
+        """
+        return tf.reduce_sum(self.block_loss(rows_at(hidden, places), candidates, weights))
 
     def target_mass(self, targets: tf.Tensor) -> tf.Tensor | float:
         """Returns how many terms of the loss one target brings its hidden vector.

@@ -10,7 +10,10 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
+from kerasw2v.ops.fused import fused
+
 _STRIDE = 4
+_STRIDES = 4  # in one kernel
 
 
 def huffman_tree(counts: ArrayLike) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
@@ -173,22 +176,35 @@ def lower_paths(steps: tf.Variable, words: tf.Tensor, below: int) -> tf.Tensor:
         int32, `(n, width)`: the steps of each word, -1 after its last.
     """
     root = steps.shape[0] - 1
-    size = (root + 2) // 2
+    limit = tf.constant(2 * below)
 
-    def climb(nodes: tf.Tensor, paths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        chunk = tf.gather(steps, nodes)
-        chunk = tf.where(chunk < 2 * below, chunk, -1)
-        last = chunk[:, -1]
-        return tf.where(last < 0, root, last // 2 + size), tf.concat([paths, chunk], axis=1)
+    def go_on(nodes: tf.Tensor, paths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        nodes, chunk = _climb(steps, nodes, limit)
+        return nodes, tf.concat([paths, chunk], axis=1)
 
-    nodes, paths = climb(words, tf.zeros((tf.shape(words)[0], 0), tf.int32))
+    nodes, paths = _climb(steps, words, limit)
     _, paths = tf.while_loop(
         lambda nodes, paths: tf.reduce_any(nodes < root),
-        climb,
+        go_on,
         (nodes, paths),
         shape_invariants=(nodes.shape, tf.TensorShape([paths.shape[0], None])),
     )
     return paths
+
+
+@fused
+def _climb(steps: tf.Variable, nodes: tf.Tensor, limit: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns where 16 steps lead, and the steps; a path below most tops is no longer."""
+    root = steps.shape[0] - 1
+    size = (root + 2) // 2
+    chunks = []
+    for _ in range(_STRIDES):
+        chunk = tf.gather(steps, nodes)
+        chunk = tf.where(chunk < limit, chunk, -1)
+        chunks.append(chunk)
+        last = chunk[:, -1]
+        nodes = tf.where(last < 0, root, last // 2 + size)
+    return nodes, tf.concat(chunks, axis=1)
 
 
 def leaf_log_probs(steps: tf.Variable, scores: tf.Tensor) -> tf.Tensor:

@@ -26,7 +26,9 @@ class Piece:
         values: float, `(n, ...)`.
         of_few_shapes: whether n, where it is unknown when a step is traced, takes few values (see
             `ops.fused.few_lengths`).
-        factors: float, `(n,)`, by which the values are still to be multiplied; None for nothing.
+        factors: by which the values are still to be multiplied: `(n,)`, a number a row; or
+            matrices `(b, m, L)` where the values are `(b, L, d)` and n is `b * m`. None for
+            nothing.
     """
 
     ids: tf.Tensor
@@ -34,10 +36,18 @@ class Piece:
     of_few_shapes: bool = False
     factors: tf.Tensor | None = None
 
+    @property
+    def is_matrix_product(self) -> bool:
+        """Whether the factors are matrices."""
+        return self.factors is not None and len(self.factors.shape) == 3
+
     def multiplied(self) -> "Piece":
         """Returns the same piece without factors."""
         if self.factors is None:
             return self
+        if self.is_matrix_product:
+            values = tf.matmul(self.factors, self.values)
+            return replace(self, values=tf.reshape(values, [-1, values.shape[-1]]), factors=None)
         return replace(self, values=self.factors[:, None] * self.values, factors=None)
 
 
@@ -56,7 +66,7 @@ class _Lookup:
     def piece(self, gradient: tf.Tensor) -> Piece:
         if not self.are_products:
             return replace(self.told, values=gradient)
-        factors = tf.reshape(gradient, [-1])
+        factors = gradient if len(self.told.values.shape) == 3 else tf.reshape(gradient, [-1])
         return replace(self.told, factors=tf.cast(factors, self.told.values.dtype))
 
 
@@ -119,6 +129,23 @@ def record_products(table: Any, ids: tf.Tensor, partners: tf.Tensor, products: t
     """
     values = tf.cast(tf.reshape(partners, [-1, *table.shape[1:]]), table.dtype)
     piece = Piece(tf.reshape(ids, [-1]), tf.stop_gradient(values))
+    _record(table, _Lookup(piece, products, are_products=True))
+
+
+def record_matrix_products(
+    table: Any, ids: tf.Tensor, partners: tf.Tensor, products: tf.Tensor, of_few_shapes: bool
+) -> None:
+    """Tells the listener of the products of blocks of rows with blocks of partners, as above.
+
+    Args:
+        table: Keras weight, `(V, d)`, for which there is a listener.
+        ids: int32, `(b, m)`.
+        partners: float, `(b, L, d)`.
+        products: float, `(b, m, L)`, of the partners with rows that the tape does not watch.
+        of_few_shapes: see `Piece`.
+    """
+    values = tf.stop_gradient(tf.cast(partners, table.dtype))
+    piece = Piece(tf.reshape(ids, [-1]), values, of_few_shapes)
     _record(table, _Lookup(piece, products, are_products=True))
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasw2v.ops.fused import fused
-from kerasw2v.ops.lookups import is_recorded, record_products, recorded
+from kerasw2v.ops.fused import few_lengths, fused, fused_by_shape
+from kerasw2v.ops.lookups import is_recorded, record_matrix_products, record_products, recorded
 from kerasw2v.ops.sharded_table import ShardedTable
 
 
@@ -73,6 +73,66 @@ def products_with_rows(table: Any, ids: tf.Tensor, partners: tf.Tensor) -> tf.Te
     products = row_products(partners, tf.stop_gradient(rows))
     record_products(table, ids, partners, products)
     return products
+
+
+def matrix_products_with_rows(
+    table: Any, ids: tf.Tensor, partners: tf.Tensor, of_few_shapes: bool = False
+) -> tf.Tensor:
+    """Returns the products of blocks of rows with all partners of their block.
+
+    Args:
+        table: Keras weight, `(V, d)`, or a `ShardedTable` of several.
+        ids: integer tensor, `(b, m)`.
+        partners: float, `(b, L, d)`.
+        of_few_shapes: see `gather_rows`.
+
+    Returns:
+        `(b, m, L)`.
+    """
+    if isinstance(table, ShardedTable) or not is_recorded(table):
+        rows = gather_rows(table, ids, partners.dtype, of_few_shapes)
+        return tf.matmul(rows, partners, transpose_b=True)
+    rows = tf.cast(tf.gather(_copy_of_replica(table.value), ids), partners.dtype)
+    products = tf.matmul(tf.stop_gradient(rows), partners, transpose_b=True)
+    record_matrix_products(table, ids, partners, products, of_few_shapes)
+    return products
+
+
+def distinct(ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns each id once, and where among them every id is.
+
+    Args:
+        ids: int32, `(...)`.
+
+    Returns:
+        `(found, places)`. `found`: int32, `(n,)`, in order of appearance; zeros behind them make n
+        one of a few lengths (see `ops.fused.few_lengths`). `places`: int32, of the shape of `ids`;
+        `tf.gather(found, places)` are the ids.
+    """
+    found, places = tf.unique(tf.reshape(ids, [-1]))
+    missing = few_lengths(tf.size(found)) - tf.size(found)
+    return tf.pad(found, [[0, missing]]), tf.reshape(places, tf.shape(ids))
+
+
+@tf.custom_gradient
+def rows_at(
+    rows: tf.Tensor, places: tf.Tensor
+) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, None]]]:
+    """Returns rows, some of them more than once: `(n, d), (...) -> (..., d)`.
+
+    Its gradient is dense, and sums in a fixed order.
+    """
+
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
+        flat = tf.reshape(upstream, [-1, upstream.shape[-1]])
+        return _sum_by_place(flat, tf.reshape(places, [-1]), rows), None
+
+    return tf.gather(rows, places), gradient
+
+
+@fused_by_shape
+def _sum_by_place(values: tf.Tensor, places: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    return tf.math.unsorted_segment_sum(values, places, tf.shape(rows)[0])
 
 
 @fused

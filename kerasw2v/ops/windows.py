@@ -12,6 +12,7 @@ import tensorflow as tf
 from kerasw2v.ops.fused import fused
 
 PADDING = ~0
+_REGISTER = 16  # floats
 
 
 def default_block_length(window: int) -> int:
@@ -42,25 +43,43 @@ def decode_blocks(blocks: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return ids, sentences
 
 
+def piece_length(window: int) -> int:
+    """Returns how many centres a piece of `cut_blocks` holds: 4 at least, as many as fit beside.
+
+    The words of a piece fill whole registers of 16 floats, as matrix products want it: 6 centres
+    and 16 words for a window of 5.
+    """
+    words = -(-(4 + 2 * window) // _REGISTER) * _REGISTER
+    return words - 2 * window
+
+
 def cut_blocks(ids: tf.Tensor, weights: tf.Tensor, length: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Cuts blocks into shorter ones of the same pairs, each with halos of its own.
+    """Cuts blocks into pieces of the same pairs, each with halos of its own.
 
     Args:
-        ids: int32, `(batch, width)`.
+        ids: int32, `(batch, width)`: ids, or anything else that slots have.
         weights: float32, `(batch, centres, width)`, from `window_weights`.
-        length: centres in a shorter block; blocks that are no multiple of it stay whole.
+        length: centres in a piece; the last one of a block is filled up with slots that are in no
+            pair.
+
+    Returns:
+        `(ids, weights)` of `n` pieces: `(n, words)`, and from the words' side `(n, words, length)`.
     """
     centres, width = weights.shape[1:]
-    if centres % length:
-        return ids, weights
-    short = width - centres + length
-    starts = range(0, centres, length)
-    return (
-        tf.concat([ids[:, start : start + short] for start in starts], axis=0),
-        tf.concat(
-            [weights[:, start : start + length, start : start + short] for start in starts], axis=0
-        ),
-    )
+    pad = [0, -centres % length]
+    ids, weights = tf.pad(ids, [[0, 0], pad]), tf.pad(weights, [[0, 0], pad, pad])
+    words, starts = width - centres + length, range(0, centres, length)
+    cut = tf.concat([ids[:, start : start + words] for start in starts], axis=0)
+    return cut, _cut_weights(weights, tf.zeros([len(starts), words, length]))
+
+
+@fused
+def _cut_weights(weights: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+    """Returns the weights of pieces, `like.shape` for each block; of `like` the shape counts."""
+    pieces, words, length = like.shape
+    starts = range(0, pieces * length, length)
+    cut = [weights[:, start : start + length, start : start + words] for start in starts]
+    return tf.concat([tf.transpose(piece, [0, 2, 1]) for piece in cut], axis=0)
 
 
 def window_weights(sentences: tf.Tensor, reach: tf.Tensor | None, window: int) -> tf.Tensor:

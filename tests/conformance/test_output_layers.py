@@ -57,10 +57,13 @@ class FixedDraws:
         self.layer = layer
         self.state = [variable.numpy() for variable in layer.non_trainable_variables]
 
-    def __call__(self, *inputs):
+    def restored(self):
         for variable, value in zip(self.layer.non_trainable_variables, self.state, strict=True):
             variable.assign(value)
-        return self.layer(*inputs)
+        return self.layer
+
+    def __call__(self, *inputs):
+        return self.restored()(*inputs)
 
 
 def test_every_output_layer_has_a_row():
@@ -97,6 +100,19 @@ def test_weights_scale_pairs(row):
     np.testing.assert_allclose(
         call(hidden, targets, weights), weights * call(hidden, targets), rtol=1e-5, atol=1e-6
     )
+
+
+@each_layer
+def test_shared_loss_is_that_of_blocks(row):
+    call = FixedDraws(make(row))
+    _, candidates, weights = blocks()
+    hidden = np.random.default_rng(2).normal(size=(6, DIM)).astype(np.float32)
+    places = np.random.default_rng(3).integers(0, 6, (4, 3)).astype(np.int32)
+    losses = call(hidden[places], candidates, weights)
+    inputs = map(tf.constant, (hidden, places, candidates, weights))
+    shared = call.restored().shared_loss(*inputs)
+    assert shared.shape == ()
+    np.testing.assert_allclose(shared, tf.reduce_sum(losses), rtol=1e-5)
 
 
 @each_layer

@@ -72,7 +72,7 @@ def results(layer, hidden, *others):
 @pytest.mark.parametrize("form", ["pairs", "blocks", "blocks in sorted parts"])
 def test_losses_gradients_and_masses(dense_rows, mode, form):
     layer = make(dense_rows)
-    arrays = blocks(number=64 if "parts" in form else 4)
+    arrays = blocks(number=128 if "parts" in form else 4)
     if form == "pairs":
         arrays = (arrays[0][:, :1], arrays[1][:, :1], np.float32([[[1]], [[0]], [[2]], [[0.5]]]))
         inputs = [arrays[0][:, 0], arrays[1][:, 0], arrays[2][:, 0, 0]]
@@ -86,8 +86,35 @@ def test_losses_gradients_and_masses(dense_rows, mode, form):
     run = tf.function(run, input_signature=signature if mode == "unknown rows" else None)
     expected = by_numpy(layer.embeddings.numpy(), *arrays)
     for result, value in zip(run(*map(tf.constant, inputs)), expected, strict=True):
-        # float32 sums of about 50 terms of size 1, in parts of 800
+        # float32 sums of about 50 terms of size 1, in parts of 1,600
         np.testing.assert_allclose(np.reshape(result, value.shape), value, rtol=1e-5, atol=1e-5)
+
+
+@each_top
+@pytest.mark.parametrize("number", [4, 128])
+def test_shared_hidden_vectors(dense_rows, number):
+    layer = make(dense_rows)
+    rng = np.random.default_rng(5)
+    hidden = rng.normal(size=(7, DIM)).astype(np.float32)
+    places = rng.integers(0, 6, (number, 3)).astype(np.int32)  # the last one has no place
+    _, candidates, weights = blocks(number=number)
+
+    class Shared:
+        embeddings = layer.embeddings
+
+        def __call__(self, hidden):
+            return layer.shared_loss(hidden, *map(tf.constant, (places, candidates, weights)))
+
+    loss, *others = tf.function(lambda: results(Shared(), tf.constant(hidden)))()
+    losses, of_hidden, of_table, mass = by_numpy(
+        layer.embeddings.numpy(), hidden[places], candidates, weights
+    )
+    np.testing.assert_allclose(loss, losses.sum(), rtol=1e-5)
+    of_shared = np.zeros((7, DIM))
+    np.add.at(of_shared, places, of_hidden)
+    for result, value in zip(others, (of_shared, of_table, mass), strict=True):
+        # float32 sums of about 2,000 terms of size 1
+        np.testing.assert_allclose(result, value, rtol=1e-5, atol=1e-4)
 
 
 @each_top

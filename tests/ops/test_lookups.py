@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from kerasw2v.ops.lookups import RowGradient, as_slices, record_lookups, row_gradients
-from kerasw2v.ops.rows import gather_rows, products_with_rows
+from kerasw2v.ops.rows import gather_rows, matrix_products_with_rows, products_with_rows
 from kerasw2v.ops.sharded_table import ShardedTable
 
 RNG = np.random.default_rng(0)
@@ -76,6 +76,40 @@ def test_gradients_of_products_are_left_as_multiples(wrap):
     for row in IDS.ravel():
         expected[row] += np.cos(table.numpy()[row] @ other.numpy()[row]) * other.numpy()[row]
     np.testing.assert_allclose(tf.convert_to_tensor(apart[0]), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("wrap", [lambda function: function, tf.function], ids=["eager", "graph"])
+def test_gradients_of_matrix_products_are_left_as_products(wrap):
+    table, other = variable(5, 3), variable(6, 3)
+
+    def loss():
+        partners = gather_rows(other, tf.constant([[0, 5, 2, 2], [1, 1, 3, 0]]), tf.float32)
+        products = matrix_products_with_rows(table, tf.constant(IDS), partners)
+        return tf.reduce_sum(tf.sin(products)) + tf.reduce_sum(partners**2)
+
+    @wrap
+    def run():
+        apart, joined = both(loss, [table, other])
+        (piece,) = apart[0].pieces
+        assert piece.is_matrix_product
+        assert (piece.factors.shape, piece.values.shape) == ((2, 3, 4), (2, 4, 3))
+        return [as_slices(each) for each in apart], joined
+
+    assert_equal(*run())
+
+
+def test_matrix_products_of_half_precision_and_of_shards():
+    table = variable(5, 3)
+    shards = ShardedTable([keras.Variable(table.numpy()[i::2]) for i in range(2)])
+    partners = tf.constant(RNG.normal(size=(2, 4, 3)), tf.bfloat16)
+    with tf.GradientTape() as tape, record_lookups(tape) as lookups:
+        products = matrix_products_with_rows(table, tf.constant(IDS), partners)
+        of_shards = matrix_products_with_rows(shards, tf.constant(IDS), partners)
+        loss = tf.reduce_sum(products)
+    assert products.dtype == tf.bfloat16
+    np.testing.assert_array_equal(tf.cast(products, tf.float32), tf.cast(of_shards, tf.float32))
+    (gradient,) = row_gradients(tape, loss, [table], lookups)
+    assert gradient.pieces[0].multiplied().values.dtype == tf.float32
 
 
 def test_products_of_half_precision_and_of_shards():

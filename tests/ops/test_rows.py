@@ -6,7 +6,15 @@ import pytest
 import tensorflow as tf
 
 from kerasw2v.ops.row_mass import add_row_mass, record_row_mass
-from kerasw2v.ops.rows import as_ids, count_equal, gather_rows, row_products, sum_by_owner
+from kerasw2v.ops.rows import (
+    as_ids,
+    count_equal,
+    distinct,
+    gather_rows,
+    row_products,
+    rows_at,
+    sum_by_owner,
+)
 
 
 def test_ids_become_integers():
@@ -26,6 +34,35 @@ def test_gathered_rows_have_a_sparse_gradient(dtype):
     gradient = tape.gradient(rows, table.value)
     assert isinstance(gradient, tf.IndexedSlices)
     assert (tf.convert_to_tensor(gradient).numpy()[:, 0] == [1, 0, 3, 0]).all()
+
+
+@pytest.mark.parametrize("graph", [False, True])
+def test_distinct_ids(graph):
+    ids = np.array([[7, 3, 7], [0, 3, 9]])
+    found, places = (tf.function(distinct) if graph else distinct)(tf.constant(ids, tf.int32))
+    assert found.numpy().tolist() == [7, 3, 0, 9, 0, 0, 0, 0]  # and zeros up to a round number
+    assert (found.numpy()[places] == ids).all()
+
+
+@pytest.mark.parametrize("wrap", [lambda function: function, tf.function], ids=["eager", "graph"])
+def test_rows_at_places_have_a_dense_gradient(wrap):
+    rng = np.random.default_rng(0)
+    rows, upstream = tf.constant(rng.normal(size=(4, 3))), rng.normal(size=(2, 5, 3))
+    places = rng.integers(0, 3, (2, 5))
+
+    @wrap
+    def run():
+        with tf.GradientTape() as tape:
+            tape.watch(rows)
+            taken = rows_at(rows, tf.constant(places))
+            loss = tf.reduce_sum(upstream * taken)
+        return taken, tape.gradient(loss, rows)
+
+    taken, gradient = run()
+    np.testing.assert_array_equal(taken, rows.numpy()[places])
+    expected = np.zeros((4, 3))
+    np.add.at(expected, places, upstream)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("graph", [False, True])

@@ -9,6 +9,7 @@ from kerasw2v.ops.windows import (
     cut_blocks,
     decode_blocks,
     default_block_length,
+    piece_length,
     window_weights,
 )
 
@@ -72,8 +73,9 @@ def test_padding_has_no_neighbours():
     assert pairs.tolist() == [[0, 3], [1, 2]]
 
 
+@pytest.mark.parametrize("graph", [False, True])
 @pytest.mark.parametrize(("length", "shorter"), [(8, 4), (9, 3), (8, 8), (8, 3)])
-def test_cut_blocks_have_the_same_pairs(length, shorter):
+def test_cut_blocks_have_the_same_pairs(length, shorter, graph):
     window = 2
     ids, sentences = decode_blocks(tf.constant(random_blocks(5, 6, length + 2 * window)))
     weights = window_weights(sentences, None, window)
@@ -84,11 +86,21 @@ def test_cut_blocks_have_the_same_pairs(length, shorter):
         ids = ids.numpy()
         return sorted(zip(ids[block, centre + window], ids[block, context], strict=True))
 
-    cut, cut_weights = cut_blocks(numbers, weights, shorter)
-    parts = length // shorter if length % shorter == 0 else 1
-    assert cut.shape == (6 * parts, length // parts + 2 * window)
-    assert cut_weights.shape == (6 * parts, length // parts, length // parts + 2 * window)
-    assert pairs(cut, cut_weights) == pairs(numbers, weights)
+    def cut(ids, weights):
+        return cut_blocks(ids, weights, shorter)
+
+    words, from_words = (tf.function(cut) if graph else cut)(numbers, weights)
+    pieces, slots = 6 * -(-length // shorter), shorter + 2 * window
+    assert words.shape == (pieces, slots)
+    assert from_words.shape == (pieces, slots, shorter)
+    assert pairs(words, tf.transpose(from_words, [0, 2, 1])) == pairs(numbers, weights)
+
+
+@pytest.mark.parametrize("window", [1, 2, 5, 6, 7, 10, 50])
+def test_pieces_fill_registers(window):
+    length = piece_length(window)
+    assert 4 <= length < 20
+    assert (length + 2 * window) % 16 == 0
 
 
 @pytest.mark.parametrize("window", [1, 2, 5, 8, 9, 10, 20, 100])
