@@ -316,10 +316,11 @@ def _count_branches(
     """Returns how often each hidden vector meets words of each branch, `(n, top + 1)`.
 
     Args:
-        hidden: `(n, d)`; of it and of `ways`, `(top + 1, 2 * top)`, the first axes count.
+        hidden: `(n, d)`; of it the first axis counts.
         places: int32, `(b, L)`.
         branches: int32, `(b, C)`, of the candidates.
         weights: float32, `(b, L, C)`.
+        ways: `(top + 1, 2 * top)`; of it the first axis counts.
     """
     shape = tf.shape(hidden)[0], tf.shape(ways)[0]
     pairs = places[:, :, None] * shape[1] + branches[:, None, :]
