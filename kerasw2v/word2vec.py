@@ -356,6 +356,8 @@ class Word2Vec:
         report = self.prepare_vocab(update, keep_raw_vocab, trim_rule, **kwargs)
         self.estimate_memory(report["num_retained_words"])
         self.prepare_weights(update)
+        if self.wv.key_to_index and self._is_trainable():
+            self._synchronised_trainer()
 
     def _check_update(self, update: bool) -> None:
         if update and not len(self.wv.vectors):
@@ -568,6 +570,9 @@ class Word2Vec:
         )
         return words, raw_words
 
+    def _is_trainable(self) -> bool:
+        return bool(self.hs or self.negative or self.output_layer is not None)
+
     def _check_training(
         self,
         alpha: float,
@@ -575,7 +580,7 @@ class Word2Vec:
         total_examples: int | None,
         total_words: int | None,
     ) -> None:
-        if not self.hs and not self.negative and self.output_layer is None:
+        if not self._is_trainable():
             raise ValueError(
                 "`hs` or `negative` must be positive, or `output_layer` given, for there to be "
                 f"something to train. Received: hs={self.hs}, negative={self.negative}."

@@ -184,16 +184,19 @@ class Trainer:
                     f"`{name}` must have a row for each word and the width of the vectors, "
                     f"{shape}. Received: shape={arrays[name].shape}."
                 )
-            values = np.zeros(table.shape, np.float32)
-            values[rows] = arrays[name][: len(rows)]
+            values = arrays[name]
+            if len(rows) != len(values) or not _is_in_order(rows):
+                values = np.zeros(table.shape, np.float32)
+                values[rows] = arrays[name][: len(rows)]
             table.assign(values)
 
     def pull(self) -> dict[str, NDArray[np.float32]]:
         """Returns gensim's arrays, as the model's tables are now."""
         arrays = {}
         for name, (table, rows, size) in self._tables().items():
+            values = _numpy(table)
             arrays[name] = np.zeros((size, self.settings.vector_size), np.float32)
-            arrays[name][: len(rows)] = _numpy(table)[rows]
+            arrays[name][: len(rows)] = values if _is_in_order(rows) else values[rows]
         return arrays
 
     def log_probs(self, hidden: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -266,6 +269,10 @@ class Trainer:
             if variable.name == "draw_state":
                 seed = int(_numpy(variable)[0])
                 variable.assign([seed, training * _DRAWS_PER_TRAINING])
+
+
+def _is_in_order(rows: NDArray[np.int64]) -> bool:
+    return bool((rows == np.arange(len(rows))).all())
 
 
 def _numpy(variable: Any) -> NDArray[Any]:
