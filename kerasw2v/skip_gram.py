@@ -36,8 +36,9 @@ class SkipGram(BlockModel):
             one for another vocabulary.
 
     Cost: for a token, one input row, `1 + 2 * window / block_length` output rows, and the output
-    layer's block form with `block_length + 2 * window` candidates (or as many hidden vectors and
-    `block_length` candidates, where these cost most); none of it grows with V.
+    layer's block form with `block_length + 2 * window` candidates. Where targets cost most, an
+    input row for each distinct word, and blocks of a few targets and the words around them (see
+    `ops.windows.piece_length`). None of it grows with V.
 
     Example:
 

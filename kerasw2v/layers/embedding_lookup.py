@@ -110,7 +110,10 @@ class EmbeddingLookup(keras.layers.Layer):
         return total / tf.cast(tf.shape(ids)[-1], total.dtype)
 
     def distinct(self, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Looks up each id once.
+        """Looks up each id once, however often it stands there.
+
+        Args:
+            ids: int32, `(...)`, each in `[0, V)`.
 
         Returns:
             `(rows, found, places)`: the rows of the distinct ids, `(n, d)`, and what

@@ -51,7 +51,8 @@ class HierarchicalSoftmax(OutputLayer):
 
     Cost: `O(log(V) * d)` for each target, about the entropy of the counts in bits (11 for 84,000
     words of English), and the dense product with `dense_rows`. The block form
-    reads a candidate's path once for all hidden vectors of its block. `log_probs` and `top_k` are
+    reads a candidate's path once for all hidden vectors of its block, and `shared_loss` multiplies
+    each hidden vector once with `dense_rows`, however many places it has. `log_probs` and `top_k` are
     `O(rows * V * d)`. (V - 1) * d parameters, and 40 bytes a word for finding paths. The shapes of
     a step depend on the targets, so the layer cannot run under `jit_compile=True`.
 
@@ -206,8 +207,8 @@ class HierarchicalSoftmax(OutputLayer):
                 ids,
                 lambda: tf.linalg.matvec(visits, tf.gather(terms, places)),
             )
-            rows = rows_at(hidden, places)
-            scores = matrix_products_with_rows(self.embeddings, ids, rows, of_few_shapes=True)
+            vectors = rows_at(hidden, places)
+            scores = matrix_products_with_rows(self.embeddings, ids, vectors, of_few_shapes=True)
             return _node_terms_loss(tf.cast(scores, tf.float32), visits, steps)
 
         return in_sorted_parts(losses, steps.row_lengths(), places, by_candidate, steps, slots)
@@ -251,7 +252,7 @@ def _is_left(steps: tf.Tensor) -> tf.Tensor:
 def _log_of_most(x: tf.Tensor) -> tf.Tensor:
     """Returns `log(x)` for x from 1/2 to 1, to 2e-7: `-2 artanh((1 - x) / (1 + x))`, as a series.
 
-    Fused, it takes half as long as a logarithm that also knows all other numbers.
+    Fused, losses take a quarter less time by it than by a logarithm that knows all other numbers.
     """
     z = (1.0 - x) / (1.0 + x)
     q = z * z

@@ -104,6 +104,14 @@ def test_half_precision_computes_in_half_and_keeps_the_table():
     np.testing.assert_allclose(tf.cast(rows, tf.float32), table[[1, 2]], rtol=2**-8)
 
 
+def test_distinct_ids_are_looked_up_once():
+    layer, table = built()
+    ids = np.array([[5, 2, 5], [2, 2, 0]], np.int32)
+    rows, found, places = layer.distinct(tf.constant(ids))
+    assert found.numpy()[:3].tolist() == [5, 2, 0]
+    np.testing.assert_array_equal(tf.gather(rows, places), table[ids])
+
+
 def test_masses_are_handed_on():
     layer, _ = built()
     with record_row_mass() as masses:
