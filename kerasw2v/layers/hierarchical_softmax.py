@@ -50,9 +50,9 @@ class HierarchicalSoftmax(OutputLayer):
             is not a positive integer.
 
     Cost: `O(log(V) * d)` for each target, about the entropy of the counts in bits (11 for 84,000
-    words of English), and the dense product with `dense_rows`. The block form
-    reads a candidate's path once for all hidden vectors of its block, and `shared_loss` multiplies
-    each hidden vector once with `dense_rows`, however many places it has. `log_probs` and `top_k` are
+    words of English), and the dense product with `dense_rows`. The block form reads a candidate's
+    path once for all hidden vectors of its block, and `shared_loss` multiplies each hidden vector
+    once with `dense_rows`, however many places it has. `log_probs` and `top_k` are
     `O(rows * V * d)`. (V - 1) * d parameters, and 40 bytes a word for finding paths. The shapes of
     a step depend on the targets, so the layer cannot run under `jit_compile=True`.
 
