@@ -107,6 +107,11 @@ class BlockModel(keras.Model):
         """Width of a vector, d."""
         return self.embedding.embedding_dim
 
+    @property
+    def largest_batch(self) -> int:
+        """Tokens of a step from which on a larger one is not worth its fewer updates."""
+        return 4096
+
     def block_loss(self, ids: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns summed losses, and the number of pairs in each.
 

@@ -79,7 +79,8 @@ class Word2Vec:
         output_layer: an output layer, or the name of one in `kerasw2v.layers`, instead of `hs` and
             `negative`.
         strategy: a `tf.distribute.Strategy` to train on several devices.
-        batch_size: tokens in a step; follows from the size of the corpus when None, 256 to 4,096.
+        batch_size: tokens in a step; follows from the size of the corpus when None, 256 to 4,096
+            (8,192 for skip-gram with hierarchical softmax).
         progress_bar: True to show progress on standard error.
 
     Attributes:

@@ -230,12 +230,15 @@ class Trainer:
             progress_bar: True to show one.
         """
         keep = keep[self._order]
+        if batch_size is None:
+            largest = self.model.largest_batch
+            batch_size = default_batch_size(stream.corpus_words, self.settings.window, largest)
         dataset = block_dataset(
             stream,
             self.vocabulary,
             window=self.settings.window,
             keep=keep,
-            batch_size=batch_size or default_batch_size(stream.corpus_words, self.settings.window),
+            batch_size=batch_size,
             block_length=self.model.block_length,
             seed=self.settings.seed,
             first_epoch=training * _DRAWS_PER_TRAINING,

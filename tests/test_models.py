@@ -222,6 +222,12 @@ def test_skip_gram_takes_pairs_from_their_other_end_where_targets_cost_most(
     np.testing.assert_allclose(mean, other_mean, rtol=1e-5)
 
 
+def test_batches_are_larger_where_targets_cost_most(vocabulary):
+    for layer, size in ((HierarchicalSoftmax, 8192), (NegativeSampling, 4096)):
+        model = SkipGram(len(vocabulary), 6, layer(vocabulary.counts))
+        assert model.largest_batch == size
+
+
 @pytest.mark.parametrize("model_class", MODELS)
 def test_training_example_by_example_is_word2vec(model_class, monkeypatch, sentences, vocabulary):
     """word2vec.c's own loop, one example a step, on given noise words without repeats."""

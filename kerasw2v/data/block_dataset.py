@@ -234,8 +234,8 @@ def count_ids(stream: TokenStream, vocabulary_size: int) -> NDArray[np.int64]:
     return counts
 
 
-def default_batch_size(corpus_words: int, window: int) -> int:
-    """Returns a power of two from 256 to 4,096 tokens that leaves some 256 steps an epoch.
+def default_batch_size(corpus_words: int, window: int, largest: int = 4096) -> int:
+    """Returns a power of two from 256 to `largest` tokens that leaves some 256 steps an epoch.
 
     Large batches are fast, but all their gradients are taken at one point: a small corpus needs
     its updates more than speed.
@@ -243,9 +243,10 @@ def default_batch_size(corpus_words: int, window: int) -> int:
     Args:
         corpus_words: number of words of the corpus.
         window: the model's window; a batch holds at least one block for it.
+        largest: most tokens, see `BlockModel.largest_batch`.
     """
     size = 1 << int(log2(max(1, corpus_words // 256)))
-    return max(min(4096, max(256, size)), default_block_length(window))
+    return max(min(largest, max(256, size)), default_block_length(window))
 
 
 def _checked_shard(shard: tuple[int, int]) -> tuple[int, int]:

@@ -386,6 +386,8 @@ def test_probabilities_that_are_none(keep, sentence):
 )
 def test_the_batch_size_follows_from_the_corpus(words, window, size):
     assert default_batch_size(words, window) == size
+    twice = default_batch_size(words, window, largest=8192)
+    assert twice == (8192 if size == 4096 else size)
 
 
 def test_several_workers_must_draw_the_same(monkeypatch):
