@@ -98,27 +98,16 @@ def test_gradients_of_matrix_products_are_left_as_products(wrap):
     assert_equal(*run())
 
 
-def test_matrix_products_of_half_precision_and_of_shards():
+@pytest.mark.parametrize(
+    ("form", "shape"), [(products_with_rows, (2, 3, 3)), (matrix_products_with_rows, (2, 4, 3))]
+)
+def test_products_of_half_precision_and_of_shards(form, shape):
     table = variable(5, 3)
     shards = ShardedTable([keras.Variable(table.numpy()[i::2]) for i in range(2)])
-    partners = tf.constant(RNG.normal(size=(2, 4, 3)), tf.bfloat16)
+    partners = tf.constant(RNG.normal(size=shape), tf.bfloat16)
     with tf.GradientTape() as tape, record_lookups(tape) as lookups:
-        products = matrix_products_with_rows(table, tf.constant(IDS), partners)
-        of_shards = matrix_products_with_rows(shards, tf.constant(IDS), partners)
-        loss = tf.reduce_sum(products)
-    assert products.dtype == tf.bfloat16
-    np.testing.assert_array_equal(tf.cast(products, tf.float32), tf.cast(of_shards, tf.float32))
-    (gradient,) = row_gradients(tape, loss, [table], lookups)
-    assert gradient.pieces[0].multiplied().values.dtype == tf.float32
-
-
-def test_products_of_half_precision_and_of_shards():
-    table = variable(5, 3)
-    shards = ShardedTable([keras.Variable(table.numpy()[i::2]) for i in range(2)])
-    partners = tf.constant(RNG.normal(size=(2, 3, 3)), tf.bfloat16)
-    with tf.GradientTape() as tape, record_lookups(tape) as lookups:
-        products = products_with_rows(table, tf.constant(IDS), partners)
-        of_shards = products_with_rows(shards, tf.constant(IDS), partners)
+        products = form(table, tf.constant(IDS), partners)
+        of_shards = form(shards, tf.constant(IDS), partners)
         loss = tf.reduce_sum(products)
     assert products.dtype == tf.bfloat16
     np.testing.assert_array_equal(tf.cast(products, tf.float32), tf.cast(of_shards, tf.float32))
