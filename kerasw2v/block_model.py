@@ -13,7 +13,7 @@ from kerasw2v.ops.garbage import first_call_keeps_garbage
 from kerasw2v.ops.lookups import as_slices, record_lookups, row_gradients
 from kerasw2v.ops.row_mass import record_row_mass
 from kerasw2v.ops.seeds import add_draw_state, next_seed
-from kerasw2v.ops.windows import decode_blocks, default_block_length, window_weights
+from kerasw2v.ops.windows import decode_blocks, default_block_length
 from kerasw2v.optimizers import RowSGD
 
 
@@ -112,12 +112,15 @@ class BlockModel(keras.Model):
         """Tokens of a step from which on a larger one is not worth its fewer updates."""
         return 4096
 
-    def block_loss(self, ids: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def block_loss(
+        self, ids: tf.Tensor, sentences: tf.Tensor, reach: tf.Tensor | None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns summed losses, and the number of pairs in each.
 
         Args:
             ids: int32, `(batch, length + 2 * window)`.
-            weights: float, `(batch, length, length + 2 * window)`, 1 for each pair.
+            sentences: of the same shape, see `ops.windows.decode_blocks`.
+            reach: int32, `(batch, length)`, the window of each centre; None for full windows.
         """
         raise NotImplementedError(f"{type(self).__name__} must implement `block_loss`.")
 
@@ -224,13 +227,13 @@ class BlockModel(keras.Model):
     def _pair_losses(self, data: Any) -> tuple[tf.Tensor, tf.Tensor]:
         inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
         if targets is None:
-            return self.block_loss(*self._windows(inputs))
+            return self.block_loss(*self._decoded(inputs))
         if weights is None:
             weights = tf.ones_like(targets, tf.float32)
         return self.pair_loss(inputs, tf.cast(targets, tf.int32), tf.cast(weights, tf.float32))
 
-    def _windows(self, blocks: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns the ids of blocks and which slots pair up, with windows drawn anew."""
+    def _decoded(self, blocks: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
+        """Returns the ids and sentences of blocks, and the windows of their centres, drawn anew."""
         width = self.block_length + 2 * self.window
         if blocks.shape.rank != 2 or blocks.shape[1] != width:
             raise ValueError(
@@ -246,7 +249,7 @@ class BlockModel(keras.Model):
                 shape, next_seed(self._draw_state), 1, self.window + 1, tf.int32
             )
             reach = tf.ensure_shape(reach, (blocks.shape[0], self.block_length))
-        return ids, window_weights(sentences, reach, self.window)
+        return ids, sentences, reach
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         """Does nothing: the model is built from the start, so no batch is spent on building."""

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from kerasw2v.block_model import BlockModel
 from kerasw2v.layers.output_layer import OutputLayer
+from kerasw2v.ops.block_windows import block_means, sum_over_windows, window_extents
 from kerasw2v.ops.checks import check_choice
 from kerasw2v.ops.context_mean import context_mean, window_sums
 from kerasw2v.ops.halves import in_halves
@@ -22,8 +23,8 @@ class CBOW(BlockModel):
 
     `loss = sum over centres of output_layer(mean over its window of embedding(context), centre)`.
 
-    Trained on blocks, each token's rows are gathered once and all means of a block are one matrix
-    product. Trained on arrays, `fit(contexts, targets)` takes int arrays `(n, width)` and `(n,)`;
+    Trained on blocks, each token's rows are gathered once, and added up by windows in one kernel.
+    Trained on arrays, `fit(contexts, targets)` takes int arrays `(n, width)` and `(n,)`;
     negative ids pad short contexts. `predict(contexts)` returns the means.
 
     Args:
@@ -48,8 +49,9 @@ class CBOW(BlockModel):
         TypeError, ValueError: if a size is not a positive integer, `gradient` or `combiner` is
             unknown, or `output_layer` is none, or one for another vocabulary.
 
-    Cost: for a token, `1 + 2 * window / block_length` input rows, `2 (block_length + 2 * window) d`
-    multiplications for the means, and the output layer's pair form; none of it grows with V.
+    Cost: for a token, `1 + 2 * window / block_length` input rows, `4 window d` multiplications for
+    the means and as many for their gradient (`(block_length + 2 * window) d` each for windows over
+    24), and the output layer's pair form; none of it grows with V.
 
     Example:
 
@@ -102,43 +104,60 @@ class CBOW(BlockModel):
     ) -> tf.Tensor:
         """Returns the hidden vector of each window: `(b, C), (b, L, C) -> (b, L, d)`."""
         rows = self.embedding(ids)
-        whole_error = (self.gradient == "word2vec") == (self.combiner == "mean")
         weights = tf.cast(weights, rows.dtype)
         shares = None if shares is None else tf.cast(shares, rows.dtype)
-        return context_mean(rows, weights, whole_error, self.combiner, shares)
+        return context_mean(rows, weights, self._is_error_whole, self.combiner, shares)
 
     @property
-    def _step_power(self) -> int:
+    def _is_error_whole(self) -> bool:
+        """Whether each row of a window gets the whole error of its hidden vector."""
+        return (self.gradient == "word2vec") == (self.combiner == "mean")
+
+    @property
+    def _step_power(self) -> tf.Tensor:
         """How far a step of all rows of a window moves its hidden vector: n to this power."""
-        if self.gradient == "word2vec":
-            return 0
-        return -1 if self.combiner == "mean" else 1
+        power = -1 if self.combiner == "mean" else 1
+        return tf.constant(0 if self.gradient == "word2vec" else power, tf.float32)
 
-    def _example_loss(
-        self, ids: tf.Tensor, weights: tf.Tensor, targets: tf.Tensor, example_weights: tf.Tensor
+    def block_loss(
+        self, ids: tf.Tensor, sentences: tf.Tensor, reach: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        terms = example_weights * self.output_layer.target_mass(targets)
-        power = tf.constant(self._step_power, tf.float32)
-        sizes, shares, mass = window_sums(weights, terms, power)
-        self.embedding.add_mass(ids, mass)
-        hidden = tf.reshape(self._means(ids, weights, shares), [-1, self.embedding_dim])
-        pairs = tf.reshape(example_weights * tf.cast(sizes > 0, tf.float32), [-1])
-        losses = self.output_layer(hidden, tf.reshape(targets, [-1]), pairs)
-        return losses, pairs
-
-    def block_loss(self, ids: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         centres = ids[:, self.window : self.window + self.block_length]
-        tensors = ids, weights, centres, tf.ones_like(weights[:, :, 0])
+        tensors = ids, centres, *window_extents(sentences, reach, self.window)
         if self.output_layer.takes_halves:
-            return in_halves(self._example_loss, *tensors)
-        return self._example_loss(*tensors)
+            return in_halves(self._loss_of_blocks, *tensors)
+        return self._loss_of_blocks(*tensors)
+
+    def _loss_of_blocks(
+        self, ids: tf.Tensor, centres: tf.Tensor, before: tf.Tensor, behind: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        ones = tf.ones_like(before)
+        terms = ones * self.output_layer.target_mass(centres)
+        sizes, inverse, mass = sum_over_windows(before, behind, terms, self._step_power, ids)
+        self.embedding.add_mass(ids, mass)
+        scale = inverse if self.combiner == "mean" else ones
+        gradient_scale = ones if self._is_error_whole else inverse
+        hidden = block_means(self.embedding(ids), before, behind, scale, gradient_scale)
+        return self._target_losses(hidden, centres, ones, sizes)
 
     def pair_loss(
         self, inputs: Any, targets: tf.Tensor, weights: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        ids = as_ids(inputs)
+        ids, targets, weights = as_ids(inputs), targets[:, None], weights[:, None]
         present = tf.cast(ids >= 0, tf.float32)[:, None, :]
-        return self._example_loss(tf.maximum(ids, 0), present, targets[:, None], weights[:, None])
+        ids = tf.maximum(ids, 0)
+        terms = weights * self.output_layer.target_mass(targets)
+        sizes, shares, mass = window_sums(present, terms, self._step_power)
+        self.embedding.add_mass(ids, mass)
+        return self._target_losses(self._means(ids, present, shares), targets, weights, sizes)
+
+    def _target_losses(
+        self, hidden: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor, sizes: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the losses of targets, those with an empty window left out, and their weights."""
+        pairs = tf.reshape(weights * tf.cast(sizes > 0, tf.float32), [-1])
+        hidden = tf.reshape(hidden, [-1, self.embedding_dim])
+        return self.output_layer(hidden, tf.reshape(targets, [-1]), pairs), pairs
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "gradient": self.gradient, "combiner": self.combiner}

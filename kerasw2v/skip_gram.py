@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from kerasw2v.block_model import BlockModel
-from kerasw2v.ops.windows import cut_blocks, piece_length
+from kerasw2v.ops.windows import cut_blocks, piece_length, window_weights
 
 
 @keras.saving.register_keras_serializable("kerasw2v")
@@ -63,7 +63,10 @@ class SkipGram(BlockModel):
     def call(self, inputs: Any) -> tf.Tensor:
         return self.embedding(inputs)
 
-    def block_loss(self, ids: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def block_loss(
+        self, ids: tf.Tensor, sentences: tf.Tensor, reach: tf.Tensor | None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        weights = window_weights(sentences, reach, self.window)
         if self.output_layer.targets_cost_most:
             return self._loss_of_centres(ids, weights), weights
         words = ids[:, self.window : -self.window]
