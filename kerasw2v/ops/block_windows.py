@@ -10,8 +10,9 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from kerasw2v.ops.context_mean import context_mean
+from kerasw2v.ops.context_mean import context_mean, power_of_sizes
 from kerasw2v.ops.fused import fused
+from kerasw2v.ops.windows import or_full_reach
 
 # Up to so many tokens a window is added up token by token: of a product with a matrix of all pairs
 # most is zeros, but the time to compile the sums grows with the window.
@@ -33,9 +34,7 @@ def window_extents(
         How many tokens before each centre and how many behind it are in its window: float32,
         `(batch, L)`.
     """
-    if reach is None:
-        reach = tf.fill((1, sentences.shape[-1] - 2 * window), window)
-    before, behind = _extents(sentences, reach)
+    before, behind = _extents(sentences, or_full_reach(reach, sentences, window))
     return before, behind
 
 
@@ -72,8 +71,7 @@ def sum_over_windows(
     window = (like.shape[-1] - before.shape[-1]) // 2
     sizes = before + behind
     inverse = tf.math.reciprocal_no_nan(sizes)
-    factor = tf.where(power < 0, inverse, tf.where(power > 0, sizes, tf.ones_like(sizes)))
-    terms *= factor
+    terms *= power_of_sizes(sizes, inverse, power)
     brought = [
         tf.pad(seen * terms, [[0, 0], [place, 2 * window - place]])
         for place, seen in _taps(before, behind, window)

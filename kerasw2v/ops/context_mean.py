@@ -71,6 +71,11 @@ def window_sums(
     """
     sizes = _sizes(weights)
     inverse = tf.math.reciprocal_no_nan(sizes)
-    factor = tf.where(power < 0, inverse, tf.where(power > 0, sizes, tf.ones_like(sizes)))
-    brought = tf.reduce_sum(weights * (terms * factor)[:, :, None], axis=1)
+    terms *= power_of_sizes(sizes, inverse, power)
+    brought = tf.reduce_sum(weights * terms[:, :, None], axis=1)
     return sizes, weights * inverse[:, :, None], brought
+
+
+def power_of_sizes(sizes: tf.Tensor, inverse: tf.Tensor, power: tf.Tensor) -> tf.Tensor:
+    """Returns `sizes ** power`, for a power of -1 with 0 where a size is, as in `inverse`."""
+    return tf.where(power < 0, inverse, tf.where(power > 0, sizes, tf.ones_like(sizes)))

@@ -94,10 +94,13 @@ def window_weights(sentences: tf.Tensor, reach: tf.Tensor | None, window: int) -
     Returns:
         float32, `(batch, length, width)`: 1 for a pair, else 0.
     """
-    if reach is None:
-        reach = tf.fill((1, sentences.shape[-1] - 2 * window), window)
-    weights: tf.Tensor = _mark_pairs(sentences, reach)
+    weights: tf.Tensor = _mark_pairs(sentences, or_full_reach(reach, sentences, window))
     return weights
+
+
+def or_full_reach(reach: tf.Tensor | None, sentences: tf.Tensor, window: int) -> tf.Tensor:
+    """Returns the windows of centres, all of them full, `(1, length)`, where none are given."""
+    return tf.fill((1, sentences.shape[-1] - 2 * window), window) if reach is None else reach
 
 
 @fused
