@@ -4,10 +4,13 @@ Automatic differentiation of `softplus` walks over the score matrices several ti
 two formulas here need; the scores are the largest tensors of a training step.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
+from numpy.polynomial import Chebyshev, Polynomial
 
 from kerasw2v.ops.fused import fused
 
@@ -15,8 +18,37 @@ _TINY = 1e-37
 _FOLD = 4
 
 
+def _series(function: Callable[..., Any], degree: int) -> list[float]:
+    """Returns the coefficients of a polynomial in `t - 1/2` that is the function of t in [0, 1]."""
+    chebyshev = Chebyshev.interpolate(function, degree, domain=[0, 1])
+    shifted = chebyshev.convert(kind=Polynomial)(Polynomial([0.5, 1]))
+    return [float(coefficient) for coefficient in shifted.coef]
+
+
+# Of degree 9 they are exact to a last bit of float32.
+_INVERSE_OF_1_PLUS = _series(lambda t: 1 / (1 + t), 9)
+_LOG_OF_1_PLUS = _series(np.log1p, 9)
+
+
 def _negative_log(sigmoid: tf.Tensor) -> tf.Tensor:
     return -tf.math.log(tf.maximum(sigmoid, _TINY))
+
+
+def softplus_and_sigmoid(scores: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns `log(1 + exp(s))` and `1 / (1 + exp(-s))` of each score, to 2e-7.
+
+    For use in a fused function, where it takes half the time of TensorFlow's. XLA writes out what
+    several results need and cannot be had by adding and multiplying, so there is one such: the
+    exponential; the others are polynomials of it.
+    """
+    u = tf.exp(-tf.abs(scores)) - 0.5
+    upper = _horner(_INVERSE_OF_1_PLUS, u)
+    sigmoid = tf.where(scores >= 0, upper, 1.0 - upper)
+    return tf.maximum(scores, 0.0) + _horner(_LOG_OF_1_PLUS, u), sigmoid
+
+
+def _horner(coefficients: list[float], x: tf.Tensor) -> tf.Tensor:
+    return functools.reduce(lambda value, c: value * x + c, reversed(coefficients))
 
 
 @fused

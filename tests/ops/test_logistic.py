@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasw2v.ops.logistic import noise_loss, target_loss
+from kerasw2v.ops.logistic import noise_loss, softplus_and_sigmoid, target_loss
 
 
 def softplus(scores):
@@ -94,6 +94,17 @@ def test_extreme_scores_stay_finite(score, graph):
             np.testing.assert_allclose(slope, factor * (others[1] * sigmoid - 1), atol=1e-6)
         else:
             np.testing.assert_allclose(slope, factor * sigmoid, atol=1e-6)
+
+
+@pytest.mark.parametrize("graph", [False, True])
+def test_softplus_and_sigmoid(graph):
+    scores = np.r_[np.linspace(-30, 30, 6001), 0.0, -1e4, 1e4, -np.inf, np.inf]
+    compute = tf.function(softplus_and_sigmoid, jit_compile=True) if graph else softplus_and_sigmoid
+    soft, sigmoid = (x.numpy() for x in compute(tf.constant(scores, tf.float32)))
+    exact = softplus(scores)
+    # A number near 1 has neighbours 6e-8 and 1.2e-7 away.
+    np.testing.assert_allclose(soft, exact, rtol=2e-7, atol=2e-7)
+    np.testing.assert_allclose(sigmoid, np.exp(-softplus(-scores)), rtol=0, atol=2e-7)
 
 
 def test_weights_have_no_gradient():
