@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops import huffman
 from kerasw2v.ops.checks import check_int
-from kerasw2v.ops.fused import few_lengths, fused_by_shape
+from kerasw2v.ops.fused import fused_by_shape
 from kerasw2v.ops.logistic import softplus_and_sigmoid
 from kerasw2v.ops.row_mass import add_row_mass, steepness
 from kerasw2v.ops.rows import (
@@ -25,6 +25,8 @@ from kerasw2v.ops.sorted_parts import in_sorted_parts
 
 # The least that a visit of a node counts for in row masses: its visitors differ in what they want.
 _LEAST_TERM = 0.3
+# Stands for the padding in place of a candidate and its code.
+_NO_BRANCH = -1
 
 
 @keras.saving.register_keras_serializable("kerasw2v")
@@ -182,55 +184,46 @@ class HierarchicalSoftmax(OutputLayer):
         self, hidden: tf.Tensor, places: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor
     ) -> tf.Tensor:
         """Returns what the nodes below the top add to each loss, all of a block's in a product."""
-        steps, slots = self._block_steps(candidates, weights)
-        # Weights of each candidate for each hidden vector, none for the padding.
-        by_candidate = tf.pad(tf.transpose(weights, [0, 2, 1]), [[0, 0], [0, 1], [0, 0]])
-        terms = _terms(hidden)
+        by_candidate = tf.transpose(weights, [0, 2, 1])
+        visits, owners = self._block_visits(candidates, by_candidate)
+        add_row_mass(
+            self.embeddings,
+            visits.values[:, 0],
+            lambda: tf.gather(
+                tf.reshape(tf.linalg.matvec(by_candidate, tf.gather(_terms(hidden), places)), [-1]),
+                owners,
+            ),
+        )
 
         def losses(
-            places: tf.Tensor,
-            by_candidate: tf.Tensor,
-            steps: tf.RaggedTensor,
-            slots: tf.RaggedTensor,
+            nodes: tf.Tensor, places: tf.Tensor, by_candidate: tf.Tensor, visits: tf.RaggedTensor
         ) -> tf.Tensor:
-            """Returns the losses of blocks, padded to the one with most nodes.
-
-            The padding belongs to a candidate past the last.
-            """
-            batch, padding = tf.shape(by_candidate)[0], tf.shape(by_candidate)[1] - 1
-            most = few_lengths(tf.maximum(tf.reduce_max(steps.row_lengths()), 0))
-            shape = tf.stack([batch, most])
-            steps, slots = steps.to_tensor(0, shape=shape), slots.to_tensor(padding, shape=shape)
-            ids = steps // 2
-            add_row_mass(
-                self.embeddings,
-                ids,
-                lambda: tf.gather(
-                    tf.linalg.matvec(by_candidate, tf.gather(terms, places)), slots, batch_dims=1
-                ),
-            )
+            """Returns the losses of blocks, all padded to the same number of nodes."""
+            shape = tf.stack([tf.shape(places)[0], nodes, 2])
+            ids, branches = tf.unstack(visits.to_tensor([0, _NO_BRANCH], shape=shape), axis=-1)
             vectors = rows_at(hidden, places)
             scores = matrix_products_with_rows(self.embeddings, ids, vectors, of_few_shapes=True)
-            return _node_terms_loss(tf.cast(scores, tf.float32), by_candidate, steps, slots)
+            return _node_terms_loss(tf.cast(scores, tf.float32), by_candidate, branches)
 
-        return in_sorted_parts(losses, steps.row_lengths(), places, by_candidate, steps, slots)
+        return in_sorted_parts(losses, visits.row_lengths(), places, by_candidate, visits)
 
-    def _block_steps(
-        self, candidates: tf.Tensor, weights: tf.Tensor
-    ) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
-        """Returns the steps of each block's candidates, and whose they are: `(b, nodes)` each."""
+    def _block_visits(
+        self, candidates: tf.Tensor, by_candidate: tf.Tensor
+    ) -> tuple[tf.RaggedTensor, tf.Tensor]:
+        """Returns the visits that each block pays to nodes, `(b, nodes, 2)`, and whose they are.
+
+        A visit is the row of a node, and `2 * candidate + code`: which of its block's candidates
+        comes by, and the code of its branch. Owners are candidates of all blocks, numbered through.
+        """
         batch, width = tf.shape(candidates)[0], tf.shape(candidates)[1]
         paths = huffman.lower_paths(self._steps.value, tf.reshape(candidates, [-1]), self._below)
-        paths = tf.reshape(paths, [batch, width, tf.shape(paths)[1]])
-        wanted = tf.reduce_any(weights != 0, axis=1)[..., None]
-        places = tf.where((paths >= 0) & wanted)
-        in_block = tf.math.bincount(
-            tf.cast(places[:, 0], tf.int32), minlength=batch, maxlength=batch
-        )
-        steps = tf.RaggedTensor.from_row_lengths(
-            tf.gather_nd(paths, places), in_block, validate=False
-        )
-        return steps, steps.with_values(tf.cast(places[:, 1], tf.int32))
+        wanted = tf.reshape(tf.reduce_any(by_candidate != 0, axis=-1), [-1, 1])
+        found = tf.where((paths >= 0) & wanted)
+        steps, owners = tf.gather_nd(paths, found), tf.cast(found[:, 0], tf.int32)
+        branches = 2 * (owners % width) + tf.bitwise.bitwise_and(steps, 1)
+        in_block = tf.math.bincount(owners // width, minlength=batch, maxlength=batch)
+        visits = tf.stack([tf.bitwise.right_shift(steps, 1), branches], axis=-1)
+        return tf.RaggedTensor.from_row_lengths(visits, in_block, validate=False), owners
 
     def target_mass(self, targets: tf.Tensor) -> tf.Tensor:
         return tf.cast(tf.gather(self._path_lengths.value, targets), tf.float32)
@@ -262,20 +255,21 @@ def _path_terms(
 
 @fused_by_shape
 def _fused_nodes(
-    scores: tf.Tensor, by_candidate: tf.Tensor, steps: tf.Tensor, slots: tf.Tensor
+    scores: tf.Tensor, by_candidate: tf.Tensor, branches: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    visits = tf.gather(by_candidate, slots, batch_dims=1)  # (b, nodes, L)
+    of_candidates = tf.gather(by_candidate, tf.maximum(branches // 2, 0), batch_dims=1)
+    visits = tf.where(branches[..., None] == _NO_BRANCH, 0.0, of_candidates)  # (b, nodes, L)
     softplus, sigmoid = softplus_and_sigmoid(scores)
-    left = _is_left(steps)[..., None]
+    left = _is_left(branches)[..., None]
     return tf.reduce_sum(visits * (softplus - left * scores), axis=1), visits * (sigmoid - left)
 
 
 @tf.custom_gradient
 def _node_terms_loss(
-    scores: tf.Tensor, by_candidate: tf.Tensor, steps: tf.Tensor, slots: tf.Tensor
+    scores: tf.Tensor, by_candidate: tf.Tensor, branches: tf.Tensor
 ) -> tuple[tf.Tensor, Callable[[tf.Tensor], Any]]:
-    loss, slope = _fused_nodes(scores, by_candidate, steps, slots)
-    return loss, lambda upstream: (upstream[:, None, :] * slope, None, None, None)
+    loss, slope = _fused_nodes(scores, by_candidate, branches)
+    return loss, lambda upstream: (upstream[:, None, :] * slope, None, None)
 
 
 @fused_by_shape

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from kerasw2v.ops.fused import few_lengths
+
 _PARTS = 8
 _LEAST_BLOCKS = 16  # of a part; smaller ones are slower to start than to compute
 
@@ -13,24 +15,29 @@ _LEAST_BLOCKS = 16  # of a part; smaller ones are slower to start than to comput
 def in_sorted_parts(
     function: Callable[..., tf.Tensor], sizes: tf.Tensor, *blocks: Any
 ) -> tf.Tensor:
-    """Applies a function that pads blocks to the largest, to blocks of similar size at a time.
+    """Applies a function that pads blocks to one size, to blocks of similar size at a time.
 
     That spares most of the padding; and the parts, each a chain of ops that wait for one another,
     keep several cores busy. The whole batch is one part where the number of blocks is small, or
     not known beforehand.
 
     Args:
-        function: from what belongs to some blocks to a tensor with these blocks as first axis. It
-            is differentiated with respect to whatever it closes over.
+        function: from a size that no block of a part exceeds, one of few (see
+            `ops.fused.few_lengths`), and what belongs to these blocks, to a tensor with these
+            blocks as first axis. It is differentiated with respect to whatever it closes over.
         sizes: int, `(b,)`, how large each block is.
         *blocks: arguments of `function`, `(b, ...)`, ragged or not; no gradient.
     """
     number = blocks[0].shape[0]
+    sizes = tf.cast(sizes, tf.int32)
     if number is None or number < _PARTS * _LEAST_BLOCKS:
-        return function(*blocks)
+        return function(few_lengths(tf.maximum(tf.reduce_max(sizes), 0)), *blocks)
     order = tf.ensure_shape(tf.argsort(sizes), [number])
     places = tf.math.invert_permutation(order)
-    parts = tf.split(order, [len(part) for part in np.array_split(np.arange(number), _PARTS)])
+    numbers = [len(part) for part in np.array_split(np.arange(number), _PARTS)]
+    parts = tf.split(order, numbers)
+    largest = tf.gather(sizes, tf.gather(order, np.cumsum(numbers) - 1))
+    lengths = tf.unstack(few_lengths(largest))
 
     # A permutation, so its gradient needs no scatter.
     @tf.custom_gradient
@@ -38,4 +45,9 @@ def in_sorted_parts(
         whole = tf.gather(tf.concat(pieces, axis=0), places)
         return whole, lambda upstream: [tf.gather(upstream, part) for part in parts]
 
-    return put_together(*(function(*(tf.gather(x, part) for x in blocks)) for part in parts))
+    return put_together(
+        *(
+            function(length, *(tf.gather(x, part) for x in blocks))
+            for length, part in zip(lengths, parts, strict=True)
+        )
+    )

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kerasw2v.ops.fused import few_lengths
 from kerasw2v.ops.sorted_parts import in_sorted_parts
 
 RNG = np.random.default_rng(0)
@@ -18,9 +19,10 @@ def test_parts_give_what_the_whole_gives(wrap, number):
     table, calls = tf.Variable([1.5, -0.5, 2.0]), []
     upstream = RNG.normal(size=(number, 3)).astype(np.float32)
 
-    def function(scales, nodes):
+    def function(size, scales, nodes):
         calls.append(scales.shape[0])
-        return table * (scales * tf.reduce_sum(nodes.to_tensor(), axis=1))[:, None]
+        nodes = nodes.to_tensor(shape=tf.stack([scales.shape[0], size]))
+        return table * (scales * tf.reduce_sum(nodes, axis=1))[:, None]
 
     @wrap
     def run():
@@ -38,11 +40,13 @@ def test_parts_give_what_the_whole_gives(wrap, number):
 
 
 def test_blocks_of_a_part_are_alike_in_size():
-    longest = []
+    longest, padded = [], []
 
-    def function(nodes):
+    def function(size, nodes):
         longest.append(nodes.to_tensor().shape[1])
+        padded.append(int(size))
         return tf.zeros(nodes.shape[0])
 
     in_sorted_parts(function, SIZES[:128], NODES[:128])
     assert longest == [np.sort(SIZES[:128])[16 * part + 15] for part in range(8)]
+    assert padded == [int(few_lengths(tf.constant(length))) for length in longest]
