@@ -25,8 +25,8 @@ from kerasw2v.ops.sorted_parts import in_sorted_parts
 
 # The least that a visit of a node counts for in row masses: its visitors differ in what they want.
 _LEAST_TERM = 0.3
-# Stands for the padding in place of a candidate and its code.
-_NO_BRANCH = -1
+# The padding's turn, see `_block_visits`.
+_NO_TURN = -1
 
 
 @keras.saving.register_keras_serializable("kerasw2v")
@@ -169,16 +169,27 @@ class HierarchicalSoftmax(OutputLayer):
         self, hidden: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor
     ) -> tf.Tensor:
         """Returns what the nodes below the top add to each loss; each visit is a row of its own."""
-        paths = huffman.lower_paths(self._steps.value, targets, self._below)
-        places = tf.where((paths >= 0) & (weights != 0)[:, None])
-        steps, owners = tf.gather_nd(paths, places), tf.cast(places[:, 0], tf.int32)
-        visits = tf.gather(weights, owners)
-        ids = steps // 2
+        ids, codes, owners = self._lower_visits(targets, weights != 0)
+        visits = tf.stop_gradient(tf.gather(weights, owners))
         add_row_mass(self.embeddings, ids, lambda: visits * tf.gather(_terms(hidden), owners))
         rows = gather_rows(self.embeddings, ids, hidden.dtype)
         scores = tf.cast(row_products(_of_owners(hidden, owners), rows), tf.float32)
-        terms = _path_terms(scores, visits, visits * _is_left(steps))
+        terms = visits * (tf.nn.softplus(scores) - _is_left(codes) * scores)
         return sum_by_owner(terms, owners, tf.shape(hidden)[0])
+
+    def _lower_visits(
+        self, words: tf.Tensor, wanted: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Returns the rows below the top that wanted words visit, with what code, and whose it is.
+
+        Args:
+            words: int32, `(n,)`.
+            wanted: bool, `(n,)`.
+        """
+        paths = huffman.lower_paths(self._steps.value, words, self._below)
+        found = tf.where((paths >= 0) & wanted[:, None])
+        steps, owners = tf.gather_nd(paths, found), tf.cast(found[:, 0], tf.int32)
+        return tf.bitwise.right_shift(steps, 1), tf.bitwise.bitwise_and(steps, 1), owners
 
     def _lower_block_loss(
         self, hidden: tf.Tensor, places: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor
@@ -200,10 +211,10 @@ class HierarchicalSoftmax(OutputLayer):
         ) -> tf.Tensor:
             """Returns the losses of blocks, all padded to the same number of nodes."""
             shape = tf.stack([tf.shape(places)[0], nodes, 2])
-            ids, branches = tf.unstack(visits.to_tensor([0, _NO_BRANCH], shape=shape), axis=-1)
+            ids, turns = tf.unstack(visits.to_tensor([0, _NO_TURN], shape=shape), axis=-1)
             vectors = rows_at(hidden, places)
             scores = matrix_products_with_rows(self.embeddings, ids, vectors, of_few_shapes=True)
-            return _node_terms_loss(tf.cast(scores, tf.float32), by_candidate, branches)
+            return _node_terms_loss(tf.cast(scores, tf.float32), by_candidate, turns)
 
         return in_sorted_parts(losses, visits.row_lengths(), places, by_candidate, visits)
 
@@ -212,17 +223,15 @@ class HierarchicalSoftmax(OutputLayer):
     ) -> tuple[tf.RaggedTensor, tf.Tensor]:
         """Returns the visits that each block pays to nodes, `(b, nodes, 2)`, and whose they are.
 
-        A visit is the row of a node, and `2 * candidate + code`: which of its block's candidates
-        comes by, and the code of its branch. Owners are candidates of all blocks, numbered through.
+        A visit is the row of a node, and a turn, `2 * candidate + code`: which of its block's
+        candidates comes by, and its code there. Owners are candidates of all blocks, numbered
+        through.
         """
         batch, width = tf.shape(candidates)[0], tf.shape(candidates)[1]
-        paths = huffman.lower_paths(self._steps.value, tf.reshape(candidates, [-1]), self._below)
-        wanted = tf.reshape(tf.reduce_any(by_candidate != 0, axis=-1), [-1, 1])
-        found = tf.where((paths >= 0) & wanted)
-        steps, owners = tf.gather_nd(paths, found), tf.cast(found[:, 0], tf.int32)
-        branches = 2 * (owners % width) + tf.bitwise.bitwise_and(steps, 1)
+        wanted = tf.reshape(tf.reduce_any(by_candidate != 0, axis=-1), [-1])
+        ids, codes, owners = self._lower_visits(tf.reshape(candidates, [-1]), wanted)
+        visits = tf.stack([ids, 2 * (owners % width) + codes], axis=-1)
         in_block = tf.math.bincount(owners // width, minlength=batch, maxlength=batch)
-        visits = tf.stack([tf.bitwise.right_shift(steps, 1), branches], axis=-1)
         return tf.RaggedTensor.from_row_lengths(visits, in_block, validate=False), owners
 
     def target_mass(self, targets: tf.Tensor) -> tf.Tensor:
@@ -239,36 +248,27 @@ class HierarchicalSoftmax(OutputLayer):
         return {**super().get_config(), "dense_rows": self.dense_rows}
 
 
-def _is_left(steps: tf.Tensor) -> tf.Tensor:
-    """Returns 1 for steps of code 0, whose term is `log sigmoid(+score)`."""
-    return tf.cast(1 - steps % 2, tf.float32)
-
-
-@tf.custom_gradient
-def _path_terms(
-    scores: tf.Tensor, visits: tf.Tensor, left: tf.Tensor
-) -> tuple[tf.Tensor, Callable[[tf.Tensor], Any]]:
-    terms = visits * tf.nn.softplus(scores) - left * scores
-    slope = visits * tf.sigmoid(scores) - left
-    return terms, lambda upstream: (upstream * slope, None, None)
+def _is_left(turns: tf.Tensor) -> tf.Tensor:
+    """Returns 1 where the last bit, the code, is 0: the term is `log sigmoid(+score)` there."""
+    return tf.cast(1 - turns % 2, tf.float32)
 
 
 @fused_by_shape
 def _fused_nodes(
-    scores: tf.Tensor, by_candidate: tf.Tensor, branches: tf.Tensor
+    scores: tf.Tensor, by_candidate: tf.Tensor, turns: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    of_candidates = tf.gather(by_candidate, tf.maximum(branches // 2, 0), batch_dims=1)
-    visits = tf.where(branches[..., None] == _NO_BRANCH, 0.0, of_candidates)  # (b, nodes, L)
+    of_candidates = tf.gather(by_candidate, tf.maximum(turns // 2, 0), batch_dims=1)
+    visits = tf.where(turns[..., None] == _NO_TURN, 0.0, of_candidates)  # (b, nodes, L)
     softplus, sigmoid = softplus_and_sigmoid(scores)
-    left = _is_left(branches)[..., None]
+    left = _is_left(turns)[..., None]
     return tf.reduce_sum(visits * (softplus - left * scores), axis=1), visits * (sigmoid - left)
 
 
 @tf.custom_gradient
 def _node_terms_loss(
-    scores: tf.Tensor, by_candidate: tf.Tensor, branches: tf.Tensor
+    scores: tf.Tensor, by_candidate: tf.Tensor, turns: tf.Tensor
 ) -> tuple[tf.Tensor, Callable[[tf.Tensor], Any]]:
-    loss, slope = _fused_nodes(scores, by_candidate, branches)
+    loss, slope = _fused_nodes(scores, by_candidate, turns)
     return loss, lambda upstream: (upstream[:, None, :] * slope, None, None)
 
 
