@@ -25,7 +25,7 @@ from kerasw2v.ops.sorted_parts import in_sorted_parts
 
 # The least that a visit of a node counts for in row masses: its visitors differ in what they want.
 _LEAST_TERM = 0.3
-# The padding's turn, see `_block_visits`.
+# The padding's turn, see `_pack_paths`.
 _NO_TURN = -1
 
 
@@ -169,70 +169,46 @@ class HierarchicalSoftmax(OutputLayer):
         self, hidden: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor
     ) -> tf.Tensor:
         """Returns what the nodes below the top add to each loss; each visit is a row of its own."""
-        ids, codes, owners = self._lower_visits(targets, weights != 0)
+        paths = huffman.lower_paths(self._steps.value, targets, self._below)
+        found = tf.where((paths >= 0) & (weights != 0)[:, None])
+        steps, owners = tf.gather_nd(paths, found), tf.cast(found[:, 0], tf.int32)
+        ids = tf.bitwise.right_shift(steps, 1)
         visits = tf.stop_gradient(tf.gather(weights, owners))
         add_row_mass(self.embeddings, ids, lambda: visits * tf.gather(_terms(hidden), owners))
         rows = gather_rows(self.embeddings, ids, hidden.dtype)
         scores = tf.cast(row_products(_of_owners(hidden, owners), rows), tf.float32)
-        terms = visits * (tf.nn.softplus(scores) - _is_left(codes) * scores)
+        terms = visits * (tf.nn.softplus(scores) - _is_left(steps) * scores)
         return sum_by_owner(terms, owners, tf.shape(hidden)[0])
-
-    def _lower_visits(
-        self, words: tf.Tensor, wanted: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Returns the rows below the top that wanted words visit, with what code, and whose it is.
-
-        Args:
-            words: int32, `(n,)`.
-            wanted: bool, `(n,)`.
-        """
-        paths = huffman.lower_paths(self._steps.value, words, self._below)
-        found = tf.where((paths >= 0) & wanted[:, None])
-        steps, owners = tf.gather_nd(paths, found), tf.cast(found[:, 0], tf.int32)
-        return tf.bitwise.right_shift(steps, 1), tf.bitwise.bitwise_and(steps, 1), owners
 
     def _lower_block_loss(
         self, hidden: tf.Tensor, places: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor
     ) -> tf.Tensor:
         """Returns what the nodes below the top add to each loss, all of a block's in a product."""
         by_candidate = tf.transpose(weights, [0, 2, 1])
-        visits, owners = self._block_visits(candidates, by_candidate)
+        paths = huffman.lower_paths(self._steps.value, tf.reshape(candidates, [-1]), self._below)
+        ids, turns, sizes = _pack_paths(paths, by_candidate)
         add_row_mass(
             self.embeddings,
-            visits.values[:, 0],
-            lambda: tf.gather(
-                tf.reshape(tf.linalg.matvec(by_candidate, tf.gather(_terms(hidden), places)), [-1]),
-                owners,
+            ids,
+            lambda: _of_visitors(
+                tf.linalg.matvec(by_candidate, tf.gather(_terms(hidden), places)), turns
             ),
         )
 
         def losses(
-            nodes: tf.Tensor, places: tf.Tensor, by_candidate: tf.Tensor, visits: tf.RaggedTensor
+            nodes: tf.Tensor,
+            places: tf.Tensor,
+            by_candidate: tf.Tensor,
+            ids: tf.Tensor,
+            turns: tf.Tensor,
         ) -> tf.Tensor:
             """Returns the losses of blocks, all padded to the same number of nodes."""
-            shape = tf.stack([tf.shape(places)[0], nodes, 2])
-            ids, turns = tf.unstack(visits.to_tensor([0, _NO_TURN], shape=shape), axis=-1)
+            ids, turns = ids[:, :nodes], turns[:, :nodes]
             vectors = rows_at(hidden, places)
             scores = matrix_products_with_rows(self.embeddings, ids, vectors, of_few_shapes=True)
             return _node_terms_loss(tf.cast(scores, tf.float32), by_candidate, turns)
 
-        return in_sorted_parts(losses, visits.row_lengths(), places, by_candidate, visits)
-
-    def _block_visits(
-        self, candidates: tf.Tensor, by_candidate: tf.Tensor
-    ) -> tuple[tf.RaggedTensor, tf.Tensor]:
-        """Returns the visits that each block pays to nodes, `(b, nodes, 2)`, and whose they are.
-
-        A visit is the row of a node, and a turn, `2 * candidate + code`: which of its block's
-        candidates comes by, and its code there. Owners are candidates of all blocks, numbered
-        through.
-        """
-        batch, width = tf.shape(candidates)[0], tf.shape(candidates)[1]
-        wanted = tf.reshape(tf.reduce_any(by_candidate != 0, axis=-1), [-1])
-        ids, codes, owners = self._lower_visits(tf.reshape(candidates, [-1]), wanted)
-        visits = tf.stack([ids, 2 * (owners % width) + codes], axis=-1)
-        in_block = tf.math.bincount(owners // width, minlength=batch, maxlength=batch)
-        return tf.RaggedTensor.from_row_lengths(visits, in_block, validate=False), owners
+        return in_sorted_parts(losses, sizes, places, by_candidate, ids, turns)
 
     def target_mass(self, targets: tf.Tensor) -> tf.Tensor:
         return tf.cast(tf.gather(self._path_lengths.value, targets), tf.float32)
@@ -251,6 +227,47 @@ class HierarchicalSoftmax(OutputLayer):
 def _is_left(turns: tf.Tensor) -> tf.Tensor:
     """Returns 1 where the last bit, the code, is 0: the term is `log sigmoid(+score)` there."""
     return tf.cast(1 - turns % 2, tf.float32)
+
+
+@fused_by_shape
+def _pack_paths(
+    paths: tf.Tensor, by_candidate: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Joins the paths of each block's candidates to one list of visits, the padding behind it.
+
+    A visit is the row of a node, and a turn, `2 * candidate + code`: which of its block's
+    candidates comes by, and its code there. Padding has row 0 and `_NO_TURN`.
+
+    Args:
+        paths: int32, `(b * C, width)`, from `huffman.lower_paths`.
+        by_candidate: float32, `(b, C, L)`, weights; candidates without any pay no visits.
+
+    Returns:
+        `(rows, turns, sizes)`, int32: `(b, C * width)` twice, and how many visits, `(b,)`.
+    """
+    blocks, width = tf.shape(by_candidate)[0], tf.shape(paths)[1]
+    paths = tf.reshape(paths, [blocks, -1])
+    wanted = tf.reduce_any(by_candidate != 0, axis=-1)
+    lengths = tf.reduce_sum(tf.cast(tf.reshape(paths >= 0, [blocks, -1, width]), tf.int32), axis=-1)
+    lengths = tf.where(wanted, lengths, 0)
+    ends = tf.cumsum(lengths, axis=1)
+    places = tf.range(tf.shape(paths)[1])
+    are_over = places[:, None] >= ends[:, None, :]  # (b, C * width, C)
+    candidates = tf.reduce_sum(tf.cast(are_over, tf.int32), axis=-1)
+    starts = tf.reduce_sum(tf.where(are_over, lengths[:, None, :], 0), axis=-1)
+    sizes = ends[:, -1]
+    are_visits = places < sizes[:, None]
+    found = tf.where(are_visits, width * candidates + places - starts, 0)
+    steps = tf.gather(paths, found, batch_dims=1)
+    turns = tf.where(are_visits, 2 * candidates + steps % 2, _NO_TURN)
+    return tf.where(are_visits, steps // 2, 0), turns, sizes
+
+
+@fused_by_shape
+def _of_visitors(by_candidate: tf.Tensor, turns: tf.Tensor) -> tf.Tensor:
+    """Returns what belongs to the candidate of each visit, `(b, C)` to `(b, n)`; 0 for padding."""
+    found = tf.gather(by_candidate, tf.maximum(turns // 2, 0), batch_dims=1)
+    return tf.where(turns == _NO_TURN, 0.0, found)
 
 
 @fused_by_shape

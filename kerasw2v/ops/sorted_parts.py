@@ -1,7 +1,6 @@
 """Working on a batch in parts whose blocks are alike in size."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -13,41 +12,35 @@ _LEAST_BLOCKS = 16  # of a part; smaller ones are slower to start than to comput
 
 
 def in_sorted_parts(
-    function: Callable[..., tf.Tensor], sizes: tf.Tensor, *blocks: Any
+    function: Callable[..., tf.Tensor], sizes: tf.Tensor, *blocks: tf.Tensor
 ) -> tf.Tensor:
-    """Applies a function that pads blocks to one size, to blocks of similar size at a time.
+    """Applies a function that takes all blocks for equally large to blocks of similar size.
 
-    That spares most of the padding; and the parts, each a chain of ops that wait for one another,
-    keep several cores busy. The whole batch is one part where the number of blocks is small, or
-    not known beforehand.
+    That spares most of the padding behind the smaller ones; and the parts, each a chain of ops
+    that wait for one another, keep several cores busy. The whole batch is one part where the number
+    of blocks is small, or not known beforehand.
 
     Args:
         function: from a size that no block of a part exceeds, one of few (see
             `ops.fused.few_lengths`), and what belongs to these blocks, to a tensor with these
             blocks as first axis. It is differentiated with respect to whatever it closes over.
         sizes: int, `(b,)`, how large each block is.
-        *blocks: arguments of `function`, `(b, ...)`, ragged or not; no gradient.
+        *blocks: arguments of `function`, `(b, ...)`; no gradient.
     """
     number = blocks[0].shape[0]
     sizes = tf.cast(sizes, tf.int32)
     if number is None or number < _PARTS * _LEAST_BLOCKS:
         return function(few_lengths(tf.maximum(tf.reduce_max(sizes), 0)), *blocks)
     order = tf.ensure_shape(tf.argsort(sizes), [number])
-    places = tf.math.invert_permutation(order)
     numbers = [len(part) for part in np.array_split(np.arange(number), _PARTS)]
-    parts = tf.split(order, numbers)
+    of_parts = [tf.split(tf.gather(x, order), numbers) for x in blocks]
     largest = tf.gather(sizes, tf.gather(order, np.cumsum(numbers) - 1))
     lengths = tf.unstack(few_lengths(largest))
 
     # A permutation, so its gradient needs no scatter.
     @tf.custom_gradient
     def put_together(*pieces: tf.Tensor) -> tuple[tf.Tensor, Callable[..., list[tf.Tensor]]]:
-        whole = tf.gather(tf.concat(pieces, axis=0), places)
-        return whole, lambda upstream: [tf.gather(upstream, part) for part in parts]
+        whole = tf.gather(tf.concat(pieces, axis=0), tf.math.invert_permutation(order))
+        return whole, lambda upstream: tf.split(tf.gather(upstream, order), numbers)
 
-    return put_together(
-        *(
-            function(length, *(tf.gather(x, part) for x in blocks))
-            for length, part in zip(lengths, parts, strict=True)
-        )
-    )
+    return put_together(*map(function, lengths, *of_parts))
