@@ -190,7 +190,7 @@ class HierarchicalSoftmax(OutputLayer):
         add_row_mass(
             self.embeddings,
             ids,
-            lambda: _of_visitors(
+            lambda: _masses_of_visitors(
                 tf.linalg.matvec(by_candidate, tf.gather(_terms(hidden), places)), turns
             ),
         )
@@ -263,19 +263,21 @@ def _pack_paths(
     return tf.where(are_visits, steps // 2, 0), turns, sizes
 
 
-@fused_by_shape
-def _of_visitors(by_candidate: tf.Tensor, turns: tf.Tensor) -> tf.Tensor:
-    """Returns what belongs to the candidate of each visit, `(b, C)` to `(b, n)`; 0 for padding."""
-    found = tf.gather(by_candidate, tf.maximum(turns // 2, 0), batch_dims=1)
-    return tf.where(turns == _NO_TURN, 0.0, found)
+def _of_visitors(values: tf.Tensor, turns: tf.Tensor) -> tf.Tensor:
+    """Returns what belongs to each visit's candidate, `(b, C, ...)` to `(b, n, ...)`, or 0."""
+    found = tf.gather(values, tf.maximum(turns // 2, 0), batch_dims=1)
+    is_padding = turns == _NO_TURN
+    return tf.where(is_padding if found.shape.rank == 2 else is_padding[..., None], 0.0, found)
+
+
+_masses_of_visitors = fused_by_shape(_of_visitors)
 
 
 @fused_by_shape
 def _fused_nodes(
     scores: tf.Tensor, by_candidate: tf.Tensor, turns: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    of_candidates = tf.gather(by_candidate, tf.maximum(turns // 2, 0), batch_dims=1)
-    visits = tf.where(turns[..., None] == _NO_TURN, 0.0, of_candidates)  # (b, nodes, L)
+    visits = _of_visitors(by_candidate, turns)  # (b, nodes, L)
     softplus, sigmoid = softplus_and_sigmoid(scores)
     left = _is_left(turns)[..., None]
     return tf.reduce_sum(visits * (softplus - left * scores), axis=1), visits * (sigmoid - left)
