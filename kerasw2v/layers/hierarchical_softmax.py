@@ -251,15 +251,14 @@ def _pack_paths(
     lengths = tf.reduce_sum(tf.cast(tf.reshape(paths >= 0, [blocks, -1, width]), tf.int32), axis=-1)
     lengths = tf.where(wanted, lengths, 0)
     ends = tf.cumsum(lengths, axis=1)
-    places = tf.range(tf.shape(paths)[1])
-    are_over = places[:, None] >= ends[:, None, :]  # (b, C * width, C)
-    candidates = tf.reduce_sum(tf.cast(are_over, tf.int32), axis=-1)
-    starts = tf.reduce_sum(tf.where(are_over, lengths[:, None, :], 0), axis=-1)
     sizes = ends[:, -1]
+    places = tf.range(tf.shape(paths)[1])
     are_visits = places < sizes[:, None]
-    found = tf.where(are_visits, width * candidates + places - starts, 0)
+    are_over = places[:, None] >= ends[:, None, :]  # (b, C * width, C)
+    skipped = tf.reduce_sum(tf.where(are_over, (width - lengths)[:, None, :], 0), axis=-1)
+    found = tf.where(are_visits, places + skipped, 0)
     steps = tf.gather(paths, found, batch_dims=1)
-    turns = tf.where(are_visits, 2 * candidates + steps % 2, _NO_TURN)
+    turns = tf.where(are_visits, 2 * (found // width) + steps % 2, _NO_TURN)
     return tf.where(are_visits, steps // 2, 0), turns, sizes
 
 

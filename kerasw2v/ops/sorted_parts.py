@@ -14,7 +14,7 @@ _LEAST_BLOCKS = 16  # of a part; smaller ones are slower to start than to comput
 def in_sorted_parts(
     function: Callable[..., tf.Tensor], sizes: tf.Tensor, *blocks: tf.Tensor
 ) -> tf.Tensor:
-    """Applies a function that takes all blocks for equally large to blocks of similar size.
+    """Applies a function that treats blocks as equally large, to blocks of similar size at a time.
 
     That spares most of the padding behind the smaller ones; and the parts, each a chain of ops
     that wait for one another, keep several cores busy. The whole batch is one part where the number
