@@ -109,7 +109,7 @@ def measure(args):
     import tensorflow as tf
 
     from kerasw2v import multi_worker
-    from kerasw2v._backend import divide_cores
+    from kerasw2v.utils.runtime import divide_cores
 
     divide_cores()
     kind, detail, workers = args.measure.split(":", 2)

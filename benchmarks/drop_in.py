@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> dict[str, float]:
         from gensim.models import Word2Vec
     else:
         from kerasw2v import Word2Vec
-        from kerasw2v._backend import divide_cores
+        from kerasw2v.utils.runtime import divide_cores
 
         divide_cores()  # as `kerasw2v train` does
     epochs = options.epochs[0]

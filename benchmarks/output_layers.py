@@ -280,7 +280,7 @@ def main() -> None:
         parser.add_argument(internal, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.job:
-        from kerasw2v._backend import divide_cores
+        from kerasw2v.utils.runtime import divide_cores
 
         divide_cores()  # as `kerasw2v train` does
         print(json.dumps(RUNNERS[options.job](options)))

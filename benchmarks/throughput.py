@@ -90,8 +90,8 @@ def run_kerasw2v(options: argparse.Namespace) -> dict[str, Any]:
         optimizers,
         to_keyed_vectors,
     )
-    from kerasw2v._backend import divide_cores
     from kerasw2v.data.counted_corpus import read_corpus
+    from kerasw2v.utils.runtime import divide_cores
 
     divide_cores()  # as `kerasw2v train` does
     started = time.perf_counter()

@@ -3,22 +3,22 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from kerasw2v._backend import require_tensorflow
+from kerasw2v.utils.runtime import require_tensorflow
 
 if TYPE_CHECKING:
     from kerasw2v import layers, optimizers, zoo
     from kerasw2v.cbow import CBOW
     from kerasw2v.data.block_dataset import block_dataset
+    from kerasw2v.data.vocabulary import Vocabulary
     from kerasw2v.keyed_vectors import to_keyed_vectors
     from kerasw2v.skip_gram import SkipGram
-    from kerasw2v.vocabulary import Vocabulary
     from kerasw2v.word2vec import Word2Vec
 
 # Names are imported on first use: `kerasw2v similar` need not wait for TensorFlow.
 _MODULES = {
     "CBOW": "kerasw2v.cbow",
     "SkipGram": "kerasw2v.skip_gram",
-    "Vocabulary": "kerasw2v.vocabulary",
+    "Vocabulary": "kerasw2v.data.vocabulary",
     "Word2Vec": "kerasw2v.word2vec",
     "block_dataset": "kerasw2v.data.block_dataset",
     "to_keyed_vectors": "kerasw2v.keyed_vectors",

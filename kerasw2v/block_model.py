@@ -7,14 +7,14 @@ import tensorflow as tf
 
 from kerasw2v.layers.embedding_lookup import EmbeddingLookup
 from kerasw2v.layers.output_layer import OutputLayer
-from kerasw2v.multi_worker import as_keras_reduces, lost_workers_are_errors, without_an_end
-from kerasw2v.ops.checks import check_int
-from kerasw2v.ops.garbage import first_call_keeps_garbage
-from kerasw2v.ops.lookups import as_slices, record_lookups, row_gradients
+from kerasw2v.ops.row_gradients import as_slices, record_lookups, row_gradients
 from kerasw2v.ops.row_mass import record_row_mass
 from kerasw2v.ops.seeds import add_draw_state, next_seed
+from kerasw2v.ops.strategies import as_keras_reduces, lost_workers_are_errors, without_an_end
 from kerasw2v.ops.windows import decode_blocks, default_block_length
 from kerasw2v.optimizers import RowSGD
+from kerasw2v.utils.checks import check_int
+from kerasw2v.utils.runtime import first_call_keeps_garbage
 
 
 class PairMean(keras.metrics.Metric):

@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from kerasw2v.history import History, Measurement
 from kerasw2v.multi_worker import from_chief, is_chief, lost_workers_are_errors
-from kerasw2v.ops.checks import check_int
-from kerasw2v.ops.files import temporary_sibling
+from kerasw2v.utils.checks import check_int
+from kerasw2v.utils.files import temporary_sibling
 
 _BAR_WIDTH = 20
 _SECONDS_BETWEEN_DRAWINGS = 0.2

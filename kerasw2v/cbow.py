@@ -7,11 +7,16 @@ import tensorflow as tf
 
 from kerasw2v.block_model import BlockModel
 from kerasw2v.layers.output_layer import OutputLayer
-from kerasw2v.ops.block_windows import block_means, sum_over_windows, window_extents
-from kerasw2v.ops.checks import check_choice
-from kerasw2v.ops.context_mean import context_mean, window_sums
-from kerasw2v.ops.halves import in_halves
+from kerasw2v.ops.parts import in_halves
 from kerasw2v.ops.rows import as_ids
+from kerasw2v.ops.window_means import (
+    block_means,
+    context_mean,
+    sum_over_windows,
+    window_extents,
+    window_sums,
+)
+from kerasw2v.utils.checks import check_choice
 
 GRADIENTS = ("word2vec", "exact")
 COMBINERS = ("mean", "sum")

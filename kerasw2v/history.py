@@ -5,7 +5,7 @@ import os
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from kerasw2v.ops.files import replace_on_success
+from kerasw2v.utils.files import replace_on_success
 
 _MOST_POINTS = 1000
 

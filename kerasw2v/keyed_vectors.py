@@ -12,7 +12,7 @@ import numpy.typing as npt
 from gensim.models import KeyedVectors
 from smart_open import open as open_any
 
-from kerasw2v.ops.files import (
+from kerasw2v.utils.files import (
     check_output_path,
     check_suffix,
     replace_on_success,

@@ -9,26 +9,37 @@ import os
 import socket
 import time
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from kerasw2v.corpus import Corpus
 from kerasw2v.data.block_dataset import block_dataset
+from kerasw2v.data.corpus import Corpus
 from kerasw2v.data.token_stream import TokenStream
-from kerasw2v.ops.checks import check_int
-from kerasw2v.ops.tf_config import tf_config
-from kerasw2v.vocabulary import Vocabulary
+from kerasw2v.data.vocabulary import Vocabulary
+from kerasw2v.ops.strategies import (
+    as_keras_reduces as as_keras_reduces,
+)
+from kerasw2v.ops.strategies import (
+    from_chief as from_chief,
+)
+from kerasw2v.ops.strategies import (
+    is_chief as is_chief,
+)
+from kerasw2v.ops.strategies import (
+    is_multi_worker as is_multi_worker,
+)
+from kerasw2v.ops.strategies import (
+    lost_workers_are_errors as lost_workers_are_errors,
+)
+from kerasw2v.ops.strategies import (
+    without_an_end as without_an_end,
+)
+from kerasw2v.utils.checks import check_int
+from kerasw2v.utils.runtime import tf_config
 
 _POLL_SECONDS = 0.2
-_LOST = (
-    tf.errors.AbortedError,
-    tf.errors.CancelledError,
-    tf.errors.DeadlineExceededError,
-    tf.errors.UnavailableError,
-)
 
 
 def connect(
@@ -142,49 +153,6 @@ def _from_tf_config() -> tuple[list[str], int]:
     return found
 
 
-@contextmanager
-def lost_workers_are_errors(strategy: Any) -> Iterator[None]:
-    """Turns what TensorFlow raises when a peer is lost into a ConnectionError of one sentence.
-
-    The processes that are left cannot go on without it: TensorFlow's collectives end for good. All
-    of them have to be started again; with a `kerasw2v.callbacks.Checkpoint` they go on from there.
-
-    Args:
-        strategy: the `tf.distribute.Strategy`; nothing is turned unless it spans processes.
-    """
-    try:
-        yield
-    except _LOST as error:
-        if not is_multi_worker(strategy):
-            raise
-        raise ConnectionError(
-            "Another worker was lost; start all of them again, and training goes on from the last "
-            "checkpoint, if there is one."
-        ) from error
-
-
-def is_multi_worker(strategy: Any) -> bool:
-    """Tells whether a strategy spans several processes."""
-    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy) and bool(
-        strategy.extended._in_multi_worker_mode()
-    )
-
-
-def is_chief(strategy: Any) -> bool:
-    """Tells whether this process is the one that writes, which a single one always is."""
-    return not is_multi_worker(strategy) or strategy.cluster_resolver.task_id == 0
-
-
-def as_keras_reduces(logs: dict[str, tf.Tensor], strategy: Any) -> dict[str, tf.Tensor]:
-    """Returns the logs of a step in the form that `fit` can reduce: vectors of one number.
-
-    Between several workers Keras 3.15 averages them over axis 0, which a scalar has not.
-    """
-    if not is_multi_worker(strategy):
-        return logs
-    return {name: tf.reshape(value, [1]) for name, value in logs.items()}
-
-
 def sharded_blocks(
     strategy: Any,
     corpus: Corpus | TokenStream,
@@ -231,29 +199,6 @@ def sharded_blocks(
     return strategy.distribute_datasets_from_function(of_worker), lengths[0]
 
 
-def without_an_end(dataset: Any, strategy: Any) -> tuple[Any, int | None]:
-    """Returns a dataset for several workers, and how many steps of it are an epoch.
-
-    Where a dataset ends, TensorFlow has all workers ask each other before each step whether anybody
-    has data left, and forgets the shape of a batch, so that nothing can be compiled.
-
-    Args:
-        dataset: what `fit` was given.
-        strategy: the `tf.distribute.Strategy`.
-
-    Returns:
-        `(dataset, None)` as it is, unless the strategy spans processes and it is a
-        `tf.data.Dataset` of known length, all batches of one size.
-    """
-    if not (is_multi_worker(strategy) and isinstance(dataset, tf.data.Dataset)):
-        return dataset, None
-    steps = int(dataset.cardinality())
-    specs = tf.nest.flatten(dataset.element_spec)
-    if steps <= 0 or not all(spec.shape.is_fully_defined() for spec in specs):
-        return dataset, None
-    return dataset.repeat(), steps
-
-
 def check_same(strategy: Any, what: str, value: str) -> None:
     """Raises ValueError in every worker unless all of them call it with the same text.
 
@@ -273,29 +218,3 @@ def check_same(strategy: Any, what: str, value: str) -> None:
     gathered = strategy.experimental_local_results(all_numbers())[0].numpy()
     if (gathered != gathered[0]).any():
         raise ValueError(f"Every worker must have the same {what}. Received: different ones.")
-
-
-def from_chief(strategy: Any, variables: Sequence[Any]) -> None:
-    """Sets variables to what they are in the chief's process.
-
-    Args:
-        strategy: the `tf.distribute.Strategy`; nothing happens unless it spans processes.
-        variables: Keras variables, made under the strategy, in the same order everywhere.
-    """
-    if not is_multi_worker(strategy):
-        return
-
-    @tf.function
-    def sums() -> Any:
-        def replica() -> list[tf.Tensor]:
-            context = tf.distribute.get_replica_context()
-            is_first = tf.equal(context.replica_id_in_sync_group, 0)  # the chief's first
-            values = [tf.identity(variable.value) for variable in variables]
-            values = [value * tf.cast(is_first, value.dtype) for value in values]
-            # One by one: in a list TensorFlow would pack them together, whatever their types.
-            return [context.all_reduce(tf.distribute.ReduceOp.SUM, value) for value in values]
-
-        return strategy.run(replica)
-
-    for variable, total in zip(variables, sums(), strict=True):
-        variable.assign(strategy.experimental_local_results(total)[0])

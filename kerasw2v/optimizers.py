@@ -8,12 +8,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kerasw2v.ops.checks import check_choice, check_int
 from kerasw2v.ops.fused import few_lengths, fused_by_shape
 from kerasw2v.ops.learning_rates import default_end, default_learning_rate
-from kerasw2v.ops.lookups import Piece, RowGradient, pieces_of
 from kerasw2v.ops.replica_sum import REDUCTIONS, sum_over_replicas
+from kerasw2v.ops.row_gradients import Piece, RowGradient, pieces_of
 from kerasw2v.ops.row_mass import RowMass
+from kerasw2v.utils.checks import check_choice, check_int
 
 __all__ = ["RowSGD", "default_learning_rate", "default_schedule", "linear_decay"]
 
@@ -101,7 +101,7 @@ class RowSGD(keras.optimizers.Optimizer):
 
         Args:
             grads: one gradient a variable; for tables `tf.IndexedSlices`, or what
-                `ops.lookups.row_gradients` returns.
+                `ops.row_gradients.row_gradients` returns.
             trainable_variables: the variables; those of `build` when None.
             row_masses: what `ops.row_mass.record_row_mass` collected; None to count how often the
                 gradient names each row.

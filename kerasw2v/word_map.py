@@ -8,7 +8,7 @@ import numpy as np
 from gensim.parsing.preprocessing import STOPWORDS
 from numpy.typing import NDArray
 
-from kerasw2v.ops.checks import check_int
+from kerasw2v.utils.checks import check_int
 
 # A word above this share of a corpus is grammar in any language; where `--sample` begins.
 _FILLER_SHARE = 1e-3

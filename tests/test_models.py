@@ -17,7 +17,7 @@ from kerasw2v import CBOW, SkipGram, Vocabulary, block_dataset
 from kerasw2v.block_model import PairMean
 from kerasw2v.layers import FullSoftmax, HierarchicalSoftmax, NegativeSampling
 from kerasw2v.ops import noise
-from kerasw2v.ops.lookups import RowGradient
+from kerasw2v.ops.row_gradients import RowGradient
 from kerasw2v.optimizers import RowSGD
 
 WINDOW, DIM, K = 2, 6, 5

@@ -10,7 +10,7 @@ import tensorflow as tf
 from kerasw2v import SkipGram, Vocabulary, block_dataset
 from kerasw2v.data.token_stream import TokenStream
 from kerasw2v.layers import NegativeSampling
-from kerasw2v.ops.lookups import Piece, RowGradient
+from kerasw2v.ops.row_gradients import Piece, RowGradient
 from kerasw2v.optimizers import RowSGD, default_learning_rate, default_schedule, linear_decay
 
 V, DIM = 9, 3

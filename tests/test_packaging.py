@@ -16,30 +16,19 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "kerasw2v"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-# From the ground up. A module imports from lower layers, or from its own folder.
-LAYERS = [
-    {"_backend", "ops", "versions"},
-    {"corpus", "demo_corpus", "history", "word_map"},
-    {"vocabulary"},
-    {"data"},
-    {"multi_worker"},
-    {"layers", "optimizers", "callbacks"},
+# From the ground up. A module imports from lower ranks, or from its own file or folder.
+RANKS = [
+    {"utils"},
+    {"ops"},
+    {"data", "layers", "optimizers", "evaluation", "history", "word_map"},
     {"block_model"},
-    {"skip_gram", "cbow", "keyed_vectors", "evaluation"},
-    {"word2vec_callbacks", "word2vec_corpus"},
-    {"word2vec_vocabulary"},
-    {"word2vec_training"},
-    {"word2vec_queries", "word2vec_file"},
-    {"gensim_interop"},
-    {"plots", "report", "run_settings", "run_state"},
-    {"word2vec"},
-    {"zoo"},
-    {"train_command"},
-    {"commands"},
+    {"skip_gram", "cbow"},
+    {"callbacks", "multi_worker", "keyed_vectors", "plots", "report"},
+    {"word2vec", "zoo"},
     {"cli"},
     {"__init__", "__main__"},
 ]
-RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
+RANK = {unit: rank for rank, units in enumerate(RANKS) for unit in units}
 PUBLIC = {
     "CBOW",
     "SkipGram",
@@ -53,7 +42,7 @@ PUBLIC = {
 }
 
 
-def part_of(path):
+def unit_of(path):
     relative = path.relative_to(PACKAGE)
     return relative.parts[0].removesuffix(".py")
 
@@ -73,48 +62,87 @@ def offences(is_wrong):
         f"{path.relative_to(ROOT)}:{line}: {name}"
         for path in MODULES
         for line, name in imports(path)
-        if is_wrong(part_of(path), name)
+        if is_wrong(unit_of(path), name)
     ]
 
 
+def reached_from(module):
+    """Returns the dotted names that a module imports, and those that these import."""
+    seen, waiting = set(), [module]
+    while waiting:
+        path = PACKAGE.parent / Path(*waiting.pop().split("."))
+        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        if not path.exists() or path == PACKAGE / "__init__.py":
+            continue
+        found = {name for _, name in imports(path)} - seen
+        seen |= found
+        waiting += [name for full in found for name in (full, full.rpartition(".")[0])]
+    return seen
+
+
 class TestImports:
-    def test_every_module_has_a_layer(self):
-        assert {part_of(path) for path in MODULES} <= set(RANK)
+    def test_every_unit_has_a_rank(self):
+        assert {unit_of(path) for path in MODULES} == set(RANK)
 
     def test_imports_point_down(self):
-        def points_up(part, name):
+        def points_up(unit, name):
             names = name.split(".")
-            # What the package itself hands on comes from the layers below its facade.
-            if names[0] != "kerasw2v" or part == "__init__":
+            # What the package itself hands on comes from the ranks below its front.
+            if names[0] != "kerasw2v" or unit == "__init__":
                 return False
             target = names[1]
             if target not in RANK:
-                return RANK[part] <= RANK["cbow"]  # public names are for the top only
-            return target != part and RANK[target] >= RANK[part]
+                return RANK[unit] <= RANK["cbow"]  # public names are for the top only
+            return target != unit and RANK[target] >= RANK[unit]
 
         assert offences(points_up) == []
 
+    def test_ops_know_no_keras_model(self):
+        """Tensors and mathematics only: no Keras, and of the tools only the checks."""
+
+        def sees(unit, name):
+            parts = name.split(".")
+            of_tools = parts[:2] == ["kerasw2v", "utils"] and parts[2] != "checks"
+            return unit == "ops" and (parts[0] == "keras" or of_tools)
+
+        assert offences(sees) == []
+
+    def test_only_the_front_imports_word2vec(self):
+        def sees(unit, name):
+            is_ours = name.startswith("kerasw2v.word2vec") or name == "kerasw2v.Word2Vec"
+            return is_ours and unit not in {"__init__", "word2vec"}
+
+        assert offences(sees) == []
+
+    def test_only_the_command_line_sees_argparse(self):
+        assert offences(lambda unit, name: unit != "cli" and name.startswith("argparse")) == []
+
+    def test_the_model_never_sees_a_corpus(self):
+        reached = reached_from("kerasw2v.block_model")
+        assert "kerasw2v.ops.windows.decode_blocks" in reached
+        assert [name for name in reached if name.startswith("kerasw2v.data")] == []
+
     def test_layers_and_ops_never_see_a_vocabulary(self):
-        def sees(part, name):
-            return part in {"layers", "ops", "optimizers"} and "ocabulary" in name
+        def sees(unit, name):
+            return unit in {"layers", "ops", "optimizers"} and "ocabulary" in name
 
         assert offences(sees) == []
 
     def test_only_the_export_sees_gensim_models(self):
-        def sees(part, name):
-            # The zoo unpacks its own format, and measures gensim's speed.
-            allowed = {"keyed_vectors", "word2vec", "gensim_interop", "zoo"}
-            return name.startswith("gensim.models") and part not in allowed
+        def sees(unit, name):
+            # The zoo unpacks its own format.
+            return name.startswith("gensim.models") and unit not in {
+                "keyed_vectors",
+                "word2vec",
+                "zoo",
+            }
 
         # Commands name the type in their annotations, without importing it when they run.
-        assert [o for o in offences(sees) if "/commands/" not in o] == []
-
-    def test_ops_hold_no_keras_state(self):
-        assert offences(lambda part, name: part == "ops" and name.split(".")[0] == "keras") == []
+        assert [o for o in offences(sees) if "/cli/" not in o] == []
 
     def test_nobody_reaches_into_keras_or_gensim_internals(self):
         assert (
-            offences(lambda part, name: name.startswith(("keras.src", "tensorflow.python"))) == []
+            offences(lambda unit, name: name.startswith(("keras.src", "tensorflow.python"))) == []
         )
 
 
@@ -180,7 +208,7 @@ class TestBackend:
     def test_a_backend_that_is_installed_but_not_tensorflow(self, monkeypatch):
         import keras
 
-        from kerasw2v._backend import require_tensorflow
+        from kerasw2v.utils.runtime import require_tensorflow
 
         require_tensorflow()
         monkeypatch.setattr(keras.backend, "backend", lambda: "jax")

@@ -9,13 +9,12 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
-from kerasw2v.corpus import Corpus
+from kerasw2v.data.corpus import Corpus
 from kerasw2v.data.token_stream import TokenStream, taken, word_ids
-from kerasw2v.data.untuned import untuned
-from kerasw2v.ops.checks import check_int, check_non_negative
-from kerasw2v.ops.tf_config import tf_config
+from kerasw2v.data.vocabulary import Vocabulary
 from kerasw2v.ops.windows import PADDING, default_block_length
-from kerasw2v.vocabulary import Vocabulary
+from kerasw2v.utils.checks import check_int, check_non_negative
+from kerasw2v.utils.runtime import tf_config, untuned
 
 _READ_TOKENS = 2**18
 _SHUFFLE_TOKENS = 2**20

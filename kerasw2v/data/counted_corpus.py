@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasw2v.corpus import Batch, Corpus, iter_batches, no_words
+from kerasw2v.data.corpus import Batch, Corpus, iter_batches, no_words
 from kerasw2v.data.token_stream import (
     IN_MEMORY_LIMIT,
     TokenStream,
@@ -17,7 +17,7 @@ from kerasw2v.data.token_stream import (
     taken,
     word_ids,
 )
-from kerasw2v.vocabulary import Vocabulary, check_limits
+from kerasw2v.data.vocabulary import Vocabulary, check_limits
 
 
 def read_corpus(

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib import format as npy
 
-from kerasw2v.corpus import Batch, Corpus, describe, iter_batches
-from kerasw2v.ops.checks import check_int
-from kerasw2v.ops.files import clear_disk_errors, replace_on_success
-from kerasw2v.vocabulary import Vocabulary
+from kerasw2v.data.corpus import Batch, Corpus, describe, iter_batches
+from kerasw2v.data.vocabulary import Vocabulary
+from kerasw2v.utils.checks import check_int
+from kerasw2v.utils.files import clear_disk_errors, replace_on_success
 
 IN_MEMORY_LIMIT = 64 * 2**20
 """Bytes of ids from which on they are kept in a file."""
@@ -111,7 +111,7 @@ class TokenStream:
 
         Args:
             corpus: a path, a list of paths or a re-iterable of token lists; see
-                `kerasw2v.corpus.check_corpus`.
+                `kerasw2v.data.corpus.check_corpus`.
             vocabulary: the `Vocabulary`.
             path: if given, the ids are written there, as a plain `.npy` file, which appears whole
                 or not at all, and mapped into memory; `load` opens it again.

@@ -9,11 +9,11 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from kerasw2v.layers.output_layer import OutputLayer
-from kerasw2v.ops.checks import check_finite, check_int
 from kerasw2v.ops.cost_fit import fit_cost_model
 from kerasw2v.ops.cutoffs import CostModel, StepCost, plan_cutoffs, tail_dim
 from kerasw2v.ops.row_mass import SOFTMAX_CURVATURE, add_row_mass, steepness
 from kerasw2v.ops.softmax_loss import softmax_loss, sum_by_row, take_rows
+from kerasw2v.utils.checks import check_finite, check_int
 
 
 @keras.saving.register_keras_serializable("kerasw2v")
@@ -28,7 +28,7 @@ class AdaptiveSoftmax(OutputLayer):
     With `cutoffs=None`, `build` chooses the number and the sizes of the clusters: it fits a cost
     model to half a second of timing on the device in use, once in a process, and takes the cheapest
     plan by dynamic programming over the counts. `ops.cutoffs.describe_plan` and
-    `ops.plan_plot.plot_plan` show both. Timings vary: give `cost_model` or `cutoffs` to get the
+    `plots.plot_plan` show both. Timings vary: give `cost_model` or `cutoffs` to get the
     same layer everywhere. A built layer's config has the cutoffs that were found.
 
     Args:

@@ -8,10 +8,10 @@ from numpy.typing import ArrayLike
 
 from kerasw2v.layers.full_softmax import FullSoftmax
 from kerasw2v.layers.output_layer import OutputLayer
-from kerasw2v.ops.checks import check_choice, check_int
 from kerasw2v.ops.codes import BIT_LOSSES, GENERATORS, Code, bit_loss, encode
 from kerasw2v.ops.row_mass import add_row_mass
 from kerasw2v.ops.viterbi import top_words, word_log_probs
+from kerasw2v.utils.checks import check_choice, check_int
 
 
 @keras.saving.register_keras_serializable("kerasw2v")

@@ -10,7 +10,6 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from kerasw2v.layers.output_layer import OutputLayer
-from kerasw2v.ops.checks import check_int
 from kerasw2v.ops.classes import (
     Tiles,
     check_classes,
@@ -19,6 +18,7 @@ from kerasw2v.ops.classes import (
 )
 from kerasw2v.ops.row_mass import SOFTMAX_CURVATURE, add_row_mass, steepness
 from kerasw2v.ops.rows import gather_rows, sum_by_owner
+from kerasw2v.utils.checks import check_int
 
 # Rows of one class against a piece of its words: large enough for a matrix product, small enough
 # that classes of few words and batches of few rows do not fill tiles with repetitions.

@@ -6,9 +6,9 @@ import keras
 import tensorflow as tf
 
 from kerasw2v.layers.tables import add_table, check_shards
-from kerasw2v.ops.checks import check_choice, check_int
 from kerasw2v.ops.row_mass import add_row_mass
 from kerasw2v.ops.rows import as_ids, distinct, gather_rows
+from kerasw2v.utils.checks import check_choice, check_int
 
 COMBINERS = (None, "mean", "sum")
 

@@ -9,11 +9,11 @@ import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
 from kerasw2v.layers.output_layer import OutputLayer
-from kerasw2v.ops.checks import check_choice, check_int, check_non_negative
 from kerasw2v.ops.row_mass import add_row_mass
 from kerasw2v.ops.rows import gather_rows
 from kerasw2v.ops.seeds import add_draw_state, next_seed
 from kerasw2v.ops.von_mises_fisher import negative_log_normalizer
+from kerasw2v.utils.checks import check_choice, check_int, check_non_negative
 
 LOSSES = ("vmf", "cosine", "max_margin")
 _SMALLEST_NORM = 1e-3

@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops import huffman
-from kerasw2v.ops.checks import check_int
 from kerasw2v.ops.fused import fused_by_shape
 from kerasw2v.ops.logistic import softplus_and_sigmoid
+from kerasw2v.ops.parts import in_sorted_parts
 from kerasw2v.ops.row_mass import add_row_mass, steepness
 from kerasw2v.ops.rows import (
     gather_rows,
@@ -21,12 +21,12 @@ from kerasw2v.ops.rows import (
     rows_at,
     sum_by_owner,
 )
-from kerasw2v.ops.sorted_parts import in_sorted_parts
+from kerasw2v.ops.tree_paths import leaf_log_probs, lower_paths, of_visitors, pack_paths
+from kerasw2v.utils.checks import check_int
 
 # The least that a visit of a node counts for in row masses: its visitors differ in what they want.
 _LEAST_TERM = 0.3
-# The padding's turn, see `_pack_paths`.
-_NO_TURN = -1
+# The padding's turn, see `pack_paths`.
 
 
 @keras.saving.register_keras_serializable("kerasw2v")
@@ -169,7 +169,7 @@ class HierarchicalSoftmax(OutputLayer):
         self, hidden: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor
     ) -> tf.Tensor:
         """Returns what the nodes below the top add to each loss; each visit is a row of its own."""
-        paths = huffman.lower_paths(self._steps.value, targets, self._below)
+        paths = lower_paths(self._steps.value, targets, self._below)
         found = tf.where((paths >= 0) & (weights != 0)[:, None])
         steps, owners = tf.gather_nd(paths, found), tf.cast(found[:, 0], tf.int32)
         ids = tf.bitwise.right_shift(steps, 1)
@@ -185,12 +185,12 @@ class HierarchicalSoftmax(OutputLayer):
     ) -> tf.Tensor:
         """Returns what the nodes below the top add to each loss, all of a block's in a product."""
         by_candidate = tf.transpose(weights, [0, 2, 1])
-        paths = huffman.lower_paths(self._steps.value, tf.reshape(candidates, [-1]), self._below)
-        ids, turns, sizes = _pack_paths(paths, by_candidate)
+        paths = lower_paths(self._steps.value, tf.reshape(candidates, [-1]), self._below)
+        ids, turns, sizes = pack_paths(paths, by_candidate)
         add_row_mass(
             self.embeddings,
             ids,
-            lambda: _masses_of_visitors(
+            lambda: _massesof_visitors(
                 tf.linalg.matvec(by_candidate, tf.gather(_terms(hidden), places)), turns
             ),
         )
@@ -218,7 +218,7 @@ class HierarchicalSoftmax(OutputLayer):
         if self.vocabulary_size == 1:
             return tf.zeros_like(hidden[:, :1])
         scores = tf.matmul(self.embeddings.value, hidden, transpose_b=True)
-        return tf.transpose(huffman.leaf_log_probs(self._steps.value, scores))
+        return tf.transpose(leaf_log_probs(self._steps.value, scores))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "dense_rows": self.dense_rows}
@@ -229,54 +229,14 @@ def _is_left(turns: tf.Tensor) -> tf.Tensor:
     return tf.cast(1 - turns % 2, tf.float32)
 
 
-@fused_by_shape
-def _pack_paths(
-    paths: tf.Tensor, by_candidate: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Joins the paths of each block's candidates to one list of visits, the padding behind it.
-
-    A visit is the row of a node, and a turn, `2 * candidate + code`: which of its block's
-    candidates comes by, and its code there. Padding has row 0 and `_NO_TURN`.
-
-    Args:
-        paths: int32, `(b * C, width)`, from `huffman.lower_paths`.
-        by_candidate: float32, `(b, C, L)`, weights; candidates without any pay no visits.
-
-    Returns:
-        `(rows, turns, sizes)`, int32: `(b, C * width)` twice, and how many visits, `(b,)`.
-    """
-    blocks, width = tf.shape(by_candidate)[0], tf.shape(paths)[1]
-    paths = tf.reshape(paths, [blocks, -1])
-    wanted = tf.reduce_any(by_candidate != 0, axis=-1)
-    lengths = tf.reduce_sum(tf.cast(tf.reshape(paths >= 0, [blocks, -1, width]), tf.int32), axis=-1)
-    lengths = tf.where(wanted, lengths, 0)
-    ends = tf.cumsum(lengths, axis=1)
-    sizes = ends[:, -1]
-    places = tf.range(tf.shape(paths)[1])
-    are_visits = places < sizes[:, None]
-    are_over = places[:, None] >= ends[:, None, :]  # (b, C * width, C)
-    skipped = tf.reduce_sum(tf.where(are_over, (width - lengths)[:, None, :], 0), axis=-1)
-    found = tf.where(are_visits, places + skipped, 0)
-    steps = tf.gather(paths, found, batch_dims=1)
-    turns = tf.where(are_visits, 2 * (found // width) + steps % 2, _NO_TURN)
-    return tf.where(are_visits, steps // 2, 0), turns, sizes
-
-
-def _of_visitors(values: tf.Tensor, turns: tf.Tensor) -> tf.Tensor:
-    """Returns what belongs to each visit's candidate, `(b, C, ...)` to `(b, n, ...)`, or 0."""
-    found = tf.gather(values, tf.maximum(turns // 2, 0), batch_dims=1)
-    is_padding = turns == _NO_TURN
-    return tf.where(is_padding if found.shape.rank == 2 else is_padding[..., None], 0.0, found)
-
-
-_masses_of_visitors = fused_by_shape(_of_visitors)
+_massesof_visitors = fused_by_shape(of_visitors)
 
 
 @fused_by_shape
 def _fused_nodes(
     scores: tf.Tensor, by_candidate: tf.Tensor, turns: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    visits = _of_visitors(by_candidate, turns)  # (b, nodes, L)
+    visits = of_visitors(by_candidate, turns)  # (b, nodes, L)
     softplus, sigmoid = softplus_and_sigmoid(scores)
     left = _is_left(turns)[..., None]
     return tf.reduce_sum(visits * (softplus - left * scores), axis=1), visits * (sigmoid - left)

@@ -9,11 +9,11 @@ from numpy.typing import ArrayLike
 
 from kerasw2v.layers.noise_layer import NoiseLayer, band_scores
 from kerasw2v.layers.output_layer import as_blocks
-from kerasw2v.ops.checks import check_choice, check_int
 from kerasw2v.ops.logistic import noise_loss, target_loss
 from kerasw2v.ops.noise import noise_probabilities
 from kerasw2v.ops.row_mass import add_row_mass
 from kerasw2v.ops.rows import count_equal, gather_rows
+from kerasw2v.utils.checks import check_choice, check_int
 
 SHARINGS = ("example", "group", "batch")
 

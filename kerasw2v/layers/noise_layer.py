@@ -8,9 +8,9 @@ from numpy.typing import ArrayLike
 
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops import noise
-from kerasw2v.ops.checks import check_finite, check_int
 from kerasw2v.ops.rows import gather_rows, products_with_rows
 from kerasw2v.ops.seeds import add_draw_state, next_seed
+from kerasw2v.utils.checks import check_finite, check_int
 
 
 class NoiseLayer(OutputLayer):

@@ -8,8 +8,8 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from kerasw2v.layers.tables import add_table, check_shards
-from kerasw2v.ops.checks import check_counts, check_int
 from kerasw2v.ops.rows import as_ids, rows_at
+from kerasw2v.utils.checks import check_counts, check_int
 
 
 class OutputLayer(keras.layers.Layer):
@@ -198,3 +198,19 @@ def as_blocks(
     """Returns pairs as blocks of one hidden vector and one candidate each."""
     weights = tf.ones_like(targets, tf.float32) if weights is None else weights
     return tf.expand_dims(hidden, 1), targets[:, None], weights[:, None, None]
+
+
+@keras.saving.register_keras_serializable("kerasw2v")
+def outputs_are_losses(targets: Any, losses: Any) -> Any:
+    """Returns the model's outputs: an output layer has computed the losses.
+
+    Args:
+        targets: not used; the output layer has had them as an input.
+        losses: what the model returns.
+
+    Example:
+
+    >>> outputs_are_losses(None, 0.5)
+    0.5
+    """
+    return losses

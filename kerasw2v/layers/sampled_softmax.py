@@ -7,8 +7,8 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from kerasw2v.layers.sampling_layer import Sample, SamplingLayer, log_normaliser
-from kerasw2v.ops.checks import check_counts
 from kerasw2v.ops.rows import count_equal
+from kerasw2v.utils.checks import check_counts
 
 
 @keras.saving.register_keras_serializable("kerasw2v")

@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike
 
 from kerasw2v.layers.noise_layer import NoiseLayer, band_scores
 from kerasw2v.ops import noise as noise_ops
-from kerasw2v.ops.checks import check_choice
 from kerasw2v.ops.row_mass import SOFTMAX_CURVATURE, add_row_mass, steepness
 from kerasw2v.ops.rows import count_equal, gather_rows
 from kerasw2v.ops.seeds import next_seed
+from kerasw2v.utils.checks import check_choice
 
 # See `_crowding`: tried on text and on 300 words, with 512 to 16,384 tokens in a step.
 _EASY_TERMS, MOST_TERMS = 8.0, 4.0

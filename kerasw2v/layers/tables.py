@@ -5,8 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kerasw2v.ops.checks import check_int
 from kerasw2v.ops.sharded_table import ShardedTable
+from kerasw2v.utils.checks import check_int
 
 
 def check_shards(shards: int, rows: int) -> int:

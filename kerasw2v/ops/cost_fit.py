@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kerasw2v.ops.checks import check_int
 from kerasw2v.ops.cutoffs import CostModel, Measurement
 from kerasw2v.ops.softmax_loss import softmax_loss
+from kerasw2v.utils.checks import check_int
 
 _NARROW = 16  # the other width that is timed
 _SIZES = (  # (classes, rows), from those whose time is all overhead to heads and wide tails

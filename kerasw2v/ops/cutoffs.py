@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kerasw2v.ops.checks import check_counts, check_int
+from kerasw2v.utils.checks import check_counts, check_int
 
 
 class Measurement(NamedTuple):

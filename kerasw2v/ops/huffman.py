@@ -6,14 +6,13 @@ output table. A *step* from a node to its parent is one number, `2 * row + code`
 and the code of the branch that leads to the node.
 """
 
+from collections.abc import Sequence
+from typing import TypeAlias
+
 import numpy as np
-import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
-from kerasw2v.ops.fused import fused
-
 _STRIDE = 4
-_STRIDES = 4  # in one kernel
 
 
 def huffman_tree(counts: ArrayLike) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
@@ -164,79 +163,75 @@ def tree_tables(parents: np.ndarray, codes: np.ndarray, top: int) -> dict[str, N
     }
 
 
-def lower_paths(steps: tf.Variable, words: tf.Tensor, below: int) -> tf.Tensor:
-    """Climbs from words to the first row that is not below `below`.
+Path: TypeAlias = tuple[NDArray[np.integer], NDArray[np.integer]]
+"""A word's way from the root: the inner nodes that it passes, and its code (0 or 1) at each."""
+
+
+def tree_of_paths(
+    paths: Sequence[Path],
+) -> tuple[NDArray[np.int32], NDArray[np.int8], NDArray[np.int64]]:
+    """Builds a tree from the paths of its words.
+
+    Trees of the same counts differ where counts are equal, in shape, numbers and codes; a table
+    that was trained on one is of use with that one only. Inner nodes are numbered anew, level by
+    level, where their parents are not in the order of their numbers.
 
     Args:
-        steps: variable of `ancestor_steps`.
-        words: int32, `(n,)`.
-        below: rows from here on are not part of the paths.
+        paths: of each word; the inner nodes are numbered from 0 to V - 2.
 
     Returns:
-        int32, `(n, width)`: the steps of each word, -1 after its last.
+        `(parents, codes, rows)`: the first two as from `huffman.huffman_tree`; `rows`, `(V - 1,)`,
+        the row of the output table that each inner node has.
+
+    Raises:
+        ValueError: if the paths are not those of a binary tree.
+
+    Example:
+
+    >>> paths = [([0], [1]), ([0, 1], [0, 1]), ([0, 1], [0, 0])]
+    >>> [part.tolist() for part in tree_of_paths(paths)]
+    [[4, 3, 3, 4, 4], [1, 1, 0, 0, 0], [1, 0]]
     """
-    root = steps.shape[0] - 1
-    limit = tf.constant(2 * below)
+    size = len(paths)
+    root = 2 * size - 2
+    parents, codes = np.full(root + 1, -1), np.zeros(root + 1, np.int8)
+    top = -1
+    for word, (points, code) in enumerate(paths):
+        nodes = [*(int(point) + size for point in points), word]
+        if len(points) != len(code) or max(nodes) > root:
+            raise _no_tree(word)
+        parents[nodes[1:]] = nodes[:-1]
+        codes[nodes[1:]] = code
+        top = nodes[0]
+    parents[top] = top
+    below = np.arange(root + 1) != top
+    branches = np.bincount(np.maximum(2 * (parents - size) + codes, 0)[below], None, 2 * size - 2)
+    if (parents < 0).any() or (branches != 1).any():
+        raise _no_tree(int(np.argmin(parents)))
+    inner = parents[size:]
+    rows = np.arange(size - 1)
+    if top != root or (np.diff(inner) < 0).any():
+        rows = _rows_by_level(inner - size, top - size)
+    number = np.concatenate([np.arange(size), rows + size])
+    renumbered, recoded = np.empty_like(parents), np.empty_like(codes)
+    renumbered[number], recoded[number] = number[parents], codes
+    return renumbered.astype(np.int32), recoded, rows
 
-    def go_on(nodes: tf.Tensor, paths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        nodes, chunk = _climb(steps, nodes, limit)
-        return nodes, tf.concat([paths, chunk], axis=1)
 
-    nodes, paths = _climb(steps, words, limit)
-    _, paths = tf.while_loop(
-        lambda nodes, paths: tf.reduce_any(nodes < root),
-        go_on,
-        (nodes, paths),
-        shape_invariants=(nodes.shape, tf.TensorShape([paths.shape[0], None])),
+def _rows_by_level(parents: NDArray[np.int64], root: int) -> NDArray[np.int64]:
+    """Numbers inner nodes so that parents rise with their children's numbers, the root last."""
+    rows = np.full(len(parents), -1)
+    level, free = np.array([root]), len(parents)
+    while level.size:
+        rows[level] = np.arange(free - 1, free - 1 - len(level), -1)
+        free -= len(level)
+        below = np.flatnonzero(np.isin(parents, level) & (rows < 0))
+        level = below[np.argsort(-rows[parents[below]], kind="stable")]
+    return rows
+
+
+def _no_tree(word: int) -> ValueError:
+    return ValueError(
+        "`paths` must be those of the words of one binary tree. "
+        f"Received: no place for node {word}."
     )
-    return paths
-
-
-@fused
-def _climb(steps: tf.Variable, nodes: tf.Tensor, limit: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns where 16 steps lead, and the steps; a path below most tops is no longer."""
-    root = steps.shape[0] - 1
-    size = (root + 2) // 2
-    chunks = []
-    for _ in range(_STRIDES):
-        chunk = tf.gather(steps, nodes)
-        chunk = tf.where(chunk < limit, chunk, -1)
-        chunks.append(chunk)
-        last = chunk[:, -1]
-        nodes = tf.where(last < 0, root, last // 2 + size)
-    return nodes, tf.concat(chunks, axis=1)
-
-
-def leaf_log_probs(steps: tf.Variable, scores: tf.Tensor) -> tf.Tensor:
-    """Adds up the log-probabilities of all paths, from the root down.
-
-    Parents of the rows stand in the order of the rows themselves, so all rows whose parents are
-    done are one slice: there are as many slices as the tree is deep.
-
-    Args:
-        steps: variable of `ancestor_steps`.
-        scores: float32, `(V - 1, n)`, of the rows of the table.
-
-    Returns:
-        float32, `(V, n)`.
-    """
-    rows, columns = scores.shape[0], tf.shape(scores)[1]
-    to_left = tf.math.log_sigmoid(scores)
-    branches = tf.reshape(tf.stack([to_left, to_left - scores], axis=1), [2 * rows, columns])
-    upward = steps[:, 0]
-    words, inner = upward[: rows + 1], upward[rows + 1 : -1]
-    parents = inner // 2
-
-    def descend(done: tf.Tensor, sums: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        first = tf.searchsorted(parents, done[None])[0]
-        taken = inner[first:done]
-        slice_ = tf.gather(sums, taken // 2 - done) + tf.gather(branches, taken)
-        return first, tf.concat([slice_, sums], axis=0)
-
-    _, sums = tf.while_loop(
-        lambda done, sums: done > 0,
-        descend,
-        (tf.constant(rows - 1), tf.zeros_like(scores[:1])),  # the root's row is done
-        shape_invariants=(tf.TensorShape([]), tf.TensorShape([None, scores.shape[1]])),
-    )
-    return tf.gather(sums, words // 2) + tf.gather(branches, words)

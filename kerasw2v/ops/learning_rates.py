@@ -1,6 +1,6 @@
 """Where a falling learning rate should start and end; without TensorFlow, for the command line."""
 
-from kerasw2v.ops.checks import check_choice, check_int
+from kerasw2v.utils.checks import check_choice, check_int
 
 ARCHITECTURES = ("skip-gram", "cbow")
 

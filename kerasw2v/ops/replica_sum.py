@@ -15,7 +15,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasw2v.ops.lookups import as_slices
+from kerasw2v.ops.row_gradients import as_slices
 
 REDUCTIONS = ("auto", "rows", "dense")
 
@@ -73,7 +73,7 @@ def sum_over_replicas(
     """Sums gradients and masses over the replicas; every replica gets the same sums, bit by bit.
 
     Args:
-        gradients: tensors, `tf.IndexedSlices`, or `ops.lookups.RowGradient`.
+        gradients: tensors, `tf.IndexedSlices`, or `ops.row_gradients.RowGradient`.
         masses: `tf.IndexedSlices` of float32 for each gradient; None for a dense one without.
         shapes: shape of each variable.
         reduction: how row-sparse gradients travel: one of `REDUCTIONS`.

@@ -6,7 +6,12 @@ from typing import Any
 import tensorflow as tf
 
 from kerasw2v.ops.fused import few_lengths, fused, fused_by_shape
-from kerasw2v.ops.lookups import is_recorded, record_matrix_products, record_products, recorded
+from kerasw2v.ops.row_gradients import (
+    is_recorded,
+    record_matrix_products,
+    record_products,
+    recorded,
+)
 from kerasw2v.ops.sharded_table import ShardedTable
 
 
@@ -28,7 +33,7 @@ def gather_rows(table: Any, ids: tf.Tensor, dtype: Any, of_few_shapes: bool = Fa
         of_few_shapes: whether a shape of `ids` that is unknown beforehand takes few values.
 
     Returns:
-        `ids.shape + (d,)`; its gradient is a `tf.IndexedSlices`, or one of `ops.lookups`.
+        `ids.shape + (d,)`; its gradient is a `tf.IndexedSlices`, or one of `ops.row_gradients`.
     """
     if isinstance(table, ShardedTable):
         parts = zip(table.parts, table.rows_of_parts(ids), strict=True)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kerasw2v.ops.files import replace_on_success
 from kerasw2v.ops.learning_rates import default_learning_rate
+from kerasw2v.utils.files import replace_on_success
 from kerasw2v.zoo.recipe import FILE, METRICS, Recipe, read_recipe
 from kerasw2v.zoo.results import read_results
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasw2v.corpus import Corpus, check_corpus, iter_sentences
-from kerasw2v.demo_corpus import lee_corpus
+from kerasw2v.data.corpus import Corpus, check_corpus, iter_sentences
+from kerasw2v.data.demo_corpus import lee_corpus
 
 NAMES = ("lee", "text8")
 _HELD_OUT_EVERY = 100
@@ -19,9 +19,10 @@ def open_corpus(corpus: Corpus | None) -> tuple[str, Corpus]:
     """Returns the name of a corpus and the corpus.
 
     Args:
-        corpus: anything that `kerasw2v.corpus.check_corpus` takes, or a name: `"lee"` for 60,000
-            words of news that gensim ships, what None stands for too; `"text8"` for 17 million
-            words of Wikipedia, which gensim downloads once. A file of that name comes first.
+        corpus: anything that `kerasw2v.data.corpus.check_corpus` takes, or a name: `"lee"` for
+            60,000 words of news that gensim ships, what None stands for too; `"text8"` for 17
+            million words of Wikipedia, which gensim downloads once. A file of that name comes
+            first.
 
     Raises:
         ConnectionError: if text8 is not there and cannot be downloaded.

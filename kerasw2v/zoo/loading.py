@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasw2v.corpus import Corpus, iter_sentences
+from kerasw2v.data.corpus import Corpus, iter_sentences
 from kerasw2v.zoo.data import Part, open_corpus, planted_baskets
 from kerasw2v.zoo.recipe import FILE, Recipe, read_recipe
 from kerasw2v.zoo.vectors import load_packed
 
 if TYPE_CHECKING:
     from kerasw2v.data.token_stream import TokenStream
-    from kerasw2v.vocabulary import Vocabulary
+    from kerasw2v.data.vocabulary import Vocabulary
 
 # In an installed package the recipes lie inside it, in a checkout beside it.
 _INSIDE = Path(__file__).parents[1] / "models"
@@ -125,9 +125,9 @@ def load(
     recipe = find_recipe(name, smoke)
     corpus_name, whole = corpus_of(recipe, corpus)
     training, held_out = _parts(recipe, whole)
-    from kerasw2v._backend import require_tensorflow
     from kerasw2v.data.counted_corpus import read_corpus
-    from kerasw2v.vocabulary import Vocabulary
+    from kerasw2v.data.vocabulary import Vocabulary
+    from kerasw2v.utils.runtime import require_tensorflow
 
     require_tensorflow()
     if recipe.model["architecture"] == "lstm":
@@ -185,7 +185,7 @@ def with_unknown(vocabulary: "Vocabulary") -> "Vocabulary":
     >>> with_unknown(Vocabulary(["the", "cat"], [5, 2], corpus_words=10)).words
     ['the', '<unk>', 'cat']
     """
-    from kerasw2v.vocabulary import Vocabulary
+    from kerasw2v.data.vocabulary import Vocabulary
 
     unknown = vocabulary.corpus_words - int(vocabulary.counts.sum())
     place = int(np.searchsorted(-vocabulary.counts, -max(unknown, 1), side="right"))
@@ -244,7 +244,7 @@ def _language_model(
     """Returns a plain Keras model, whose outputs are losses, and sequences to train it on."""
     import keras
 
-    from kerasw2v.zoo.losses import outputs_are_losses
+    from kerasw2v.layers.output_layer import outputs_are_losses
 
     length, dim = recipe.model["sequence_length"], recipe.model["embedding_dim"]
     units, training = recipe.model["units"], recipe.training
@@ -303,7 +303,7 @@ def sequences(
     """
     import tensorflow as tf
 
-    from kerasw2v.data.untuned import untuned
+    from kerasw2v.utils.runtime import untuned
 
     stream = np.concatenate(list(_id_lists(corpus, vocabulary)))
     count = (len(stream) - 1) // length

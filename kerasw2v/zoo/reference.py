@@ -9,7 +9,7 @@ from typing import Any
 
 from gensim.models import Word2Vec
 
-from kerasw2v.corpus import Corpus, iter_sentences
+from kerasw2v.data.corpus import Corpus, iter_sentences
 from kerasw2v.zoo.recipe import Recipe
 
 

@@ -13,9 +13,9 @@ from math import floor, log10
 from pathlib import Path
 from typing import Any
 
-from kerasw2v.corpus import Corpus
-from kerasw2v.ops.files import replace_on_success
-from kerasw2v.versions import versions
+from kerasw2v.data.corpus import Corpus
+from kerasw2v.utils.files import replace_on_success
+from kerasw2v.utils.versions import versions
 from kerasw2v.zoo.data import digest
 from kerasw2v.zoo.loading import corpus_of
 from kerasw2v.zoo.recipe import Expected, Recipe

@@ -1,12 +1,19 @@
 """Training a recipe and comparing what comes out with what it promises."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from kerasw2v.zoo.loading import Loaded
-from kerasw2v.zoo.metrics import measure
+import numpy as np
+from numpy.typing import NDArray
+
+from kerasw2v.data.corpus import iter_sentences
+from kerasw2v.evaluation import Evaluation, evaluate
+from kerasw2v.keyed_vectors import to_keyed_vectors
+from kerasw2v.zoo.data import group_of
+from kerasw2v.zoo.loading import Loaded, sequences
 from kerasw2v.zoo.recipe import Recipe
 
 
@@ -90,3 +97,91 @@ def misses(recipe: Recipe, metrics: Mapping[str, float | None]) -> list[str]:
         for name, expected in recipe.expected.items()
         if (value := metrics.get(name)) is None or not expected.holds(value)
     ]
+
+
+_ROWS = 256
+
+
+def measure(loaded: Loaded, losses: list[float]) -> dict[str, float | None]:
+    """Returns the metrics that a recipe names, of a model that has been trained.
+
+    Args:
+        loaded: recipe, model and corpus.
+        losses: the loss of each epoch.
+
+    Returns:
+        The value of each metric; None where a test set has no word of the vocabulary.
+
+    Example:
+
+    >>> from kerasw2v import zoo
+    >>> loaded = zoo.load("cbow-negative-sampling", smoke=True, seed=1)
+    >>> measure(loaded, losses=[2.5])
+    {'loss': 2.5}
+    """
+    evaluation = cache(lambda: evaluate(to_keyed_vectors(loaded.model, loaded.vocabulary)))
+    metrics: dict[str, Callable[[], float | None]] = {
+        "wordsim353": lambda: evaluation().word_pairs[0].spearman,
+        "simlex999": lambda: evaluation().word_pairs[1].spearman,
+        "analogies": lambda: _accuracy(evaluation()),
+        "perplexity": lambda: _perplexity(loaded),
+        "same_group": lambda: _same_group(loaded),
+        "loss": lambda: losses[-1],
+    }
+    return {name: metrics[name]() for name in loaded.recipe.evaluation["metrics"]}
+
+
+def _accuracy(evaluation: Evaluation) -> float | None:
+    return evaluation.total.accuracy
+
+
+def _perplexity(loaded: Loaded) -> float:
+    """Returns how unsure the model is of held-out words: exp of their mean negative log p."""
+    if loaded.recipe.model["architecture"] == "lstm":
+        return float(np.exp(_sequence_loss(loaded)))
+    import tensorflow as tf
+
+    contexts, targets = _windows(loaded)
+    total = 0.0
+    for start in range(0, len(targets), _ROWS):
+        rows = slice(start, start + _ROWS)
+        hidden = loaded.model(tf.constant(contexts[rows]))
+        log_probs = loaded.model.output_layer.log_probs(hidden)
+        total -= float(tf.reduce_sum(tf.gather(log_probs, targets[rows], batch_dims=1)))
+    return float(np.exp(total / len(targets)))
+
+
+def _sequence_loss(loaded: Loaded) -> float:
+    length = loaded.recipe.model["sequence_length"]
+    # One sequence a batch drops the least at the end.
+    dataset = sequences(loaded.held_out, loaded.vocabulary, length, batch_size=1, seed=1)
+    return float(loaded.model.evaluate(dataset.unbatch().batch(32), verbose=0))
+
+
+def _windows(loaded: Loaded) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Returns the held-out words with a full window of known words around each."""
+    window = loaded.recipe.model["window"]
+    contexts, targets = [], []
+    for ids in _sentences(loaded):
+        padded = np.pad(ids, window, constant_values=-1)
+        frames = np.lib.stride_tricks.sliding_window_view(padded, 2 * window + 1)
+        contexts.append(np.delete(frames, window, axis=1))
+        targets.append(ids)
+    return np.concatenate(contexts), np.concatenate(targets)
+
+
+def _sentences(loaded: Loaded) -> Iterator[NDArray[np.int32]]:
+    for sentence in iter_sentences(loaded.held_out):
+        ids = loaded.vocabulary.encode(sentence)
+        if len(ids) > 1:  # a word alone has no context
+            yield ids
+
+
+def _same_group(loaded: Loaded) -> float:
+    """Returns the share of items' ten nearest neighbours that are of the same group."""
+    vectors = to_keyed_vectors(loaded.model, loaded.vocabulary)
+    shares = []
+    for item in vectors.index_to_key:
+        near = [group_of(other) for other, _ in vectors.most_similar(item, topn=10)]
+        shares.append(near.count(group_of(item)) / len(near))
+    return float(np.mean(shares))

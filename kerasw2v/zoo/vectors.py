@@ -7,8 +7,8 @@ from zipfile import BadZipFile
 import numpy as np
 from gensim.models import KeyedVectors
 
-from kerasw2v.ops.checks import check_int
-from kerasw2v.ops.files import replace_on_success
+from kerasw2v.utils.checks import check_int
+from kerasw2v.utils.files import replace_on_success
 
 PathLike = str | os.PathLike[str]
 

@@ -9,7 +9,7 @@ from kerasw2v import corpus as corpus_module
 from kerasw2v.data import token_stream
 from kerasw2v.data.counted_corpus import CountedCorpus, read_corpus
 from kerasw2v.data.token_stream import TokenStream
-from kerasw2v.vocabulary import Vocabulary
+from kerasw2v.data.vocabulary import Vocabulary
 
 from .test_token_stream import naive, write_random_corpus
 

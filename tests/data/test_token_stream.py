@@ -13,7 +13,7 @@ from gensim.test.utils import datapath
 
 from kerasw2v import corpus as corpus_module
 from kerasw2v.data.token_stream import TokenStream
-from kerasw2v.vocabulary import Vocabulary
+from kerasw2v.data.vocabulary import Vocabulary
 
 LEE = datapath("lee_background.cor")
 
@@ -226,7 +226,7 @@ def test_load_with_ids_outside_the_vocabulary(tmp_path, tokens):
 LIMITED = """
 import resource, sys, tempfile
 from kerasw2v.data.token_stream import TokenStream
-from kerasw2v.vocabulary import Vocabulary
+from kerasw2v.data.vocabulary import Vocabulary
 tempfile.tempdir = sys.argv[1]
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 corpus = [["the", "of", "cat"]] * 100_000

@@ -7,7 +7,7 @@ import tensorflow as tf
 from kerasw2v.ops import cost_fit
 from kerasw2v.ops.cost_fit import fit_cost_model, fit_measurements, measure
 from kerasw2v.ops.cutoffs import CostModel, Measurement, StepCost, plan_cutoffs
-from kerasw2v.ops.plan_plot import plot_plan
+from kerasw2v.plots import plot_plan
 
 TRUE = CostModel(overhead=2e-4, flat_scores=2**15, per_score=2e-9, per_product=3e-11)
 SIZES = [
@@ -97,6 +97,6 @@ def test_without_matplotlib_it_says_what_to_install(monkeypatch):
     def missing(name):
         raise ImportError(name)
 
-    monkeypatch.setattr("kerasw2v.ops.plan_plot.import_module", missing)
+    monkeypatch.setattr("kerasw2v.plots.import_module", missing)
     with pytest.raises(ImportError, match=r"kerasw2v\[plot\]"):
         plot_plan(10, [3], StepCost(TRUE, 8))

@@ -14,10 +14,9 @@ from kerasw2v.zoo import loading
 from kerasw2v.zoo import results as zoo_results
 from kerasw2v.zoo.cards import pages, write_pages
 from kerasw2v.zoo.data import Part, digest, open_corpus, planted_baskets
-from kerasw2v.zoo.metrics import measure
 from kerasw2v.zoo.recipe import OUTPUT_LAYERS, read_recipe
 from kerasw2v.zoo.results import calibrated, collect, read_results, write_expected
-from kerasw2v.zoo.run import misses, run
+from kerasw2v.zoo.run import measure, misses, run
 from kerasw2v.zoo.vectors import load_packed, save_packed
 
 NAMES = zoo.names()

@@ -1,0 +1,101 @@
+"""`kerasw2v similar`: the nearest words of words, and of sums of words."""
+
+import argparse
+import difflib
+import os
+from typing import TYPE_CHECKING, Any
+
+from kerasw2v.cli.arguments import add_command, open_vectors, positive_int
+
+if TYPE_CHECKING:
+    from gensim.models import KeyedVectors
+
+_EXAMPLES = """\
+examples:
+  kerasw2v similar cat "king - man + woman"
+  kerasw2v similar vectors.kv cat dog
+  kerasw2v similar vectors.kv "king - man + woman" --topn 3
+"""
+
+_PACKAGED = "the package's vectors"
+
+
+def add(commands: Any) -> None:
+    """Adds the command to those of a parser."""
+    command = add_command(
+        commands,
+        "similar",
+        help="print the nearest words of words",
+        usage="kerasw2v similar [--help] [--topn N] [VECTORS] WORD [WORD ...]",
+        description="Prints the words whose vectors have the largest cosine with each given word.",
+        epilog=_EXAMPLES,
+    )
+    command.set_defaults(run=_run)
+    command.add_argument(
+        "vectors",
+        metavar="VECTORS",
+        help="a .kv, .vec, .txt or .bin file; without, vectors that come with the package: the "
+        "most frequent words of English Wikipedia",
+    )
+    command.add_argument(
+        "words",
+        nargs="*",
+        metavar="WORD",
+        help="a word, or words joined by + and - with blanks around them, in quotes",
+    )
+    command.add_argument(
+        "--topn", type=positive_int, default=10, metavar="N", help="so many each (%(default)s)"
+    )
+
+
+def _run(args: argparse.Namespace) -> None:
+    path, words = _file_and_words(args.vectors, args.words)
+    vectors = open_vectors(path)
+    name = repr(path) if path else _PACKAGED
+    queries = [(query, *_parse_query(query, vectors, name)) for query in words]
+    for query, positive, negative in queries:
+        print(query)
+        for word, cosine in vectors.most_similar(positive, negative, topn=args.topn):
+            print(f"  {cosine:6.3f}  {word}")
+
+
+def _file_and_words(first: str, others: list[str]) -> tuple[str | None, list[str]]:
+    """Tells whether the first argument is a file of vectors or a word already."""
+    from kerasw2v.keyed_vectors import SUFFIXES
+
+    if first.lower().endswith(SUFFIXES) or os.path.isfile(first):
+        if not others:
+            raise ValueError(f"`WORD` must be given. Received: only the file {first!r}.")
+        return first, others
+    return None, [first, *others]
+
+
+def _parse_query(query: str, vectors: "KeyedVectors", file: str) -> tuple[list[str], list[str]]:
+    """Splits `king - man + woman` into words to add and words to subtract."""
+    if query in vectors:
+        return [query], []
+    terms: dict[str, list[str]] = {"+": [], "-": []}
+    sign = "+"
+    for part in query.split():
+        if part in terms:
+            sign = part
+            continue
+        if part not in vectors:
+            raise ValueError(_unknown_word(part, vectors, file))
+        terms[sign].append(part)
+        sign = "+"
+    if not terms["+"] and not terms["-"]:
+        raise ValueError(f"`WORD` must hold a word. Received: {query!r}.")
+    return terms["+"], terms["-"]
+
+
+def _unknown_word(word: str, vectors: "KeyedVectors", file: str) -> str:
+    # The frequent words of about the same length: difflib is slow on a million.
+    candidates = [
+        known for known in vectors.index_to_key[:100_000] if abs(len(known) - len(word)) <= 2
+    ]
+    close = difflib.get_close_matches(word, candidates, n=3, cutoff=0.7)
+    if word.lower() in vectors:
+        close = [word.lower()]
+    hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+    return f"{word!r} is not among the {len(vectors):,} words of {file}.{hint}"

@@ -1,0 +1,1 @@
+"""What has nothing to do with words: checks, files, versions, how TensorFlow starts."""

@@ -1,0 +1,158 @@
+"""How TensorFlow and Keras start and run here."""
+
+import functools
+import gc
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+_ADVICE = (
+    "Keras must run on TensorFlow for kerasw2v: set the environment variable "
+    "KERAS_BACKEND=tensorflow before keras is first imported. Received: backend={backend!r}."
+)
+
+
+def require_tensorflow() -> None:
+    """Raises one clear sentence if Keras runs on another backend than TensorFlow.
+
+    Raises:
+        ImportError: if `keras.backend.backend()` is not `"tensorflow"`, or if Keras cannot be
+            imported because the backend that it is told to use is not installed.
+
+    Example:
+
+    >>> require_tensorflow()
+    """
+    try:
+        import keras
+    except ImportError as error:
+        backend = os.environ.get("KERAS_BACKEND", error.name or "unknown")
+        # A missing Keras or TensorFlow is another trouble, which Python's own message names.
+        if backend == "tensorflow" or error.name in ("keras", "tensorflow"):
+            raise
+        raise ImportError(_ADVICE.format(backend=backend)) from error
+    if keras.backend.backend() != "tensorflow":
+        raise ImportError(_ADVICE.format(backend=keras.backend.backend()))
+
+
+def divide_cores() -> None:
+    """Gives each op half of the cores, for programs that do nothing but train.
+
+    A training step has two branches side by side, targets and noise, of many short ops. Sharing
+    each op among all cores costs more in waking threads than it gains: on two cores, one thread an
+    op was 15 to 20 % faster, and steadier. It is TensorFlow's setting for the whole process and
+    must come before TensorFlow does anything; later it is left as it is, as it is where the
+    environment variable TF_NUM_INTRAOP_THREADS is set.
+
+    Example:
+
+    >>> divide_cores()
+    """
+    import tensorflow as tf
+
+    if "TF_NUM_INTRAOP_THREADS" in os.environ:
+        return
+    with suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(max(1, (os.cpu_count() or 1) // 2))
+
+
+@contextmanager
+def quiet_start() -> Iterator[None]:
+    """Keeps what TensorFlow's C++ code says while it starts away from the terminal.
+
+    Example:
+
+    >>> with quiet_start():
+    ...     import tensorflow as tf
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as sink:
+        os.dup2(sink.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
+
+
+def first_call_keeps_garbage(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns a function whose first call is not interrupted to collect garbage.
+
+    Tracing a graph makes half a million objects, nearly all of which stay: enough for Python to
+    look, in vain, through all that TensorFlow has brought along, which takes a tenth of the time.
+
+    Args:
+        function: traces a graph when it is first called.
+
+    Example:
+
+    >>> first_call_keeps_garbage(gc.isenabled)(), gc.isenabled()
+    (False, True)
+    """
+    is_first = True
+
+    @functools.wraps(function)
+    def call(*arguments: Any) -> Any:
+        nonlocal is_first
+        if not (is_first and gc.isenabled()):
+            return function(*arguments)
+        is_first = False
+        gc.disable()
+        try:
+            return function(*arguments)
+        finally:
+            gc.enable()
+
+    return call
+
+
+def tf_config() -> tuple[list[str], int] | None:
+    """Returns the addresses of all workers, the chief first, and which of them this process is.
+
+    None if `TF_CONFIG` is not set, or does not say so.
+
+    Example:
+
+    >>> os.environ["TF_CONFIG"] = json.dumps(
+    ...     {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 1}}
+    ... )
+    >>> tf_config()
+    (['a:1', 'b:1'], 1)
+    >>> del os.environ["TF_CONFIG"]
+    >>> tf_config()
+    """
+    try:
+        config = json.loads(os.environ["TF_CONFIG"])
+        jobs, task = config["cluster"], config["task"]
+        chiefs = jobs.get("chief", [])
+        index = int(task["index"]) + (len(chiefs) if task["type"] == "worker" else 0)
+        return [*chiefs, *jobs.get("worker", [])], index
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
+
+
+def untuned(dataset: Any) -> Any:
+    """Returns a dataset without the thread that measures and tunes it.
+
+    At the end of an epoch that thread is waited for, and it is often asleep until 0.63, 1.27, 2.55,
+    5.11 ... seconds after the start: a fit ends up to twice as late as it could.
+
+    Example:
+
+    >>> import tensorflow as tf
+    >>> dataset = untuned(tf.data.Dataset.range(4).batch(2).prefetch(1))
+    >>> [batch.tolist() for batch in dataset.as_numpy_iterator()]
+    [[0, 1], [2, 3]]
+    """
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)

@@ -1,0 +1,843 @@
+"""gensim's `Word2Vec`, its arguments, methods and attributes, over this package's engine."""
+
+import logging
+import os
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from gensim.models import KeyedVectors
+from gensim.models.keyedvectors import pseudorandom_weak_vector
+from gensim.utils import call_on_class_only
+from numpy.typing import NDArray
+
+from kerasw2v.block_model import BlockModel
+from kerasw2v.layers.output_layer import OutputLayer
+from kerasw2v.utils.checks import check_int
+from kerasw2v.word2vec.callbacks import Callbacks, as_keras, of_gensim
+from kerasw2v.word2vec.scoring import predict, score_sentences
+from kerasw2v.word2vec.sentences import LastScan, Sentences, TrimRule, as_sentences, check_corpus
+from kerasw2v.word2vec.trainer import Schedule, Settings, Trainer, check_output_layer
+from kerasw2v.word2vec.words import (
+    add_null_word,
+    counts_of,
+    cumulative_table,
+    grow_words,
+    keep_of,
+    least_count,
+    paths_of,
+    select,
+    set_paths,
+    start_words,
+)
+
+logger = logging.getLogger(__name__)
+
+SentenceCorpus = Iterable[Sequence[str]]
+
+
+class Word2Vec:
+    """gensim 4.4's `Word2Vec`, trained by Keras: change the import line, keep the script.
+
+    Arguments, methods, attributes, exceptions and warnings are gensim's, and `wv` is a gensim
+    `KeyedVectors`. What differs:
+
+    - The same `seed` gives the same vectors, whatever `workers` and PYTHONHASHSEED are.
+    - Long sentences are trained whole; gensim cuts at 10,000 words.
+    - The corpus is read once, whatever `epochs` is; sentences that are given to `build_vocab` and
+      to `train` are read by both.
+    - `get_latest_training_loss()` is exact beyond 2**27, and `epoch_losses` has the mean loss a
+      pair of each epoch.
+    - `callbacks` takes Keras callbacks too: early stopping, TensorBoard, checkpoints.
+    - `output_layer` and `strategy` have no counterpart in gensim.
+
+    Args:
+        sentences: re-iterable of token lists to train on at once; None to train later.
+        corpus_file: path of a file with a sentence a line, instead of `sentences`.
+        vector_size: width of a vector.
+        alpha: learning rate of the first step: the step of one pair.
+        window: largest distance of a context word.
+        min_count: words that occur less often are left out.
+        max_vocab_size: while counting, forget rare words when more different ones are known.
+        sample: words of a higher relative frequency (count, from 1 on) are downsampled; 0 for none.
+        seed: seed of everything random.
+        workers: accepted and not used: TensorFlow uses all cores.
+        min_alpha: learning rate at the end.
+        sg: 1 for skip-gram, 0 for CBOW.
+        hs: 1 for hierarchical softmax.
+        negative: noise words a pair of negative sampling, 0 for none.
+        ns_exponent: power of the counts in the distribution of noise words; may be negative.
+        cbow_mean: 1 for the mean of the context vectors, 0 for their sum, with gensim's gradients.
+        hashfxn: accepted; gensim 4 does not use it for training either.
+        epochs: passes over the corpus.
+        null_word: 1 to add gensim's padding word, which never occurs.
+        trim_rule: gensim's rule `(word, count, min_count)` of what to keep.
+        sorted_vocab: 1 to order words by descending count.
+        batch_words: accepted and not used; see `batch_size`.
+        compute_loss: True to add up the loss for `get_latest_training_loss`.
+        callbacks: gensim's `CallbackAny2Vec` and `keras.callbacks.Callback`, in any mixture.
+        comment: anything, kept and saved with the model.
+        max_final_vocab: if given, `min_count` is raised until at most so many words are left.
+        shrink_windows: True to draw each word's window from 1 to `window`.
+        output_layer: an output layer, or the name of one in `kerasw2v.layers`, instead of `hs` and
+            `negative`.
+        strategy: a `tf.distribute.Strategy` to train on several devices.
+        batch_size: tokens in a step; follows from the size of the corpus when None, 256 to 4,096
+            (8,192 for skip-gram with hierarchical softmax).
+        progress_bar: True to show progress on standard error.
+
+    Attributes:
+        wv: `gensim.models.KeyedVectors` of the words; training starts from its vectors and writes
+            to them.
+        syn1neg: output vectors of negative sampling, a row a word.
+        syn1: inner nodes of hierarchical softmax.
+        epoch_losses: mean loss a pair of each epoch of the last training.
+        corpus_count, corpus_total_words: sentences and words of the corpus that was counted.
+
+    Raises:
+        TypeError: if the corpus is none, or can be read only once.
+        ValueError: if there is nothing to train, or an argument is out of range.
+        RuntimeError: if no word is left.
+
+    Example:
+
+    >>> from kerasw2v import Word2Vec
+    >>> sentences = [["a", "rose", "is", "a", "rose"], ["is", "a", "rose"]] * 20
+    >>> model = Word2Vec(sentences, vector_size=8, window=2, min_count=1, seed=1)
+    >>> model.wv.index_to_key
+    ['rose', 'a', 'is']
+    >>> model.wv["rose"].shape
+    (8,)
+    """
+
+    syn1: NDArray[np.float32]
+    syn1neg: NDArray[np.float32]
+
+    def __init__(
+        self,
+        sentences: SentenceCorpus | None = None,
+        corpus_file: str | None = None,
+        vector_size: int = 100,
+        alpha: float = 0.025,
+        window: int = 5,
+        min_count: int = 5,
+        max_vocab_size: int | None = None,
+        sample: float = 1e-3,
+        seed: int = 1,
+        workers: int = 3,
+        min_alpha: float = 0.0001,
+        sg: int = 0,
+        hs: int = 0,
+        negative: int = 5,
+        ns_exponent: float = 0.75,
+        cbow_mean: int = 1,
+        hashfxn: Any = hash,
+        epochs: int = 5,
+        null_word: int = 0,
+        trim_rule: TrimRule | None = None,
+        sorted_vocab: int = 1,
+        batch_words: int = 10_000,
+        compute_loss: bool = False,
+        callbacks: Callbacks = (),
+        comment: Any = None,
+        max_final_vocab: int | None = None,
+        shrink_windows: bool = True,
+        output_layer: OutputLayer | str | None = None,
+        strategy: Any = None,
+        batch_size: int | None = None,
+        progress_bar: bool = False,
+    ) -> None:
+        check_output_layer(output_layer)
+        if output_layer is not None and hs:
+            raise ValueError(
+                f"`hs` must be 0 where `output_layer` is given. Received: hs={hs}, "
+                f"output_layer={output_layer!r}."
+            )
+        self.vector_size = check_int("vector_size", int(vector_size), minimum=1)
+        self.layer1_size = self.vector_size
+        self.window = check_int("window", int(window), minimum=1)
+        self.alpha = self.min_alpha_yet_reached = float(alpha)
+        self.min_alpha = float(min_alpha)
+        self.min_count = min_count
+        self.max_vocab_size = max_vocab_size
+        self.max_final_vocab = max_final_vocab
+        self.sample = sample
+        self.seed = seed
+        self.workers = int(workers)
+        self.sg = int(sg)
+        self.hs = int(hs)
+        self.negative = 0 if output_layer is not None else int(negative)
+        self.ns_exponent = ns_exponent
+        self.cbow_mean = int(cbow_mean)
+        self.hashfxn = hashfxn
+        self.epochs = epochs
+        self.null_word = null_word
+        self.sorted_vocab = sorted_vocab
+        self.batch_words = batch_words
+        self.compute_loss = bool(compute_loss)
+        self.comment = comment
+        self.shrink_windows = bool(shrink_windows)
+        self.output_layer = output_layer
+        self.strategy = strategy
+        self.batch_size = batch_size
+        self.progress_bar = progress_bar
+        self._start_state()
+        if sentences is not None or corpus_file is not None:
+            check_corpus(sentences, corpus_file, passes=epochs + 1)
+            self._last_scan = LastScan(same=sentences)
+            self.build_vocab(sentences, corpus_file, trim_rule=trim_rule)
+            self.train(
+                sentences,
+                corpus_file,
+                total_examples=self.corpus_count,
+                total_words=self.corpus_total_words,
+                epochs=epochs,
+                start_alpha=self.alpha,
+                end_alpha=self.min_alpha,
+                compute_loss=self.compute_loss,
+                callbacks=callbacks,
+            )
+            if sentences is not None:
+                self._last_scan = LastScan()
+        else:
+            _warn_of_ignored(trim_rule, callbacks)
+
+    def _start_state(self) -> None:
+        """Sets what training and building the vocabulary change later."""
+        self.wv = KeyedVectors(self.vector_size)
+        self.wv.vectors_lockf = np.ones(1, np.float32)
+        self.cum_table: NDArray[np.uint32] | None = None
+        self.raw_vocab: Mapping[str, int] | None = None
+        self.corpus_count = 0
+        self.corpus_total_words = 0
+        self.train_count = 0
+        self.total_train_time = 0.0
+        self.running_training_loss = 0.0
+        self.epoch_losses: list[float] = []
+        self.random = np.random.RandomState(self.seed)
+        vars(self)["load"] = call_on_class_only
+        self._last_scan = LastScan()
+        self._trainer: Trainer | None = None
+
+    # Vocabulary
+
+    def build_vocab(
+        self,
+        corpus_iterable: SentenceCorpus | None = None,
+        corpus_file: str | None = None,
+        update: bool = False,
+        progress_per: int = 10_000,
+        keep_raw_vocab: bool = False,
+        trim_rule: TrimRule | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Counts a corpus, chooses the words and makes their initial vectors.
+
+        Args:
+            corpus_iterable: iterable of token lists; a generator will do.
+            corpus_file: path of a file with a sentence a line, instead.
+            update: True to add new words to those that there are, and keep all that was learnt.
+            progress_per: sentences from one log message to the next.
+            keep_raw_vocab: True to keep all counts in `raw_vocab`.
+            trim_rule: gensim's rule of what to keep.
+            **kwargs: `min_count`, `sample` and `dry_run` of `prepare_vocab`.
+
+        Raises:
+            TypeError: if not exactly one corpus is given, or it is none.
+            RuntimeError: if there is nothing to update yet.
+        """
+        check_corpus(corpus_iterable, corpus_file, passes=1)
+        self._check_update(update)
+        total_words, corpus_count = self.scan_vocab(
+            corpus_iterable, corpus_file, progress_per, trim_rule=trim_rule
+        )
+        self.corpus_count = corpus_count
+        self.corpus_total_words = total_words
+        self._prepare(update, keep_raw_vocab, trim_rule, **kwargs)
+
+    def build_vocab_from_freq(
+        self,
+        word_freq: Mapping[str, int],
+        keep_raw_vocab: bool = False,
+        corpus_count: int | None = None,
+        trim_rule: TrimRule | None = None,
+        update: bool = False,
+    ) -> None:
+        """Makes the vocabulary from counts that were taken elsewhere.
+
+        Args:
+            word_freq: the count of each word.
+            keep_raw_vocab: True to keep them in `raw_vocab`.
+            corpus_count: number of sentences that they are from, if known.
+            trim_rule: gensim's rule of what to keep.
+            update: as in `build_vocab`.
+
+        Raises:
+            RuntimeError: if there is nothing to update yet.
+        """
+        self._check_update(update)
+        self.corpus_count = corpus_count or 0
+        self.raw_vocab = word_freq
+        self._prepare(update, keep_raw_vocab, trim_rule)
+
+    def scan_vocab(
+        self,
+        corpus_iterable: SentenceCorpus | None = None,
+        corpus_file: str | None = None,
+        progress_per: int = 10_000,
+        workers: int | None = None,
+        trim_rule: TrimRule | None = None,
+    ) -> tuple[int, int]:
+        """Counts a corpus into `raw_vocab`; returns its numbers of words and of sentences."""
+        logger.info("counting words")
+        scanned = self._last_scan.scan(
+            as_sentences(corpus_iterable, corpus_file), self.max_vocab_size, trim_rule, progress_per
+        )
+        self.raw_vocab = scanned.counts
+        logger.info(
+            "%i different words among %i in %i sentences",
+            len(scanned.counts),
+            scanned.num_words,
+            scanned.num_sentences,
+        )
+        return scanned.num_words, scanned.num_sentences
+
+    def prepare_vocab(
+        self,
+        update: bool = False,
+        keep_raw_vocab: bool = False,
+        trim_rule: TrimRule | None = None,
+        min_count: int | None = None,
+        sample: float | None = None,
+        dry_run: bool = False,
+    ) -> dict[str, int]:
+        """Chooses the words from `raw_vocab` and prepares downsampling and the output tables.
+
+        Args:
+            update: True to add to the words that there are.
+            keep_raw_vocab: True to keep all counts in `raw_vocab`.
+            trim_rule: gensim's rule of what to keep.
+            min_count: in place of the model's.
+            sample: in place of the model's.
+            dry_run: True to report only.
+
+        Returns:
+            Figures: `drop_unique`, `retain_total`, `downsample_unique`, `downsample_total` and
+            `num_retained_words`.
+        """
+        counts = self.raw_vocab if self.raw_vocab is not None else {}
+        min_count = min_count or self.min_count
+        sample = sample or self.sample
+        self.effective_min_count = least_count(counts, min_count, self.max_final_vocab)
+        selection = select(counts, self.effective_min_count, trim_rule, sample)
+        report = selection.report()
+        logger.info("effective_min_count=%i: %s", self.effective_min_count, report)
+        if dry_run:
+            return report
+        self._trainer = None
+        if update:
+            new = grow_words(self.wv, selection, counts)
+            logger.info("%i new words, %i in all", len(new), len(self.wv))
+        else:
+            self.min_count, self.sample = min_count, sample
+            start_words(self.wv, selection)
+        if not keep_raw_vocab:
+            self.raw_vocab = Counter()
+        if self.null_word:
+            self.add_null_word()
+        if self.sorted_vocab and not update:
+            self.wv.vectors = np.zeros((0, self.vector_size), np.float32)  # of words before
+            self.wv.sort_by_descending_frequency()
+        if self.hs:
+            self.create_binary_tree()
+        if self.negative:
+            self.make_cum_table()
+        return report
+
+    def _prepare(
+        self, update: bool, keep_raw_vocab: bool, trim_rule: TrimRule | None, **kwargs: Any
+    ) -> None:
+        report = self.prepare_vocab(update, keep_raw_vocab, trim_rule, **kwargs)
+        self.estimate_memory(report["num_retained_words"])
+        self.prepare_weights(update)
+        if self.wv.key_to_index and self._is_trainable():
+            self._synchronised_trainer()
+
+    def _check_update(self, update: bool) -> None:
+        if update and not len(self.wv.vectors):
+            raise RuntimeError(
+                "`update` must be False for a model without a vocabulary: build one from a corpus "
+                "before adding words to it."
+            )
+        if update and self.output_layer is not None:
+            raise ValueError(
+                "`update` must be False where `output_layer` is given: only the tables of `hs` and "
+                f"`negative` can grow. Received: output_layer={self.output_layer!r}."
+            )
+
+    def add_null_word(self) -> None:
+        """Adds gensim's padding word, a NUL character of count 1 that never occurs."""
+        add_null_word(self.wv)
+
+    def create_binary_tree(self) -> None:
+        """Gives each word its `code` and `point`: its path in the Huffman tree of the counts."""
+        self._trainer = None
+        set_paths(self.wv)
+
+    def make_cum_table(self, domain: int = 2**31 - 1) -> None:
+        """Makes gensim's `cum_table` for drawing noise words."""
+        counts = counts_of(self.wv)
+        self.cum_table = cumulative_table(counts, float(self.ns_exponent), domain)
+
+    # Weights
+
+    def prepare_weights(self, update: bool = False) -> None:
+        """Makes the weights for the vocabulary, or those of new words with `update`."""
+        if update:
+            self.update_weights()
+        else:
+            self.init_weights()
+
+    def init_weights(self) -> None:
+        """Sets all weights to an untrained state; the vocabulary stays."""
+        self.wv.vectors = np.zeros((0, self.vector_size), np.float32)
+        self.wv.resize_vectors(seed=self.seed)
+        for name in self._output_tables():
+            setattr(self, name, np.zeros((len(self.wv), self.layer1_size), np.float32))
+        self._trainer = None
+
+    def update_weights(self) -> None:
+        """Keeps all weights and adds untrained ones for new words.
+
+        Raises:
+            RuntimeError: if there are no weights yet.
+        """
+        self._check_update(True)
+        gained = len(self.wv) - len(self.wv.vectors)
+        self.wv.resize_vectors(seed=self.seed)
+        for name in self._output_tables():
+            added = np.zeros((gained, self.layer1_size), np.float32)
+            setattr(self, name, np.concatenate([getattr(self, name), added]))
+        self._trainer = None
+
+    def _output_tables(self) -> list[str]:
+        return ["syn1"] * bool(self.hs) + ["syn1neg"] * bool(self.negative)
+
+    def reset_from(self, other_model: Any) -> None:
+        """Takes over another model's vocabulary, and starts with untrained weights.
+
+        Args:
+            other_model: a `Word2Vec`, this package's or gensim's. The two share their words.
+        """
+        self.wv = KeyedVectors(self.vector_size)
+        self.wv.vectors_lockf = np.ones(1, np.float32)
+        self.wv.index_to_key = other_model.wv.index_to_key
+        self.wv.key_to_index = other_model.wv.key_to_index
+        self.wv.expandos = other_model.wv.expandos
+        self.cum_table = other_model.cum_table
+        self.corpus_count = other_model.corpus_count
+        self.init_weights()
+
+    def estimate_memory(
+        self, vocab_size: int | None = None, report: dict[str, int] | None = None
+    ) -> dict[str, int]:
+        """Estimates how many bytes a model takes, as gensim reckons.
+
+        Args:
+            vocab_size: number of words; that of the vocabulary when None.
+            report: figures to add to.
+
+        Returns:
+            Bytes of `vocab`, `vectors`, `syn1` and `syn1neg`, and their `total`.
+        """
+        size = vocab_size or len(self.wv)
+        matrix = size * self.layer1_size * np.dtype(np.float32).itemsize
+        report = report or {}
+        report["vocab"] = size * (700 if self.hs else 500)
+        report["vectors"] = matrix
+        report.update(dict.fromkeys(self._output_tables(), matrix))
+        report["total"] = sum(report.values())
+        logger.info("%i words of %i dimensions: %i bytes", size, self.vector_size, report["total"])
+        return report
+
+    # Training
+
+    def train(
+        self,
+        corpus_iterable: SentenceCorpus | None = None,
+        corpus_file: str | None = None,
+        total_examples: int | None = None,
+        total_words: int | None = None,
+        epochs: int | None = None,
+        start_alpha: float | None = None,
+        end_alpha: float | None = None,
+        word_count: int = 0,
+        queue_factor: int = 2,
+        report_delay: float = 1.0,
+        compute_loss: bool = False,
+        callbacks: Callbacks = (),
+    ) -> tuple[int, int]:
+        """Trains on a corpus, from the weights as they are.
+
+        Args:
+            corpus_iterable: re-iterable of token lists.
+            corpus_file: path of a file with a sentence a line, instead.
+            total_examples: number of sentences in it; how far the learning rate falls in an epoch
+                is reckoned from this, or from `total_words`.
+            total_words: number of words in it.
+            epochs: passes over the corpus.
+            start_alpha: learning rate to start with; the model's `alpha` when None.
+            end_alpha: learning rate at the end; the model's `min_alpha` when None.
+            word_count: accepted and not used, as in gensim.
+            queue_factor: accepted and not used: there is no queue.
+            report_delay: accepted and not used.
+            compute_loss: True to add up the loss for `get_latest_training_loss`.
+            callbacks: gensim's and Keras's callbacks.
+
+        Returns:
+            `(words, raw words)` that were trained: without and with those left out, which
+            downsampling leaves out on average and the vocabulary always.
+
+        Raises:
+            ValueError: if `epochs` or both totals are missing, there is neither `hs` nor
+                `negative` nor an output layer, or no word of the corpus is in the vocabulary.
+            RuntimeError: if there is no vocabulary.
+            TypeError: if not exactly one corpus is given, or it can be read only once.
+        """
+        alpha, min_alpha = start_alpha or self.alpha, end_alpha or self.min_alpha
+        self._check_training(alpha, epochs, total_examples, total_words)
+        epochs = check_int("epochs", epochs, minimum=1)
+        check_corpus(corpus_iterable, corpus_file, passes=epochs)
+        if corpus_file is not None and not total_words:
+            raise ValueError("`total_words` must be given with `corpus_file`.")
+        self.alpha, self.min_alpha, self.epochs = alpha, min_alpha, epochs
+        self.compute_loss = bool(compute_loss)
+        self.running_training_loss = 0.0
+        self.epoch_losses = []
+        callbacks = list(callbacks)
+        for callback in of_gensim(callbacks):
+            callback.on_train_begin(self)
+        words, raw_words = self._fit(
+            as_sentences(corpus_iterable, corpus_file), total_examples, total_words, callbacks
+        )
+        self.train_count += 1
+        for callback in of_gensim(callbacks):
+            callback.on_train_end(self)
+        return words, raw_words
+
+    def _fit(
+        self,
+        corpus: Sentences | str,
+        total_examples: int | None,
+        total_words: int | None,
+        callbacks: list[Any],
+    ) -> tuple[int, int]:
+        if isinstance(corpus, Sentences) and corpus.is_empty():
+            logger.warning("The corpus is empty: nothing was trained.")
+            return 0, 0
+        begin = time.perf_counter()
+        trainer = self._synchronised_trainer()
+        scanned = self._last_scan.find(corpus)
+        numbered = scanned.numbered if scanned else None
+        stream = numbered.encode(trainer.vocabulary) if numbered else trainer.encode(corpus)
+        raw_words, share = stream.corpus_words, 1.0
+        if isinstance(corpus, Sentences):
+            sentences = scanned.num_sentences if scanned else corpus.num_sentences
+            _warn_of_another_size("sentences", total_examples, sentences)
+            _warn_of_another_size("words", total_words, raw_words)
+            share = sentences / total_examples if total_examples else 1.0
+        if total_words and not total_examples:
+            share = raw_words / total_words
+        try:
+            outcome = trainer.fit(
+                stream,
+                keep_of(self.wv),
+                Schedule(self.alpha, self.min_alpha, self.epochs, share),
+                self.train_count,
+                self.batch_size,
+                as_keras(callbacks, self, lambda: self._pull(trainer)),
+                self.progress_bar,
+            )
+        finally:
+            self._pull(trainer)  # what was learnt before an interruption too
+            self.min_alpha_yet_reached = trainer.alpha()
+            elapsed = time.perf_counter() - begin
+            self.total_train_time += elapsed
+        words = round(outcome.epochs * outcome.tokens_per_epoch)
+        raw_words *= outcome.epochs
+        logger.info(
+            "%i raw words (%i effective words) took %.1fs, %.0f effective words/s",
+            raw_words,
+            words,
+            elapsed,
+            words / elapsed,
+        )
+        return words, raw_words
+
+    def _is_trainable(self) -> bool:
+        return bool(self.hs or self.negative or self.output_layer is not None)
+
+    def _check_training(
+        self,
+        alpha: float,
+        epochs: int | None,
+        total_examples: int | None,
+        total_words: int | None,
+    ) -> None:
+        if not self._is_trainable():
+            raise ValueError(
+                "`hs` or `negative` must be positive, or `output_layer` given, for there to be "
+                f"something to train. Received: hs={self.hs}, negative={self.negative}."
+            )
+        if self.hs and self.negative:
+            logger.warning(
+                "Both hierarchical softmax and negative sampling are activated. "
+                "Both are trained, at the cost of both; set `hs=0` or `negative=0` for one."
+            )
+        if alpha > self.min_alpha_yet_reached:
+            logger.warning("Effective 'alpha' higher than previous training cycles")
+        if not self.wv.key_to_index:
+            raise RuntimeError("There must be a vocabulary before training: no word is known.")
+        if total_examples is None and total_words is None:
+            raise ValueError(
+                "`total_examples` or `total_words` must be given, to know how far the learning "
+                "rate falls; after `build_vocab` on the same corpus, "
+                "total_examples=model.corpus_count."
+            )
+        if epochs is None or epochs <= 0:
+            raise ValueError(
+                "`epochs` must be given and positive; usually epochs=model.epochs. "
+                f"Received: epochs={epochs}."
+            )
+        if not all(hasattr(self, name) for name in self._output_tables()):
+            raise RuntimeError("There must be weights before training: see `init_weights`.")
+        if not np.all(getattr(self.wv, "vectors_lockf", 1.0) == 1.0):
+            raise ValueError(
+                "`wv.vectors_lockf` must be all ones: locking single words is not supported."
+            )
+
+    def _settings(self) -> Settings:
+        return Settings(*(getattr(self, name) for name in Settings._fields))
+
+    def _synchronised_trainer(self) -> Trainer:
+        """Returns the Keras side, with this model's weights."""
+        trainer = self._trainer
+        if trainer is None or not trainer.fits(self._settings(), len(self.wv)):
+            trainer = Trainer(
+                self._settings(),
+                self.wv.index_to_key,
+                counts_of(self.wv),
+                paths_of(self.wv) if self.hs else None,
+                self.trained_output_layer(),  # what it has learnt is in it alone
+                self.strategy,
+            )
+        trainer.push(
+            {"vectors": self.wv.vectors}
+            | {name: getattr(self, name) for name in self._output_tables()}
+        )
+        self._trainer = trainer
+        return trainer
+
+    def _pull(self, trainer: Trainer) -> None:
+        """Copies what was trained to `wv`, `syn1` and `syn1neg`."""
+        arrays = trainer.pull()
+        self.wv.vectors = _replaced(self.wv.vectors, arrays.pop("vectors"))
+        for name, array in arrays.items():
+            setattr(self, name, _replaced(getattr(self, name), array))
+        self.wv.norms = None
+
+    def trained_output_layer(self) -> OutputLayer | str | None:
+        """Returns the `output_layer` that was given, made and trained if it has been."""
+        if self._trainer is None or self.output_layer is None:
+            return self.output_layer
+        return self._trainer.model.output_layer
+
+    @property
+    def keras_model(self) -> BlockModel:
+        """The `SkipGram` or `CBOW` behind this model, with its weights as they are now."""
+        return self._synchronised_trainer().model
+
+    def get_latest_training_loss(self) -> float:
+        """Returns the loss so far of the last training with `compute_loss`, summed over pairs."""
+        return self.running_training_loss
+
+    # Queries
+
+    def score(
+        self,
+        sentences: SentenceCorpus,
+        total_sentences: int = 1_000_000,
+        chunksize: int = 100,
+        queue_factor: int = 2,
+        report_delay: float = 1,
+    ) -> NDArray[np.float32]:
+        """Returns the log-probability of each sentence, summed over the pairs of whole windows.
+
+        Args:
+            sentences: iterable of token lists.
+            total_sentences: sentences beyond this number are left out, with a warning.
+            chunksize: sentences scored at once.
+            queue_factor: accepted and not used.
+            report_delay: accepted and not used.
+
+        Raises:
+            RuntimeError: if there is no vocabulary, or no hierarchical softmax.
+        """
+        if not self.wv.key_to_index:
+            raise RuntimeError("There must be a vocabulary before scoring: no word is known.")
+        if not self.hs:
+            raise RuntimeError(
+                "`score` needs the normalised probabilities of hierarchical softmax: train with "
+                "hs=1, negative=0."
+            )
+        trainer = self._synchronised_trainer()
+        return score_sentences(trainer, Sentences(sentences), total_sentences, chunksize)
+
+    def predict_output_word(
+        self, context_words_list: Sequence[str | int], topn: int = 10
+    ) -> list[tuple[str, float]] | None:
+        """Returns the most probable words between context words, by a softmax over all words.
+
+        Args:
+            context_words_list: words or their places in `wv`; unknown ones are left out.
+            topn: how many words to return.
+
+        Returns:
+            Words with their probabilities, best first; None if no context word is known.
+
+        Raises:
+            RuntimeError: for hierarchical softmax alone, or if the weights are missing.
+        """
+        places = [self.wv.get_index(word) for word in context_words_list if word in self.wv]
+        if not self.negative and self.output_layer is None:
+            raise RuntimeError(
+                "`predict_output_word` needs the output vectors of negative sampling: train with "
+                "negative > 0."
+            )
+        if self.negative and not hasattr(self, "syn1neg"):
+            raise RuntimeError("The weights needed to predict words are missing: `syn1neg`.")
+        if not places:
+            logger.warning("None of the context words is in the vocabulary.")
+            return None
+        hidden = self.wv.vectors[places].sum(axis=0)
+        if self.cbow_mean:
+            hidden /= len(places)
+        if self.negative:
+            scores = self.syn1neg @ hidden
+        else:
+            scores = self._synchronised_trainer().log_probs(hidden)
+        return [(self.wv.index_to_key[i], p) for i, p in predict(scores, topn)]
+
+    def seeded_vector(self, seed_string: str, vector_size: int) -> NDArray[np.float32]:
+        """Returns gensim's random vector for a string; deprecated there."""
+        return np.asarray(
+            pseudorandom_weak_vector(vector_size, seed_string=seed_string, hashfxn=self.hashfxn)
+        )
+
+    def init_sims(self, replace: bool = False) -> None:
+        """Does what gensim's deprecated method does: normalises all vectors with `replace`."""
+        self.wv.init_sims(replace=replace)
+
+    def __str__(self) -> str:
+        return (
+            f"{type(self).__name__}<vocab={len(self.wv)}, vector_size={self.vector_size}, "
+            f"alpha={self.alpha}>"
+        )
+
+    # Files and gensim
+
+    def save(
+        self,
+        fname: str | os.PathLike[str],
+        separately: Any = None,
+        sep_limit: int = 0,
+        ignore: Any = (),
+        pickle_protocol: int = 0,
+    ) -> None:
+        """Saves the model in one file, from which it can be trained further.
+
+        Args:
+            fname: where to save. The file appears whole or not at all.
+            separately: accepted and not used: there is one file, a ZIP archive of NumPy arrays.
+            sep_limit: accepted and not used.
+            ignore: accepted and not used.
+            pickle_protocol: accepted and not used: nothing is pickled.
+
+        Raises:
+            OSError: if the file cannot be written.
+        """
+        from kerasw2v.word2vec.state import save_model
+
+        save_model(self, fname)
+
+    @classmethod
+    def load(
+        cls, fname: str | os.PathLike[str], mmap: str | None = None, rethrow: bool = False
+    ) -> "Word2Vec":
+        """Loads a model that `save` wrote.
+
+        Args:
+            fname: the file.
+            mmap: `"r"` to map the arrays into memory instead of reading them.
+            rethrow: accepted and not used.
+
+        Raises:
+            AttributeError: if it is another kind of file, such as a pickle of gensim's, for which
+                there is `from_gensim`.
+            FileNotFoundError: if there is no such file.
+            ValueError: if it is damaged.
+        """
+        from kerasw2v.word2vec.state import load_model
+
+        return load_model(cls, fname, mmap)
+
+    @classmethod
+    def from_gensim(cls, model: Any) -> "Word2Vec":
+        """Takes over a `gensim.models.Word2Vec` with all that it has learnt.
+
+        Args:
+            model: the gensim model, which is left as it is.
+
+        Returns:
+            A `Word2Vec` that can be trained further, scored, saved.
+
+        Raises:
+            TypeError: if it is no gensim `Word2Vec`, or a subclass with other vectors.
+        """
+        from kerasw2v.word2vec.state import from_gensim
+
+        ours: Word2Vec = from_gensim(cls, model)
+        return ours
+
+    def to_gensim(self) -> Any:
+        """Returns a `gensim.models.Word2Vec` with all that this model has learnt.
+
+        Raises:
+            ValueError: if it was trained with an `output_layer`, which gensim has not.
+        """
+        from kerasw2v.word2vec.state import to_gensim
+
+        return to_gensim(self)
+
+
+def _warn_of_ignored(trim_rule: Any, callbacks: Any) -> None:
+    """Warns of arguments that have no effect without a corpus, as gensim does."""
+    if trim_rule is not None:
+        logger.warning("`trim_rule` is ignored without a corpus: give it to `build_vocab`.")
+    if callbacks:
+        logger.warning("`callbacks` are ignored without a corpus: give them to `train`.")
+
+
+def _warn_of_another_size(what: str, given: int | None, found: int) -> None:
+    if given and given != found:
+        logger.warning("The corpus has %i %s, not %i as given.", found, what, given)
+
+
+def _replaced(array: NDArray[np.float32], values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Writes values into an array, so that who holds it sees them; returns them if it cannot."""
+    if array.shape != values.shape or not array.flags.writeable:
+        return values
+    array[:] = values
+    return array

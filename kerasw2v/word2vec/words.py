@@ -1,0 +1,177 @@
+"""Vocabularies as gensim makes them: trimming, growing, downsampling.
+
+The result lives in a gensim `KeyedVectors`: its words, their order, and per word the vecattrs
+`count`, `sample_int` (the probability to be kept, out of 2^32 - 1), and `code` and `point`.
+"""
+
+import logging
+from collections.abc import Mapping
+from math import sqrt
+from typing import Any, NamedTuple
+
+import numpy as np
+from gensim import utils
+from numpy.typing import NDArray
+
+from kerasw2v.ops import huffman
+from kerasw2v.ops.huffman import Path
+from kerasw2v.word2vec.sentences import TrimRule
+
+logger = logging.getLogger("kerasw2v.word2vec")
+
+NULL_WORD = "\0"
+_SAMPLE_DOMAIN = 2**32 - 1
+
+
+def least_count(counts: Mapping[str, int], min_count: int, max_final_vocab: int | None) -> int:
+    """Returns `min_count`, raised as far as `max_final_vocab` words or fewer ask for."""
+    if max_final_vocab is None or max_final_vocab >= len(counts):
+        return min_count
+    return max(min_count, sorted(counts.values(), reverse=True)[max_final_vocab] + 1)
+
+
+class Selection(NamedTuple):
+    """Which counted words are kept, and with what probability a token of each is.
+
+    Attributes:
+        words: the kept words, in the order in which they were counted.
+        counts: their counts.
+        keep: probability of a token of each to survive downsampling.
+        drop_unique: number of words left out.
+    """
+
+    words: list[str]
+    counts: NDArray[np.int64]
+    keep: NDArray[np.float64]
+    drop_unique: int
+
+    def report(self) -> dict[str, int]:
+        """Returns gensim's figures about a vocabulary."""
+        return {
+            "drop_unique": self.drop_unique,
+            "retain_total": int(self.counts.sum()),
+            "downsample_unique": int(np.count_nonzero(self.keep < 1)),
+            "downsample_total": int(self.keep @ self.counts),
+            "num_retained_words": len(self.words),
+        }
+
+
+def select(
+    counts: Mapping[str, int], least: int, trim_rule: TrimRule | None, sample: float
+) -> Selection:
+    """Chooses the words that occur often enough, and how much to downsample each.
+
+    Args:
+        counts: the counted words.
+        least: the smallest count, unless `trim_rule` says otherwise.
+        trim_rule: gensim's rule of what to keep.
+        sample: below 1 the relative frequency, from 1 on the count, above which words are
+            downsampled; 0 for none.
+    """
+    words = [
+        word
+        for word, count in counts.items()
+        if utils.keep_vocab_item(word, count, least, trim_rule=trim_rule)
+    ]
+    kept = np.fromiter((counts[word] for word in words), np.int64, len(words))
+    return Selection(words, kept, _keep(kept, sample), len(counts) - len(words))
+
+
+def _keep(counts: NDArray[np.int64], sample: float) -> NDArray[np.float64]:
+    total = int(counts.sum())
+    if not sample or not total:
+        return np.ones(len(counts))
+    # A count is turned into the threshold under which words of that count are just kept.
+    threshold = sample * total if sample < 1 else int(sample * (3 + sqrt(5)) / 2)
+    ratio = threshold / np.maximum(counts, 1)
+    return np.asarray(np.minimum(1.0, np.sqrt(ratio) + ratio))
+
+
+def start_words(vectors: Any, selection: Selection) -> None:
+    """Gives a `KeyedVectors` the selected words, and no others."""
+    _set_words(vectors, list(selection.words))
+    vectors.expandos["count"][:] = selection.counts
+    _set_sampling(vectors, selection)
+
+
+def grow_words(vectors: Any, selection: Selection, counts: Mapping[str, int]) -> list[str]:
+    """Appends the selected words that are new to a `KeyedVectors`, and adds up all counts.
+
+    Args:
+        vectors: the `KeyedVectors`.
+        selection: the words to add.
+        counts: the counts to add, those of words that it has already too.
+
+    Returns:
+        The new words.
+    """
+    new = [word for word in selection.words if word not in vectors.key_to_index]
+    words = vectors.index_to_key + new
+    _set_words(vectors, words)
+    vectors.expandos["count"] += np.fromiter(
+        (counts.get(word, 0) for word in words), np.int64, len(words)
+    )
+    _set_sampling(vectors, selection)
+    return new
+
+
+def _set_words(vectors: Any, words: list[str]) -> None:
+    vectors.index_to_key = words
+    vectors.key_to_index = {word: i for i, word in enumerate(words)}
+    vectors.allocate_vecattrs()
+    vectors.allocate_vecattrs(["count", "sample_int"], [int, np.uint32])
+
+
+def _set_sampling(vectors: Any, selection: Selection) -> None:
+    places = [vectors.key_to_index[word] for word in selection.words]
+    vectors.expandos["sample_int"][places] = (selection.keep * _SAMPLE_DOMAIN).astype(np.uint32)
+
+
+def keep_of(vectors: Any) -> NDArray[np.float32]:
+    """Returns the probability with which each word's tokens are kept in an epoch."""
+    if "sample_int" not in vectors.expandos:
+        return np.ones(len(vectors), np.float32)
+    return np.asarray(vectors.expandos["sample_int"] / _SAMPLE_DOMAIN, np.float32)
+
+
+def counts_of(vectors: Any) -> NDArray[np.int64]:
+    """Returns the counts of the words; equal ones where none are known."""
+    if "count" not in vectors.expandos:
+        return np.ones(len(vectors), np.int64)
+    return np.maximum(np.asarray(vectors.expandos["count"], np.int64), 1)
+
+
+def cumulative_table(counts: NDArray[np.int64], exponent: float, domain: int) -> NDArray[np.uint32]:
+    """Returns gensim's table for drawing noise words: running shares of `counts ** exponent`."""
+    if not len(counts):
+        return np.zeros(0, np.uint32)
+    running = np.cumsum(np.asarray(counts, np.float64) ** exponent)
+    return np.asarray(np.round(running / running[-1] * domain), np.uint32)
+
+
+def add_null_word(vectors: Any) -> None:
+    """Appends a NUL character of count 1, unless it is there."""
+    if NULL_WORD in vectors.key_to_index:
+        return
+    _set_words(vectors, [*vectors.index_to_key, NULL_WORD])
+    vectors.expandos["count"][-1] = 1
+
+
+def set_paths(vectors: Any) -> None:
+    """Sets each word's `code` and `point`: its path from the root of the counts' Huffman tree."""
+    size = len(vectors)
+    vectors.expandos["code"], vectors.expandos["point"] = np.empty((2, size), object)
+    if not size:
+        return
+    counts = counts_of(vectors)
+    order = np.argsort(-counts, kind="stable")
+    tree = huffman.huffman_tree(counts[order])
+    for node, word in enumerate(order):
+        points, codes = huffman.huffman_path(*tree, node)
+        vectors.expandos["code"][word] = codes.astype(np.uint8)
+        vectors.expandos["point"][word] = points.astype(np.uint32)
+
+
+def paths_of(vectors: Any) -> list[Path]:
+    """Returns each word's path in the Huffman tree."""
+    return list(zip(vectors.expandos["point"], vectors.expandos["code"], strict=True))

@@ -1,0 +1,84 @@
+"""Argument checks: what passes, and one clear sentence for what does not."""
+
+import re
+
+import numpy as np
+import pytest
+
+from kerasw2v.utils.checks import check_choice, check_counts, check_int, check_non_negative
+
+
+@pytest.mark.parametrize("value", [1, 7, np.int32(3), np.int64(2**40), np.uint8(1)])
+def test_whole_numbers_pass(value):
+    checked = check_int("size", value, minimum=1)
+    assert checked == value
+    assert type(checked) is int
+
+
+@pytest.mark.parametrize("value", [True, False, 1.0, "1", None, np.float32(2), [1]])
+def test_what_is_no_whole_number_is_a_type_error(value):
+    sentence = f"`size` must be an integer. Received: size={value!r}."
+    with pytest.raises(TypeError, match=f"^{re.escape(sentence)}$"):
+        check_int("size", value, minimum=0)
+
+
+@pytest.mark.parametrize("value", [0, -1, np.int64(-5)])
+def test_too_small_is_a_value_error(value):
+    with pytest.raises(ValueError, match=r"^`size` must be at least 1\. Received: size="):
+        check_int("size", value, minimum=1)
+
+
+def test_non_negative_numbers():
+    assert check_non_negative("sample", 0) == 0.0
+    assert type(check_non_negative("sample", np.float32(0.5))) is float
+    for wrong in (-1, -1e-9):
+        with pytest.raises(ValueError, match=r"^`sample` must not be negative\. Received: sample="):
+            check_non_negative("sample", wrong)
+    for wrong in (float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=r"^`sample` must be finite\. Received: sample="):
+            check_non_negative("sample", wrong)
+    for wrong in ("1", None, True, [1.0]):
+        with pytest.raises(TypeError, match=r"^`sample` must be a number\. Received: sample="):
+            check_non_negative("sample", wrong)
+
+
+def test_choices():
+    assert check_choice("combiner", None, (None, "mean")) is None
+    sentence = "`combiner` must be one of None, 'mean'. Received: combiner='max'."
+    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
+        check_choice("combiner", "max", (None, "mean"))
+
+
+@pytest.mark.parametrize("counts", [[5, 3, 3, 1], np.array([2**40, 0]), (0.5, 0.25), [1]])
+def test_descending_counts_pass(counts):
+    checked = check_counts(counts)
+    assert checked.dtype == np.float64
+    assert checked.tolist() == list(counts)
+
+
+@pytest.mark.parametrize("size", [1, 3, np.int64(3)])
+def test_a_size_stands_for_equal_counts(size):
+    assert check_counts(size).tolist() == [1.0] * size
+
+
+@pytest.mark.parametrize(
+    ("counts", "error", "sentence"),
+    [
+        (["a", "b"], TypeError, "`counts` must be numbers"),
+        (None, (TypeError, ValueError), "`counts` must be"),
+        ([], ValueError, "`counts` must be a vector with an entry a word"),
+        ([[2, 1], [1, 1]], ValueError, "`counts` must be a vector with an entry a word"),
+        (2.5, ValueError, "`counts` must be a vector with an entry a word"),
+        ([1, -1], ValueError, "`counts` must be finite, not negative and not all zero"),
+        ([0, 0], ValueError, "`counts` must be finite, not negative and not all zero"),
+        ([float("nan"), 1], ValueError, "`counts` must be finite"),
+        ([float("inf"), 1], ValueError, "`counts` must be finite"),
+        ([3, 1, 2], ValueError, "in descending order. Received: counts[1]=1 before counts[2]=2."),
+        (0, ValueError, "`counts` must be at least 1"),
+        (-4, ValueError, "`counts` must be at least 1"),
+        (True, TypeError, "`counts` must be an integer"),
+    ],
+)
+def test_what_are_no_counts(counts, error, sentence):
+    with pytest.raises(error, match=re.escape(sentence)):
+        check_counts(counts)
