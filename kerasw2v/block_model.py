@@ -10,11 +10,11 @@ from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops.row_gradients import as_slices, record_lookups, row_gradients
 from kerasw2v.ops.row_mass import record_row_mass
 from kerasw2v.ops.seeds import add_draw_state, next_seed
-from kerasw2v.ops.strategies import as_keras_reduces, lost_workers_are_errors, without_an_end
+from kerasw2v.ops.strategies import lost_workers_are_errors, reducible_logs, repeated_for_workers
 from kerasw2v.ops.windows import decode_blocks, default_block_length
 from kerasw2v.optimizers import RowSGD
 from kerasw2v.utils.checks import check_int
-from kerasw2v.utils.runtime import first_call_keeps_garbage
+from kerasw2v.utils.runtime import trace_without_gc
 
 
 class PairMean(keras.metrics.Metric):
@@ -46,7 +46,7 @@ class BlockModel(keras.Model):
     optional sample weights. The loss is the output layer's; it is summed over pairs for the
     gradient, so that a learning rate is the step of one pair, and reported as the mean a pair.
 
-    A subclass implements `call` (plain inputs to hidden vectors), `block_loss` and `pair_loss`.
+    A subclass implements `call` (plain inputs to hidden vectors), `loss_of_blocks` and `loss_of_examples`.
 
     Args:
         vocabulary_size: number of words, V.
@@ -112,7 +112,7 @@ class BlockModel(keras.Model):
         """Tokens of a step from which on a larger one is not worth its fewer updates."""
         return 4096
 
-    def block_loss(
+    def loss_of_blocks(
         self, ids: tf.Tensor, sentences: tf.Tensor, reach: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns summed losses, and the number of pairs in each.
@@ -122,13 +122,13 @@ class BlockModel(keras.Model):
             sentences: of the same shape, see `ops.windows.decode_blocks`.
             reach: int32, `(batch, length)`, the window of each centre; None for full windows.
         """
-        raise NotImplementedError(f"{type(self).__name__} must implement `block_loss`.")
+        raise NotImplementedError(f"{type(self).__name__} must implement `loss_of_blocks`.")
 
-    def pair_loss(
+    def loss_of_examples(
         self, inputs: Any, targets: tf.Tensor, weights: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns weighted losses of plain examples, and the number of pairs in each."""
-        raise NotImplementedError(f"{type(self).__name__} must implement `pair_loss`.")
+        raise NotImplementedError(f"{type(self).__name__} must implement `loss_of_examples`.")
 
     def compile(
         self,
@@ -185,7 +185,7 @@ class BlockModel(keras.Model):
         if isinstance(x, tf.data.Dataset | tf.distribute.DistributedDataset):
             kwargs.setdefault("shuffle", False)  # else Keras warns at every fit on a dataset
         if kwargs.get("steps_per_epoch") is None:
-            x, kwargs["steps_per_epoch"] = without_an_end(x, self.distribute_strategy)
+            x, kwargs["steps_per_epoch"] = repeated_for_workers(x, self.distribute_strategy)
         with lost_workers_are_errors(self.distribute_strategy):
             return super().fit(x, y, *args, **kwargs)
 
@@ -194,7 +194,7 @@ class BlockModel(keras.Model):
         before: Any = self.train_function
         super().make_train_function(force)
         if self.train_function is not before:
-            self.train_function: Any = first_call_keeps_garbage(self.train_function)
+            self.train_function: Any = trace_without_gc(self.train_function)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -222,15 +222,17 @@ class BlockModel(keras.Model):
 
     def _report(self, losses: tf.Tensor, pairs: tf.Tensor) -> dict[str, tf.Tensor]:
         self.pair_mean.update_state(losses, pairs)
-        return as_keras_reduces({"loss": self.pair_mean.result()}, self.distribute_strategy)
+        return reducible_logs({"loss": self.pair_mean.result()}, self.distribute_strategy)
 
     def _pair_losses(self, data: Any) -> tuple[tf.Tensor, tf.Tensor]:
         inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
         if targets is None:
-            return self.block_loss(*self._decoded(inputs))
+            return self.loss_of_blocks(*self._decoded(inputs))
         if weights is None:
             weights = tf.ones_like(targets, tf.float32)
-        return self.pair_loss(inputs, tf.cast(targets, tf.int32), tf.cast(weights, tf.float32))
+        return self.loss_of_examples(
+            inputs, tf.cast(targets, tf.int32), tf.cast(weights, tf.float32)
+        )
 
     def _decoded(self, blocks: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
         """Returns the ids and sentences of blocks, and the windows of their centres, drawn anew."""

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from kerasw2v.block_model import BlockModel
 from kerasw2v.layers.output_layer import OutputLayer
-from kerasw2v.ops.parts import in_halves
+from kerasw2v.ops.parts import in_two_branches
 from kerasw2v.ops.rows import as_ids
 from kerasw2v.ops.window_means import (
     block_means,
@@ -124,16 +124,16 @@ class CBOW(BlockModel):
         power = -1 if self.combiner == "mean" else 1
         return tf.constant(0 if self.gradient == "word2vec" else power, tf.float32)
 
-    def block_loss(
+    def loss_of_blocks(
         self, ids: tf.Tensor, sentences: tf.Tensor, reach: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         centres = ids[:, self.window : self.window + self.block_length]
         tensors = ids, centres, *window_extents(sentences, reach, self.window)
-        if self.output_layer.takes_halves:
-            return in_halves(self._loss_of_blocks, *tensors)
-        return self._loss_of_blocks(*tensors)
+        if self.output_layer.can_split_batch:
+            return in_two_branches(self._loss_of_extents, *tensors)
+        return self._loss_of_extents(*tensors)
 
-    def _loss_of_blocks(
+    def _loss_of_extents(
         self, ids: tf.Tensor, centres: tf.Tensor, before: tf.Tensor, behind: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         ones = tf.ones_like(before)
@@ -145,7 +145,7 @@ class CBOW(BlockModel):
         hidden = block_means(self.embedding(ids), before, behind, scale, gradient_scale)
         return self._target_losses(hidden, centres, ones, sizes)
 
-    def pair_loss(
+    def loss_of_examples(
         self, inputs: Any, targets: tf.Tensor, weights: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         ids, targets, weights = as_ids(inputs), targets[:, None], weights[:, None]

@@ -2,7 +2,7 @@
 
 Keras 3.15 calls `fit` under `tf.distribute.MultiWorkerMirroredStrategy` unsupported. It fails in
 two places: building a model from its first batch, which the models of this package do not need, and
-reducing the logs of a step, for which `as_keras_reduces` is the workaround, all of it.
+reducing the logs of a step, for which `reducible_logs` is the workaround, all of it.
 """
 
 import os
@@ -19,9 +19,6 @@ from kerasw2v.data.corpus import Corpus
 from kerasw2v.data.token_stream import TokenStream
 from kerasw2v.data.vocabulary import Vocabulary
 from kerasw2v.ops.strategies import (
-    as_keras_reduces as as_keras_reduces,
-)
-from kerasw2v.ops.strategies import (
     from_chief as from_chief,
 )
 from kerasw2v.ops.strategies import (
@@ -34,7 +31,10 @@ from kerasw2v.ops.strategies import (
     lost_workers_are_errors as lost_workers_are_errors,
 )
 from kerasw2v.ops.strategies import (
-    without_an_end as without_an_end,
+    reducible_logs as reducible_logs,
+)
+from kerasw2v.ops.strategies import (
+    repeated_for_workers as repeated_for_workers,
 )
 from kerasw2v.utils.checks import check_int
 from kerasw2v.utils.runtime import tf_config

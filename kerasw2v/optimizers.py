@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kerasw2v.ops.fused import few_lengths, fused_by_shape
+from kerasw2v.ops.fused import bucketed_length, fused_per_bucket
 from kerasw2v.ops.learning_rates import default_end, default_learning_rate
 from kerasw2v.ops.replica_sum import REDUCTIONS, sum_over_replicas
 from kerasw2v.ops.row_gradients import Piece, RowGradient, pieces_of
@@ -155,7 +155,7 @@ class RowSGD(keras.optimizers.Optimizer):
         elif isinstance(gradient, RowGradient | tf.IndexedSlices):
             pieces = pieces_of(gradient)
             with _beside(variable, pieces):
-                masses = _of_few_lengths(Piece(mass.indices, mass.values))
+                masses = _padded_to_bucket(Piece(mass.indices, mass.values))
                 total = _sum_by_row(variable, masses.ids, masses.values)
                 for piece in pieces:
                     _subtract_piece(variable, piece, total, learning_rate, limit)
@@ -268,13 +268,13 @@ def _is_of_fixed_length(ids: tf.Tensor) -> bool:
     return not tf.inside_function() or ids.shape.is_fully_defined()
 
 
-def _of_few_lengths(piece: Piece) -> Piece:
+def _padded_to_bucket(piece: Piece) -> Piece:
     """Returns a piece with zeros for row 0 behind it where its number of rows is not fixed."""
-    if piece.of_few_shapes or _is_of_fixed_length(piece.ids):
+    if piece.is_bucketed or _is_of_fixed_length(piece.ids):
         return piece
     piece = piece.multiplied()
     length = tf.size(piece.ids)
-    missing = few_lengths(length) - length
+    missing = bucketed_length(length) - length
     rest = [[0, 0]] * (len(piece.values.shape) - 1)
     return Piece(tf.pad(piece.ids, [[0, missing]]), tf.pad(piece.values, [[0, missing], *rest]))
 
@@ -299,7 +299,7 @@ def _update_rows_once(variable: tf.Variable, gradient: Any, rates: tf.Tensor) ->
         variable.assign_sub(_by_row(rates, gradient) * gradient)
 
 
-@fused_by_shape
+@fused_per_bucket
 def _sum_by_row(variable: tf.Variable, ids: tf.Tensor, masses: tf.Tensor) -> tf.Tensor:
     """Returns the mass of every row, `(V,)`."""
     return tf.math.unsorted_segment_sum(masses, ids, variable.shape[0])
@@ -312,7 +312,7 @@ def _subtract_piece(
     learning_rate: tf.Tensor,
     limit: tf.Tensor,
 ) -> None:
-    piece = _of_few_lengths(piece)
+    piece = _padded_to_bucket(piece)
     if piece.is_matrix_product:
         # Factors are multiplied, being smaller than rows.
         rates = _rate(tf.gather(masses, piece.ids), learning_rate, limit)
@@ -326,7 +326,7 @@ def _subtract_piece(
 
 # Fused, the scatter runs over the rows in order: twice as fast on a CPU as TensorFlow's kernels,
 # which also add rows that repeat in no fixed order.
-@fused_by_shape
+@fused_per_bucket
 def _subtract_rows(
     variable: tf.Variable,
     ids: tf.Tensor,
@@ -342,6 +342,6 @@ def _subtract_rows(
     variable.scatter_nd_sub(ids[:, None], _by_row(rate, values) * values)
 
 
-@fused_by_shape
+@fused_per_bucket
 def _scatter_sub(variable: tf.Variable, ids: tf.Tensor, values: tf.Tensor) -> None:
     variable.scatter_nd_sub(ids[:, None], values)

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from kerasw2v.block_model import BlockModel
-from kerasw2v.ops.windows import cut_blocks, piece_length, window_weights
+from kerasw2v.ops.windows import cut_blocks, short_block_length, window_weights
 
 
 @keras.saving.register_keras_serializable("kerasw2v")
@@ -38,7 +38,7 @@ class SkipGram(BlockModel):
     Cost: for a token, one input row, `1 + 2 * window / block_length` output rows, and the output
     layer's block form with `block_length + 2 * window` candidates. Where targets cost most, an
     input row for each distinct word, and blocks of a few targets and the words around them (see
-    `ops.windows.piece_length`). None of it grows with V.
+    `ops.windows.short_block_length`). None of it grows with V.
 
     Example:
 
@@ -58,16 +58,16 @@ class SkipGram(BlockModel):
     @property
     def largest_batch(self) -> int:
         # Steps of many small ops: a token takes a tenth less time in one of twice the size.
-        return 8192 if self.output_layer.targets_cost_most else super().largest_batch
+        return 8192 if self.output_layer.targets_are_costly else super().largest_batch
 
     def call(self, inputs: Any) -> tf.Tensor:
         return self.embedding(inputs)
 
-    def block_loss(
+    def loss_of_blocks(
         self, ids: tf.Tensor, sentences: tf.Tensor, reach: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         weights = window_weights(sentences, reach, self.window)
-        if self.output_layer.targets_cost_most:
+        if self.output_layer.targets_are_costly:
             return self._loss_of_centres(ids, weights), weights
         words = ids[:, self.window : -self.window]
         terms = weights * self.output_layer.target_mass(ids[:, None, :])
@@ -85,12 +85,12 @@ class SkipGram(BlockModel):
         terms = weights * self.output_layer.target_mass(ids[:, centres, None])
         self.embedding.add_mass(ids, tf.reduce_sum(terms, axis=1))
         hidden, words, places = self.embedding.distinct(ids)
-        length = min(piece_length(self.window), self.block_length)
+        length = min(short_block_length(self.window), self.block_length)
         places, weights = cut_blocks(places, weights, length)
         targets = tf.gather(words, places[:, centres])
         return self.output_layer.shared_loss(hidden, places, targets, weights)
 
-    def pair_loss(
+    def loss_of_examples(
         self, inputs: Any, targets: tf.Tensor, weights: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         self.embedding.add_mass(inputs, weights * self.output_layer.target_mass(targets))

@@ -180,7 +180,7 @@ def test_cbow_in_halves_takes_the_same_step(sentences, vocabulary, monkeypatch):
     results = []
     for halves in (False, True):
         layer = FullSoftmax(len(vocabulary))
-        layer.takes_halves = halves
+        layer.can_split_batch = halves
         model = make(CBOW, vocabulary, layer, filled=True, shrink_windows=False)
         calls = []
         call = layer.pair_loss
@@ -214,7 +214,7 @@ def test_skip_gram_takes_pairs_from_their_other_end_where_targets_cost_most(
 
     mean, pairs, shape = losses("shared_loss")
     assert shape == (3 * blocks, piece + 4, piece)
-    monkeypatch.setattr(HierarchicalSoftmax, "targets_cost_most", False)
+    monkeypatch.setattr(HierarchicalSoftmax, "targets_are_costly", False)
     other_mean, other_pairs, other_shape = losses("block_loss")
     assert other_shape == (blocks, length, length + 4)
     # Whole windows hold each pair from both its ends.

@@ -171,7 +171,7 @@ def test_workers_with_different_options_are_told(two_workers):
 def test_keras_still_needs_our_workaround(two_workers):
     """If this fails, Keras has learned to train on several workers.
 
-    Then `multi_worker.as_keras_reduces` and the sentence about Keras in that module can go.
+    Then `multi_worker.reducible_logs` and the sentence about Keras in that module can go.
     """
     for found in two_workers:
         assert str(found["keras/error"])

@@ -45,7 +45,7 @@ class Step:
         self.optimizer = optimizer
         self.with_masses = with_masses
         self.in_pieces = "pieces" in mode
-        self.of_few_shapes = "few" in mode
+        self.is_bucketed = "few" in mode
         if mode == "eager":
             self.run = self.apply
         elif mode in ("graph", "pieces"):
@@ -60,7 +60,7 @@ class Step:
         gradient = tf.IndexedSlices(values, ids, dense_shape=self.table.shape)
         if self.in_pieces:
             parts = slice(0, 3), slice(3, None)
-            pieces = [Piece(ids[part], values[part], self.of_few_shapes) for part in parts]
+            pieces = [Piece(ids[part], values[part], self.is_bucketed) for part in parts]
             gradient = RowGradient(pieces, TABLE.shape)
         recorded = {id(self.table): [(mass_ids[:3], masses[:3]), (mass_ids[3:], masses[3:])]}
         self.optimizer.apply([gradient], [self.table], recorded if self.with_masses else None)

@@ -96,7 +96,7 @@ class RunState:
         return {"corpus": corpus, "workers": workers} | options
 
 
-def what_was_saved(args: argparse.Namespace) -> str:
+def stopped_message(args: argparse.Namespace) -> str:
     """Returns what to tell after Ctrl-C."""
     if args.checkpoint and RunState(args).weights.exists():
         return (

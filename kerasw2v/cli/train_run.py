@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasw2v.cli.options import RUN_OPTIONS, RunState, batch_size, run_settings, what_was_saved
+from kerasw2v.cli.options import RUN_OPTIONS, RunState, batch_size, run_settings, stopped_message
 from kerasw2v.data.corpus import Corpus, check_corpus
 from kerasw2v.data.demo_corpus import lee_corpus
 from kerasw2v.evaluation import evaluate
@@ -203,7 +203,7 @@ def _fit(
             callbacks=callbacks,
         )
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(what_was_saved(args)) from None
+        raise KeyboardInterrupt(stopped_message(args)) from None
     return model, history
 
 

@@ -14,7 +14,7 @@ from kerasw2v.data.token_stream import TokenStream, taken, word_ids
 from kerasw2v.data.vocabulary import Vocabulary
 from kerasw2v.ops.windows import PADDING, default_block_length
 from kerasw2v.utils.checks import check_int, check_non_negative
-from kerasw2v.utils.runtime import tf_config, untuned
+from kerasw2v.utils.runtime import tf_config, without_autotune
 
 _READ_TOKENS = 2**18
 _SHUFFLE_TOKENS = 2**20
@@ -110,7 +110,7 @@ def block_dataset(
     )
     dataset = dataset.flat_map(tf.data.Dataset.from_tensor_slices)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(epochs.steps))
-    return _sharded_by_batches(untuned(dataset.prefetch(_PREFETCHED_BATCHES)))
+    return _sharded_by_batches(without_autotune(dataset.prefetch(_PREFETCHED_BATCHES)))
 
 
 def _check_alone() -> None:

@@ -164,7 +164,7 @@ def describe(corpus: Corpus) -> str:
     return f"corpus={paths[0]!r}{more}"
 
 
-def no_words(corpus: Corpus) -> ValueError:
+def no_words_error(corpus: Corpus) -> ValueError:
     """Returns what to raise about a corpus in which there is no word."""
     return ValueError(f"`corpus` must hold at least one word. Received: {describe(corpus)}.")
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasw2v.data.corpus import Batch, Corpus, iter_batches, no_words
+from kerasw2v.data.corpus import Batch, Corpus, iter_batches, no_words_error
 from kerasw2v.data.token_stream import (
     IN_MEMORY_LIMIT,
     TokenStream,
-    none_known,
+    no_known_word_error,
     spooled,
     taken,
     word_ids,
@@ -45,7 +45,7 @@ def read_corpus(
     check_limits(min_count, max_final_vocab)
     counted = CountedCorpus(corpus)
     if not counted.num_words:
-        raise no_words(corpus)
+        raise no_words_error(corpus)
     vocabulary = Vocabulary.from_counts(
         counted.counts, min_count, max_final_vocab, counted.num_sentences
     )
@@ -127,7 +127,7 @@ class CountedCorpus:
                 write(tokens.tobytes())
                 length += tokens.size
             if not length:
-                raise none_known(vocabulary, self.num_words, self._corpus)
+                raise no_known_word_error(vocabulary, self.num_words, self._corpus)
             return length
 
         return TokenStream(spooled(write_all, self._limit), self.num_words)

@@ -295,11 +295,11 @@ def _encode_to(
     for batch in batches:
         write(encoder.encode(batch).tobytes())
     if not encoder.num_tokens:
-        raise none_known(vocabulary, encoder.corpus_words, corpus)
+        raise no_known_word_error(vocabulary, encoder.corpus_words, corpus)
     return encoder
 
 
-def none_known(vocabulary: Vocabulary, corpus_words: int, corpus: Corpus) -> ValueError:
+def no_known_word_error(vocabulary: Vocabulary, corpus_words: int, corpus: Corpus) -> ValueError:
     """Returns what to raise about a corpus in which there is no word of the vocabulary."""
     return ValueError(
         "`corpus` must hold at least one word of the vocabulary. "

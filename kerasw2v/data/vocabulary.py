@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kerasw2v.data.corpus import Corpus, iter_batches, no_words
+from kerasw2v.data.corpus import Corpus, iter_batches, no_words_error
 from kerasw2v.utils.checks import check_int
 from kerasw2v.utils.files import replace_on_success
 
@@ -119,7 +119,7 @@ Received: min_count=3.
             counts.update(chain.from_iterable(batch.sentences))
             sentences += batch.num_new_sentences()
         if not counts:
-            raise no_words(corpus)
+            raise no_words_error(corpus)
         return cls.from_counts(counts, min_count, max_final_vocab, sentences)
 
     @classmethod

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops.cost_fit import fit_cost_model
 from kerasw2v.ops.cutoffs import CostModel, StepCost, plan_cutoffs, tail_dim
-from kerasw2v.ops.row_mass import SOFTMAX_CURVATURE, add_row_mass, steepness
+from kerasw2v.ops.row_mass import SOFTMAX_TERM_MASS, add_row_mass, term_mass
 from kerasw2v.ops.softmax_loss import softmax_loss, sum_by_row, take_rows
 from kerasw2v.utils.checks import check_finite, check_int
 
@@ -197,14 +197,14 @@ class AdaptiveSoftmax(OutputLayer):
         table = self.projections[tail]  # each of its rows has a part in every score
 
         def mass() -> tf.Tensor:
-            total = tf.reduce_sum(weights * tf.gather(steepness(hidden), rows))
-            return tf.fill([table.shape[0]], SOFTMAX_CURVATURE * total)
+            total = tf.reduce_sum(weights * tf.gather(term_mass(hidden), rows))
+            return tf.fill([table.shape[0]], SOFTMAX_TERM_MASS * total)
 
         add_row_mass(table, None, mass)
 
     def target_mass(self, targets: tf.Tensor) -> tf.Tensor:
         softmaxes = 1 + tf.minimum(self._cluster(targets), 1)
-        return SOFTMAX_CURVATURE * tf.cast(softmaxes, tf.float32)
+        return SOFTMAX_TERM_MASS * tf.cast(softmaxes, tf.float32)
 
     def log_probs(self, hidden: tf.Tensor) -> tf.Tensor:
         hidden = tf.cast(hidden, tf.float32)
@@ -288,12 +288,12 @@ def _table_loss(
     loss, slope = softmax_loss(hidden, vectors, rows, classes, weights)
 
     def mass() -> tf.Tensor:
-        terms = weights * tf.gather(steepness(hidden), rows)
+        terms = weights * tf.gather(term_mass(hidden), rows)
         # The slope is softmax less target, so its sum lacks the targets that the mass counts once.
         targets = tf.math.unsorted_segment_sum(terms, classes, table.shape[0])
         row_weights = sum_by_row(terms, rows, hidden)
         slopes = tf.linalg.matvec(slope, row_weights, transpose_a=True)
-        return SOFTMAX_CURVATURE * slopes + (SOFTMAX_CURVATURE + 1.0) * targets
+        return SOFTMAX_TERM_MASS * slopes + (SOFTMAX_TERM_MASS + 1.0) * targets
 
     add_row_mass(table, None, mass)
     return loss

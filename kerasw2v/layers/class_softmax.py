@@ -16,7 +16,7 @@ from kerasw2v.ops.classes import (
     frequency_classes,
     tile_rows,
 )
-from kerasw2v.ops.row_mass import SOFTMAX_CURVATURE, add_row_mass, steepness
+from kerasw2v.ops.row_mass import SOFTMAX_TERM_MASS, add_row_mass, term_mass
 from kerasw2v.ops.rows import gather_rows, sum_by_owner
 from kerasw2v.utils.checks import check_int
 
@@ -148,8 +148,8 @@ class ClassSoftmax(OutputLayer):
         chosen = weights * tf.gather_nd(scores, tf.stack([owners, classes], axis=1))
 
         def of_normalisers() -> tf.Tensor:
-            terms = row_weights * steepness(hidden)
-            return SOFTMAX_CURVATURE * tf.linalg.matvec(
+            terms = row_weights * term_mass(hidden)
+            return SOFTMAX_TERM_MASS * tf.linalg.matvec(
                 tf.nn.softmax(scores), terms, transpose_a=True
             )
 
@@ -178,14 +178,14 @@ class ClassSoftmax(OutputLayer):
 
         def of_normalisers() -> tf.Tensor:
             terms = _by_item(_terms(hidden, owners, weights), tiles)
-            return SOFTMAX_CURVATURE * tf.linalg.matvec(shares, terms, transpose_a=True)
+            return SOFTMAX_TERM_MASS * tf.linalg.matvec(shares, terms, transpose_a=True)
 
         add_row_mass(self.embeddings, tiles.words, of_normalisers)
         add_row_mass(self.embeddings, targets, lambda: _terms(hidden, owners, weights))
         return weights * _target_losses(scores, shares, normaliser, tiles)
 
     def target_mass(self, targets: tf.Tensor) -> float:
-        return 2 * SOFTMAX_CURVATURE  # two softmaxes
+        return 2 * SOFTMAX_TERM_MASS  # two softmaxes
 
     def log_probs(self, hidden: tf.Tensor) -> tf.Tensor:
         hidden = tf.cast(hidden, tf.float32)
@@ -217,7 +217,7 @@ def _check_num_classes(num_classes: int, vocabulary_size: int) -> int:
 
 def _terms(hidden: tf.Tensor, owners: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     """Returns how many terms of row mass each target counts for."""
-    return weights * tf.gather(steepness(hidden), owners)
+    return weights * tf.gather(term_mass(hidden), owners)
 
 
 def _tile_states(hidden: tf.Tensor, owners: tf.Tensor, tiles: Tiles) -> tf.Tensor:

@@ -120,7 +120,7 @@ class EmbeddingLookup(keras.layers.Layer):
             `ops.rows.distinct` returns of them.
         """
         found, places = distinct(ids)
-        rows = gather_rows(self.table, found, self.compute_dtype, of_few_shapes=True)
+        rows = gather_rows(self.table, found, self.compute_dtype, is_bucketed=True)
         return rows, found, places
 
     def add_mass(self, ids: tf.Tensor, mass: tf.Tensor) -> None:

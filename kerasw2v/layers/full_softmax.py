@@ -7,7 +7,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from kerasw2v.layers.output_layer import OutputLayer
-from kerasw2v.ops.row_mass import SOFTMAX_CURVATURE, add_row_mass, steepness
+from kerasw2v.ops.row_mass import SOFTMAX_TERM_MASS, add_row_mass, term_mass
 
 
 @keras.saving.register_keras_serializable("kerasw2v")
@@ -55,7 +55,7 @@ class FullSoftmax(OutputLayer):
         batch, length = tf.shape(weights)[0], tf.shape(weights)[1]
         scores = self._scores(tf.reshape(hidden, [-1, hidden.shape[-1]]))  # (b * L, V)
         row_weights = tf.reshape(tf.reduce_sum(weights, axis=-1), [-1])
-        self._add_mass(scores, candidates, weights * steepness(hidden)[..., None])
+        self._add_mass(scores, candidates, weights * term_mass(hidden)[..., None])
         normaliser = row_weights * tf.reduce_logsumexp(scores, axis=-1)
         by_block = tf.reshape(scores, [batch, length, self.vocabulary_size])
         targets = tf.broadcast_to(candidates[:, None, :], tf.shape(weights))
@@ -65,7 +65,7 @@ class FullSoftmax(OutputLayer):
     def _add_mass(self, scores: tf.Tensor, candidates: tf.Tensor, terms: tf.Tensor) -> None:
         def of_normalisers() -> tf.Tensor:
             by_row = tf.reshape(tf.reduce_sum(terms, axis=-1), [-1])
-            return SOFTMAX_CURVATURE * tf.linalg.matvec(
+            return SOFTMAX_TERM_MASS * tf.linalg.matvec(
                 tf.nn.softmax(scores), by_row, transpose_a=True
             )
 
@@ -73,7 +73,7 @@ class FullSoftmax(OutputLayer):
         add_row_mass(self.embeddings, candidates, lambda: tf.reduce_sum(terms, axis=1))
 
     def target_mass(self, targets: tf.Tensor) -> float:
-        return SOFTMAX_CURVATURE
+        return SOFTMAX_TERM_MASS
 
     def log_probs(self, hidden: tf.Tensor) -> tf.Tensor:
         return tf.nn.log_softmax(self._scores(tf.convert_to_tensor(hidden)))

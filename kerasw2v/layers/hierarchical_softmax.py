@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops import huffman
-from kerasw2v.ops.fused import fused_by_shape
+from kerasw2v.ops.fused import fused_per_bucket
 from kerasw2v.ops.logistic import softplus_and_sigmoid
 from kerasw2v.ops.parts import in_sorted_parts
-from kerasw2v.ops.row_mass import add_row_mass, steepness
+from kerasw2v.ops.row_mass import add_row_mass, term_mass
 from kerasw2v.ops.rows import (
     gather_rows,
     matrix_products_with_rows,
@@ -72,7 +72,7 @@ class HierarchicalSoftmax(OutputLayer):
     compositionality", 2013.
     """
 
-    targets_cost_most = True  # a path each
+    targets_are_costly = True  # a path each
 
     def __init__(self, counts: ArrayLike, dense_rows: int = 64, **kwargs: Any) -> None:
         super().__init__(counts, **kwargs)
@@ -205,7 +205,7 @@ class HierarchicalSoftmax(OutputLayer):
             """Returns the losses of blocks, all padded to the same number of nodes."""
             ids, turns = ids[:, :nodes], turns[:, :nodes]
             vectors = rows_at(hidden, places)
-            scores = matrix_products_with_rows(self.embeddings, ids, vectors, of_few_shapes=True)
+            scores = matrix_products_with_rows(self.embeddings, ids, vectors, is_bucketed=True)
             return _node_terms_loss(tf.cast(scores, tf.float32), by_candidate, turns)
 
         return in_sorted_parts(losses, sizes, places, by_candidate, ids, turns)
@@ -229,10 +229,10 @@ def _is_left(turns: tf.Tensor) -> tf.Tensor:
     return tf.cast(1 - turns % 2, tf.float32)
 
 
-_massesof_visitors = fused_by_shape(of_visitors)
+_massesof_visitors = fused_per_bucket(of_visitors)
 
 
-@fused_by_shape
+@fused_per_bucket
 def _fused_nodes(
     scores: tf.Tensor, by_candidate: tf.Tensor, turns: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -250,7 +250,7 @@ def _node_terms_loss(
     return loss, lambda upstream: (upstream[:, None, :] * slope, None, None)
 
 
-@fused_by_shape
+@fused_per_bucket
 def _fused_top(scores: tf.Tensor, visits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     passed, left = tf.split(visits, 2, axis=1)
     softplus, sigmoid = softplus_and_sigmoid(scores)
@@ -265,7 +265,7 @@ def _top_terms_loss(
     return loss, lambda upstream: (upstream[:, None] * slope, None)
 
 
-@fused_by_shape
+@fused_per_bucket
 def _count_branches(
     hidden: tf.Tensor, places: tf.Tensor, branches: tf.Tensor, weights: tf.Tensor, ways: tf.Tensor
 ) -> tf.Tensor:
@@ -294,4 +294,4 @@ def _of_owners(
 
 def _terms(hidden: tf.Tensor) -> tf.Tensor:
     """Returns how many terms of row mass a visit counts for: fewer than one of a softmax."""
-    return steepness(hidden, share=0.5, least=_LEAST_TERM)
+    return term_mass(hidden, share=0.5, least=_LEAST_TERM)

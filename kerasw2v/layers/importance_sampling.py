@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
-from kerasw2v.layers.sampling_layer import MOST_TERMS, SamplingLayer, log_normaliser
+from kerasw2v.layers.sampling_layer import MAX_TERM_MASS, SamplingLayer, log_normaliser
 
 
 @keras.saving.register_keras_serializable("kerasw2v")
@@ -57,8 +57,8 @@ class ImportanceSampling(SamplingLayer):
     sampling", 2003.
     """
 
-    def _crowding(self, weights: tf.Tensor) -> float:
-        return MOST_TERMS  # only noise holds a word's score back
+    def _rare_word_factor(self, weights: tf.Tensor) -> float:
+        return MAX_TERM_MASS  # only noise holds a word's score back
 
     def __init__(
         self,

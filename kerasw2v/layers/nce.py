@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from kerasw2v.layers.sampling_layer import SamplingLayer
 from kerasw2v.ops.logistic import noise_loss, target_loss
-from kerasw2v.ops.row_mass import SOFTMAX_CURVATURE
+from kerasw2v.ops.row_mass import SOFTMAX_TERM_MASS
 
 
 @keras.saving.register_keras_serializable("kerasw2v")
@@ -62,7 +62,7 @@ class NCE(SamplingLayer):
     2016.
     """
 
-    _curvature = 1.0  # its terms are logistic
+    _term_mass = 1.0  # its terms are logistic
 
     def __init__(
         self,
@@ -90,4 +90,4 @@ class NCE(SamplingLayer):
     def target_mass(self, targets: tf.Tensor) -> float:
         # For a normalised model the slopes of the noise terms sum to at most one on average,
         # sum_w K Q p / (p + K Q) <= sum_w p: together they are like one softmax.
-        return 1.0 + min(SOFTMAX_CURVATURE, self.num_sampled)
+        return 1.0 + min(SOFTMAX_TERM_MASS, self.num_sampled)

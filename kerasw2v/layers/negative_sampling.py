@@ -81,7 +81,7 @@ class NegativeSampling(NoiseLayer):
     ) -> None:
         super().__init__(counts, num_sampled, exponent, seed, **kwargs)
         self.sharing = check_choice("sharing", sharing, SHARINGS)
-        self.takes_halves = sharing != "batch"
+        self.can_split_batch = sharing != "batch"
         self.group_size = _checked_size("group_size", group_size)
         self.shared_size = _checked_size("shared_size", shared_size)
 

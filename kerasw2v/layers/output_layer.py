@@ -49,9 +49,9 @@ class OutputLayer(keras.layers.Layer):
     has_output_vectors = True
     # Whether a target costs more than a hidden vector: models that can then take pairs from the
     # side on which fewer are targets, by `shared_loss`.
-    targets_cost_most = False
+    targets_are_costly = False
     # Whether a batch may come in halves: the same losses, at no more cost.
-    takes_halves = False
+    can_split_batch = False
 
     def __init__(self, counts: ArrayLike, shards: int = 1, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)  # weights of pairs stay float32

@@ -10,13 +10,13 @@ from numpy.typing import ArrayLike
 
 from kerasw2v.layers.noise_layer import NoiseLayer, band_scores
 from kerasw2v.ops import noise as noise_ops
-from kerasw2v.ops.row_mass import SOFTMAX_CURVATURE, add_row_mass, steepness
+from kerasw2v.ops.row_mass import SOFTMAX_TERM_MASS, add_row_mass, term_mass
 from kerasw2v.ops.rows import count_equal, gather_rows
 from kerasw2v.ops.seeds import next_seed
 from kerasw2v.utils.checks import check_choice
 
-# See `_crowding`: tried on text and on 300 words, with 512 to 16,384 tokens in a step.
-_EASY_TERMS, MOST_TERMS = 8.0, 4.0
+# See `_rare_word_factor`: tried on text and on 300 words, with 512 to 16,384 tokens in a step.
+_EASY_TERMS, MAX_TERM_MASS = 8.0, 4.0
 
 
 class Sample(NamedTuple):
@@ -51,7 +51,7 @@ class SamplingLayer(NoiseLayer):
     """
 
     # What a term of the loss counts for in row masses, at least.
-    _curvature = SOFTMAX_CURVATURE
+    _term_mass = SOFTMAX_TERM_MASS
 
     def __init__(
         self,
@@ -153,19 +153,19 @@ class SamplingLayer(NoiseLayer):
 
         @cache  # one value for embeddings and biases
         def target_mass() -> tf.Tensor:
-            chance, curvature = self._chance_and_curvature(candidates, weights, sample)
+            chance, curvature = self._chance_and_term_mass(candidates, weights, sample)
             log_noise = tf.gather(self._log_noise.value, candidates)
             occurrences = tf.minimum(1.0, tf.reduce_sum(weights) * tf.exp(log_noise))
             postponed = tf.maximum(1.0, curvature * occurrences / chance)
             hits = count_equal(tf.reshape(candidates, [1, -1]), sample.ids[None, :])
             in_sample = tf.reshape(hits, tf.shape(candidates)) > 0
-            terms = tf.einsum("blc,bl->bc", weights, steepness(hidden))
+            terms = tf.einsum("blc,bl->bc", weights, term_mass(hidden))
             return tf.where(in_sample, 1.0, postponed) * terms
 
         @cache
         def noise_mass() -> tf.Tensor:
-            _, curvature = self._chance_and_curvature(sample.ids, weights, sample)
-            terms = tf.reduce_sum(weights, axis=-1) * steepness(hidden)
+            _, curvature = self._chance_and_term_mass(sample.ids, weights, sample)
+            terms = tf.reduce_sum(weights, axis=-1) * term_mass(hidden)
             shares = tf.linalg.matvec(noise_share(), tf.reshape(terms, [-1]), transpose_a=True)
             return curvature * shares
 
@@ -173,7 +173,7 @@ class SamplingLayer(NoiseLayer):
             add_row_mass(table, candidates, target_mass)
             add_row_mass(table, sample.ids, noise_mass)
 
-    def _chance_and_curvature(
+    def _chance_and_term_mass(
         self, ids: tf.Tensor, weights: tf.Tensor, sample: Sample
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns how likely words are in a sample, and what a term of each counts for.
@@ -181,19 +181,19 @@ class SamplingLayer(NoiseLayer):
         Words that seldom are in a sample take all their noise terms at once then: the more these
         are, the more of the step is chance, and the more each of them counts.
         """
-        rare = self._crowding(weights)
-        curvature = tf.maximum(self._curvature, rare)
+        rare = self._rare_word_factor(weights)
+        curvature = tf.maximum(self._term_mass, rare)
         expected = tf.exp(self.log_expected_counts(ids, sample.tries))
         chance = -tf.math.expm1(-expected) if sample.tries is None else expected
         return chance, curvature * (rare - (rare - 1.0) * chance)
 
-    def _crowding(self, weights: tf.Tensor) -> tf.Tensor | float:
+    def _rare_word_factor(self, weights: tf.Tensor) -> tf.Tensor | float:
         """Returns how often a rare word's terms count: once up to 8 a noise word, then more."""
         crowd = tf.reduce_sum(weights) / (_EASY_TERMS * self.num_sampled)
-        return tf.clip_by_value(tf.square(crowd), 1.0, MOST_TERMS)
+        return tf.clip_by_value(tf.square(crowd), 1.0, MAX_TERM_MASS)
 
     def target_mass(self, targets: tf.Tensor) -> float:
-        return SOFTMAX_CURVATURE
+        return SOFTMAX_TERM_MASS
 
     def log_probs(self, hidden: tf.Tensor) -> tf.Tensor:
         hidden = tf.cast(hidden, tf.float32)

@@ -20,10 +20,10 @@ def fused(function: Callable[..., Any]) -> Callable[..., Any]:
     return _compiled(function, lambda shape: shape.is_fully_defined())
 
 
-def fused_by_shape(function: Callable[..., Any]) -> Callable[..., Any]:
+def fused_per_bucket(function: Callable[..., Any]) -> Callable[..., Any]:
     """Returns `function` compiled by XLA, once for each shape that its inputs have in a training.
 
-    For inputs whose lengths are only known when a step runs, but are few: see `few_lengths`.
+    For inputs whose lengths are only known when a step runs, but are few: see `bucketed_length`.
 
     Args:
         function: as in `fused`.
@@ -31,12 +31,12 @@ def fused_by_shape(function: Callable[..., Any]) -> Callable[..., Any]:
     return _compiled(function, lambda shape: shape.rank is not None)
 
 
-def few_lengths(length: tf.Tensor) -> tf.Tensor:
+def bucketed_length(length: tf.Tensor) -> tf.Tensor:
     """Rounds a length up, by an eighth at most, so that few different ones occur.
 
     Example:
 
-    >>> [int(few_lengths(tf.constant(length))) for length in (1, 64, 65, 150, 1025)]
+    >>> [int(bucketed_length(tf.constant(length))) for length in (1, 64, 65, 150, 1025)]
     [8, 64, 72, 160, 1152]
     """
     octave = tf.math.log(tf.cast(tf.maximum(length, 64), tf.float64)) / tf.math.log(

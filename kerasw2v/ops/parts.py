@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from kerasw2v.ops.fused import few_lengths
+from kerasw2v.ops.fused import bucketed_length
 
 _PARTS = 8
 _LEAST_BLOCKS = 16  # of a part; smaller ones are slower to start than to compute
@@ -22,7 +22,7 @@ def in_sorted_parts(
 
     Args:
         function: from a size that no block of a part exceeds, one of few (see
-            `ops.fused.few_lengths`), and what belongs to these blocks, to a tensor with these
+            `ops.fused.bucketed_length`), and what belongs to these blocks, to a tensor with these
             blocks as first axis. It is differentiated with respect to whatever it closes over.
         sizes: int, `(b,)`, how large each block is.
         *blocks: arguments of `function`, `(b, ...)`; no gradient.
@@ -30,12 +30,12 @@ def in_sorted_parts(
     number = blocks[0].shape[0]
     sizes = tf.cast(sizes, tf.int32)
     if number is None or number < _PARTS * _LEAST_BLOCKS:
-        return function(few_lengths(tf.maximum(tf.reduce_max(sizes), 0)), *blocks)
+        return function(bucketed_length(tf.maximum(tf.reduce_max(sizes), 0)), *blocks)
     order = tf.ensure_shape(tf.argsort(sizes), [number])
     numbers = [len(part) for part in np.array_split(np.arange(number), _PARTS)]
     of_parts = [tf.split(tf.gather(x, order), numbers) for x in blocks]
     largest = tf.gather(sizes, tf.gather(order, np.cumsum(numbers) - 1))
-    lengths = tf.unstack(few_lengths(largest))
+    lengths = tf.unstack(bucketed_length(largest))
 
     # A permutation, so its gradient needs no scatter.
     @tf.custom_gradient
@@ -49,7 +49,7 @@ def in_sorted_parts(
 _LEAST_NUMBERS = 4096
 
 
-def in_halves(
+def in_two_branches(
     function: Callable[..., tuple[tf.Tensor, ...]], *tensors: tf.Tensor
 ) -> tuple[tf.Tensor, ...]:
     """Applies a function to both halves of a batch, and joins what it returns.

@@ -24,8 +24,8 @@ class Piece:
     Attributes:
         ids: int32, `(n,)`.
         values: float, `(n, ...)`.
-        of_few_shapes: whether n, where it is unknown when a step is traced, takes few values (see
-            `ops.fused.few_lengths`).
+        is_bucketed: whether n, where it is unknown when a step is traced, takes few values (see
+            `ops.fused.bucketed_length`).
         factors: by which the values are still to be multiplied: `(n,)`, a number a row; or
             matrices `(b, m, L)` where the values are `(b, L, d)` and n is `b * m`. None for
             nothing.
@@ -33,7 +33,7 @@ class Piece:
 
     ids: tf.Tensor
     values: tf.Tensor
-    of_few_shapes: bool = False
+    is_bucketed: bool = False
     factors: tf.Tensor | None = None
 
     @property
@@ -106,12 +106,12 @@ def is_recorded(table: Any) -> bool:
     return table.trainable and getattr(_active, "lookups", None) is not None
 
 
-def recorded(table: Any, ids: tf.Tensor, rows: tf.Tensor, of_few_shapes: bool) -> tf.Tensor:
+def recorded(table: Any, ids: tf.Tensor, rows: tf.Tensor, is_bucketed: bool) -> tf.Tensor:
     """Returns the rows read from a table, told to the listener if there is one."""
     if not is_recorded(table):
         return rows
     flat = tf.stop_gradient(tf.reshape(rows, [-1, *table.shape[1:]]))
-    _record(table, _Lookup(Piece(tf.reshape(ids, [-1]), flat, of_few_shapes), flat))
+    _record(table, _Lookup(Piece(tf.reshape(ids, [-1]), flat, is_bucketed), flat))
     return tf.reshape(flat, tf.shape(rows))
 
 
@@ -133,7 +133,7 @@ def record_products(table: Any, ids: tf.Tensor, partners: tf.Tensor, products: t
 
 
 def record_matrix_products(
-    table: Any, ids: tf.Tensor, partners: tf.Tensor, products: tf.Tensor, of_few_shapes: bool
+    table: Any, ids: tf.Tensor, partners: tf.Tensor, products: tf.Tensor, is_bucketed: bool
 ) -> None:
     """Tells the listener of the products of blocks of rows with blocks of partners, as above.
 
@@ -142,10 +142,10 @@ def record_matrix_products(
         ids: int32, `(b, m)`.
         partners: float, `(b, L, d)`.
         products: float, `(b, m, L)`, of the partners with rows that the tape does not watch.
-        of_few_shapes: see `Piece`.
+        is_bucketed: see `Piece`.
     """
     values = tf.stop_gradient(tf.cast(partners, table.dtype))
-    piece = Piece(tf.reshape(ids, [-1]), values, of_few_shapes)
+    piece = Piece(tf.reshape(ids, [-1]), values, is_bucketed)
     _record(table, _Lookup(piece, products, are_products=True))
 
 

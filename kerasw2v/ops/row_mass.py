@@ -16,7 +16,7 @@ from kerasw2v.ops.sharded_table import ShardedTable
 
 RowMass = list[tuple[tf.Tensor | None, tf.Tensor]]
 # A softmax term curves up to four times as much as a logistic one, whose p (1 - p) is at most 1/4.
-SOFTMAX_CURVATURE = 4.0
+SOFTMAX_TERM_MASS = 4.0
 _active = threading.local()
 
 
@@ -69,7 +69,7 @@ def _of_parts(
     return list(split)
 
 
-def steepness(hidden: tf.Tensor, share: float = 1.0, least: float = 1.0) -> tf.Tensor:
+def term_mass(hidden: tf.Tensor, share: float = 1.0, least: float = 1.0) -> tf.Tensor:
     """Returns how many terms a term counts for, by its hidden vector: `(..., d) -> (...)`.
 
     `max(least, share * |h|^2)`: a softmax or logistic term curves with the square of that vector.

@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasw2v.ops.fused import few_lengths, fused, fused_by_shape
+from kerasw2v.ops.fused import bucketed_length, fused, fused_per_bucket
 from kerasw2v.ops.row_gradients import (
     is_recorded,
     record_matrix_products,
@@ -20,7 +20,7 @@ def as_ids(ids: Any) -> tf.Tensor:
     return tf.cast(ids, tf.int32)
 
 
-def gather_rows(table: Any, ids: tf.Tensor, dtype: Any, of_few_shapes: bool = False) -> tf.Tensor:
+def gather_rows(table: Any, ids: tf.Tensor, dtype: Any, is_bucketed: bool = False) -> tf.Tensor:
     """Gathers rows of a Keras weight, cast to `dtype`.
 
     It reads the `tf.Variable` itself: `keras.ops.take` would read, and after the first sparse
@@ -30,7 +30,7 @@ def gather_rows(table: Any, ids: tf.Tensor, dtype: Any, of_few_shapes: bool = Fa
         table: Keras weight, `(V, d)`, or a `ShardedTable` of several.
         ids: integer tensor.
         dtype: dtype of the result.
-        of_few_shapes: whether a shape of `ids` that is unknown beforehand takes few values.
+        is_bucketed: whether a shape of `ids` that is unknown beforehand takes few values.
 
     Returns:
         `ids.shape + (d,)`; its gradient is a `tf.IndexedSlices`, or one of `ops.row_gradients`.
@@ -39,7 +39,7 @@ def gather_rows(table: Any, ids: tf.Tensor, dtype: Any, of_few_shapes: bool = Fa
         parts = zip(table.parts, table.rows_of_parts(ids), strict=True)
         return table.join(ids, [gather_rows(part, rows, dtype) for part, rows in parts])
     rows = tf.gather(_copy_of_replica(table.value), ids)
-    return tf.cast(recorded(table, ids, rows, of_few_shapes), dtype)
+    return tf.cast(recorded(table, ids, rows, is_bucketed), dtype)
 
 
 def _copy_of_replica(variable: Any) -> Any:
@@ -81,7 +81,7 @@ def products_with_rows(table: Any, ids: tf.Tensor, partners: tf.Tensor) -> tf.Te
 
 
 def matrix_products_with_rows(
-    table: Any, ids: tf.Tensor, partners: tf.Tensor, of_few_shapes: bool = False
+    table: Any, ids: tf.Tensor, partners: tf.Tensor, is_bucketed: bool = False
 ) -> tf.Tensor:
     """Returns the products of blocks of rows with all partners of their block.
 
@@ -89,17 +89,17 @@ def matrix_products_with_rows(
         table: Keras weight, `(V, d)`, or a `ShardedTable` of several.
         ids: integer tensor, `(b, m)`.
         partners: float, `(b, L, d)`.
-        of_few_shapes: see `gather_rows`.
+        is_bucketed: see `gather_rows`.
 
     Returns:
         `(b, m, L)`.
     """
     if isinstance(table, ShardedTable) or not is_recorded(table):
-        rows = gather_rows(table, ids, partners.dtype, of_few_shapes)
+        rows = gather_rows(table, ids, partners.dtype, is_bucketed)
         return tf.matmul(rows, partners, transpose_b=True)
     rows = tf.cast(tf.gather(_copy_of_replica(table.value), ids), partners.dtype)
     products = tf.matmul(tf.stop_gradient(rows), partners, transpose_b=True)
-    record_matrix_products(table, ids, partners, products, of_few_shapes)
+    record_matrix_products(table, ids, partners, products, is_bucketed)
     return products
 
 
@@ -111,11 +111,11 @@ def distinct(ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
     Returns:
         `(found, places)`. `found`: int32, `(n,)`, in order of appearance; zeros behind them make n
-        one of a few lengths (see `ops.fused.few_lengths`). `places`: int32, of the shape of `ids`;
+        one of a few lengths (see `ops.fused.bucketed_length`). `places`: int32, of the shape of `ids`;
         `tf.gather(found, places)` are the ids.
     """
     found, places = tf.unique(tf.reshape(ids, [-1]))
-    missing = few_lengths(tf.size(found)) - tf.size(found)
+    missing = bucketed_length(tf.size(found)) - tf.size(found)
     return tf.pad(found, [[0, missing]]), tf.reshape(places, tf.shape(ids))
 
 
@@ -135,7 +135,7 @@ def rows_at(
     return tf.gather(rows, places), gradient
 
 
-@fused_by_shape
+@fused_per_bucket
 def _sum_by_place(values: tf.Tensor, places: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     return tf.math.unsorted_segment_sum(values, places, tf.shape(rows)[0])
 

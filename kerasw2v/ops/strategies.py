@@ -26,7 +26,7 @@ def is_chief(strategy: Any) -> bool:
     return not is_multi_worker(strategy) or strategy.cluster_resolver.task_id == 0
 
 
-def as_keras_reduces(logs: dict[str, tf.Tensor], strategy: Any) -> dict[str, tf.Tensor]:
+def reducible_logs(logs: dict[str, tf.Tensor], strategy: Any) -> dict[str, tf.Tensor]:
     """Returns the logs of a step in the form that `fit` can reduce: vectors of one number.
 
     Between several workers Keras 3.15 averages them over axis 0, which a scalar has not.
@@ -57,7 +57,7 @@ def lost_workers_are_errors(strategy: Any) -> Iterator[None]:
         ) from error
 
 
-def without_an_end(dataset: Any, strategy: Any) -> tuple[Any, int | None]:
+def repeated_for_workers(dataset: Any, strategy: Any) -> tuple[Any, int | None]:
     """Returns a dataset for several workers, and how many steps of it are an epoch.
 
     Where a dataset ends, TensorFlow has all workers ask each other before each step whether anybody

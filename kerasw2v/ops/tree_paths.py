@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from kerasw2v.ops.fused import fused, fused_by_shape
+from kerasw2v.ops.fused import fused, fused_per_bucket
 
 NO_TURN = -1
 _STRIDES = 4  # in one kernel
@@ -86,7 +86,7 @@ def leaf_log_probs(steps: tf.Variable, scores: tf.Tensor) -> tf.Tensor:
     return tf.gather(sums, words // 2) + tf.gather(branches, words)
 
 
-@fused_by_shape
+@fused_per_bucket
 def pack_paths(paths: tf.Tensor, by_candidate: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Joins the paths of each block's candidates to one list of visits, the padding behind it.
 

@@ -43,7 +43,7 @@ def decode_blocks(blocks: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return ids, sentences
 
 
-def piece_length(window: int) -> int:
+def short_block_length(window: int) -> int:
     """Returns how many centres a piece of `cut_blocks` holds: 4 at least, as many as fit beside.
 
     The words of a piece fill whole registers of 16 floats, as matrix products want it: 6 centres

@@ -82,7 +82,7 @@ def quiet_start() -> Iterator[None]:
             os.close(terminal)
 
 
-def first_call_keeps_garbage(function: Callable[..., Any]) -> Callable[..., Any]:
+def trace_without_gc(function: Callable[..., Any]) -> Callable[..., Any]:
     """Returns a function whose first call is not interrupted to collect garbage.
 
     Tracing a graph makes half a million objects, nearly all of which stay: enough for Python to
@@ -93,7 +93,7 @@ def first_call_keeps_garbage(function: Callable[..., Any]) -> Callable[..., Any]
 
     Example:
 
-    >>> first_call_keeps_garbage(gc.isenabled)(), gc.isenabled()
+    >>> trace_without_gc(gc.isenabled)(), gc.isenabled()
     (False, True)
     """
     is_first = True
@@ -138,7 +138,7 @@ def tf_config() -> tuple[list[str], int] | None:
         return None
 
 
-def untuned(dataset: Any) -> Any:
+def without_autotune(dataset: Any) -> Any:
     """Returns a dataset without the thread that measures and tunes it.
 
     At the end of an epoch that thread is waited for, and it is often asleep until 0.63, 1.27, 2.55,
@@ -147,7 +147,7 @@ def untuned(dataset: Any) -> Any:
     Example:
 
     >>> import tensorflow as tf
-    >>> dataset = untuned(tf.data.Dataset.range(4).batch(2).prefetch(1))
+    >>> dataset = without_autotune(tf.data.Dataset.range(4).batch(2).prefetch(1))
     >>> [batch.tolist() for batch in dataset.as_numpy_iterator()]
     [[0, 1], [2, 3]]
     """

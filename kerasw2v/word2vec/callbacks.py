@@ -18,7 +18,7 @@ class TrainingCallback(Protocol):
 Callbacks = Iterable[keras.callbacks.Callback | TrainingCallback]
 
 
-def of_gensim(callbacks: Iterable[Any]) -> list[TrainingCallback]:
+def gensim_callbacks(callbacks: Iterable[Any]) -> list[TrainingCallback]:
     """Returns those that are not Keras'."""
     return [each for each in callbacks if not isinstance(each, keras.callbacks.Callback)]
 
@@ -34,7 +34,7 @@ def as_keras(
         pull: brings what was trained so far into `owner`.
     """
     theirs = [
-        each if isinstance(each, keras.callbacks.Callback) else _Told(each, owner, pull)
+        each if isinstance(each, keras.callbacks.Callback) else _GensimCallback(each, owner, pull)
         for each in callbacks
     ]
     return [_Losses(owner), *theirs]
@@ -54,7 +54,7 @@ class _Losses(keras.callbacks.Callback):
             self._owner.running_training_loss += total
 
 
-class _Told(keras.callbacks.Callback):
+class _GensimCallback(keras.callbacks.Callback):
     """Tells gensim's callback of epochs, with the vectors as they are then."""
 
     def __init__(self, callback: TrainingCallback, owner: Any, pull: Callable[[], None]) -> None:

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from kerasw2v.block_model import BlockModel
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.utils.checks import check_int
-from kerasw2v.word2vec.callbacks import Callbacks, as_keras, of_gensim
+from kerasw2v.word2vec.callbacks import Callbacks, as_keras, gensim_callbacks
 from kerasw2v.word2vec.scoring import predict, score_sentences
-from kerasw2v.word2vec.sentences import LastScan, Sentences, TrimRule, as_sentences, check_corpus
+from kerasw2v.word2vec.sentences import ScanCache, Sentences, TrimRule, as_sentences, check_corpus
 from kerasw2v.word2vec.trainer import Schedule, Settings, Trainer, check_output_layer
 from kerasw2v.word2vec.words import (
     add_null_word,
@@ -186,7 +186,7 @@ class Word2Vec:
         self._start_state()
         if sentences is not None or corpus_file is not None:
             check_corpus(sentences, corpus_file, passes=epochs + 1)
-            self._last_scan = LastScan(same=sentences)
+            self._last_scan = ScanCache(same=sentences)
             self.build_vocab(sentences, corpus_file, trim_rule=trim_rule)
             self.train(
                 sentences,
@@ -200,7 +200,7 @@ class Word2Vec:
                 callbacks=callbacks,
             )
             if sentences is not None:
-                self._last_scan = LastScan()
+                self._last_scan = ScanCache()
         else:
             _warn_of_ignored(trim_rule, callbacks)
 
@@ -218,7 +218,7 @@ class Word2Vec:
         self.epoch_losses: list[float] = []
         self.random = np.random.RandomState(self.seed)
         vars(self)["load"] = call_on_class_only
-        self._last_scan = LastScan()
+        self._last_scan = ScanCache()
         self._trainer: Trainer | None = None
 
     # Vocabulary
@@ -517,13 +517,13 @@ class Word2Vec:
         self.running_training_loss = 0.0
         self.epoch_losses = []
         callbacks = list(callbacks)
-        for callback in of_gensim(callbacks):
+        for callback in gensim_callbacks(callbacks):
             callback.on_train_begin(self)
         words, raw_words = self._fit(
             as_sentences(corpus_iterable, corpus_file), total_examples, total_words, callbacks
         )
         self.train_count += 1
-        for callback in of_gensim(callbacks):
+        for callback in gensim_callbacks(callbacks):
             callback.on_train_end(self)
         return words, raw_words
 

@@ -149,7 +149,7 @@ def scan(
     """
     if corpus.is_empty() if isinstance(corpus, Sentences) else not os.path.getsize(corpus):
         return ScannedCorpus(Counter(), 0, 0)
-    batches = _Watched(iter_batches(corpus), progress_per)
+    batches = _CountedBatches(iter_batches(corpus), progress_per)
     numbered = None
     if max_vocab_size is not None:
         counts = _count_pruning(batches, max_vocab_size, trim_rule)
@@ -166,7 +166,7 @@ def scan(
     return ScannedCorpus(counts, batches.num_words, num_sentences, numbered)
 
 
-class _Watched:
+class _CountedBatches:
     """Batches, counted and logged as they are read."""
 
     def __init__(self, batches: Iterator[Batch], progress_per: int) -> None:
@@ -201,7 +201,7 @@ def _count_pruning(
     return counts
 
 
-class LastScan:
+class ScanCache:
     """The corpus that was scanned last, in numbers: training on it need not read it again.
 
     A file is the same until its size or its time of change differ. An iterable may hand out

@@ -303,7 +303,7 @@ def sequences(
     """
     import tensorflow as tf
 
-    from kerasw2v.utils.runtime import untuned
+    from kerasw2v.utils.runtime import without_autotune
 
     stream = np.concatenate(list(_id_lists(corpus, vocabulary)))
     count = (len(stream) - 1) // length
@@ -316,7 +316,7 @@ def sequences(
     targets = stream[1 : count * length + 1].reshape(count, length)
     dataset = tf.data.Dataset.from_tensor_slices(((tokens, targets), targets))
     dataset = dataset.shuffle(count, seed).batch(batch_size, drop_remainder=True)
-    return untuned(dataset.prefetch(2))
+    return without_autotune(dataset.prefetch(2))
 
 
 def _id_lists(corpus: Corpus, vocabulary: "Vocabulary") -> Iterator[NDArray[np.int32]]:

@@ -250,12 +250,12 @@ def test_masses(layer):
         pairs = pairwise(edges)
         return np.stack([array[..., start:end].sum(-1) for start, end in pairs], -1)
 
-    def steepness(vectors):
+    def term_mass(vectors):
         return np.maximum(1, np.square(np.float64(vectors)).sum(-1, keepdims=True))
 
     def expected_mass(vectors, probs, counts):
         masses = 4 * counts.sum(-1, keepdims=True) * probs + counts
-        return (steepness(vectors) * masses).sum((0, 1))
+        return (term_mass(vectors) * masses).sum((0, 1))
 
     def of(table):
         ((ids, mass),) = masses[id(table)]
@@ -272,7 +272,7 @@ def test_masses(layer):
         narrow = hidden @ layer.projections[i].numpy()
         expected = expected_mass(narrow, of_tail, inside)
         np.testing.assert_allclose(of(layer.tails[i]), expected, rtol=1e-4)
-        expected = 4 * (steepness(hidden)[..., 0] * inside.sum(-1)).sum()
+        expected = 4 * (term_mass(hidden)[..., 0] * inside.sum(-1)).sum()
         np.testing.assert_allclose(of(layer.projections[i]), np.full(DIM, expected), rtol=1e-5)
     assert layer.target_mass(tf.range(V)).numpy().tolist() == [4.0] * 3 + [8.0] * 9
 

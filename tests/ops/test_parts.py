@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasw2v.ops.fused import few_lengths
+from kerasw2v.ops.fused import bucketed_length
 from kerasw2v.ops.parts import in_sorted_parts
 
 RNG = np.random.default_rng(0)
@@ -49,4 +49,4 @@ def test_blocks_of_a_part_are_alike_in_size():
 
     in_sorted_parts(function, SIZES[:128], SIZES[:128])
     assert longest == [np.sort(SIZES[:128])[16 * part + 15] for part in range(8)]
-    assert padded == [int(few_lengths(tf.constant(length))) for length in longest]
+    assert padded == [int(bucketed_length(tf.constant(length))) for length in longest]

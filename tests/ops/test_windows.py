@@ -9,7 +9,7 @@ from kerasw2v.ops.windows import (
     cut_blocks,
     decode_blocks,
     default_block_length,
-    piece_length,
+    short_block_length,
     window_weights,
 )
 
@@ -98,7 +98,7 @@ def test_cut_blocks_have_the_same_pairs(length, shorter, graph):
 
 @pytest.mark.parametrize("window", [1, 2, 5, 6, 7, 10, 50])
 def test_pieces_fill_registers(window):
-    length = piece_length(window)
+    length = short_block_length(window)
     assert 4 <= length < 20
     assert (length + 2 * window) % 16 == 0
 

@@ -4,25 +4,25 @@ import gc
 
 import pytest
 
-from kerasw2v.utils.runtime import first_call_keeps_garbage
+from kerasw2v.utils.runtime import trace_without_gc
 
 
 def test_only_the_first_call():
-    call = first_call_keeps_garbage(lambda *arguments: (gc.isenabled(), arguments))
+    call = trace_without_gc(lambda *arguments: (gc.isenabled(), arguments))
     assert call(1, 2) == (False, (1, 2))
     assert gc.isenabled()
     assert call() == (True, ())
 
 
 def test_garbage_is_collected_again_after_an_error():
-    call = first_call_keeps_garbage(lambda: 1 / 0)
+    call = trace_without_gc(lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         call()
     assert gc.isenabled()
 
 
 def test_a_collector_that_is_off_stays_off():
-    call = first_call_keeps_garbage(gc.isenabled)
+    call = trace_without_gc(gc.isenabled)
     gc.disable()
     try:
         assert call() is False
