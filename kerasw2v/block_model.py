@@ -46,7 +46,8 @@ class BlockModel(keras.Model):
     optional sample weights. The loss is the output layer's; it is summed over pairs for the
     gradient, so that a learning rate is the step of one pair, and reported as the mean a pair.
 
-    A subclass implements `call` (plain inputs to hidden vectors), `loss_of_blocks` and `loss_of_examples`.
+    A subclass implements `call` (plain inputs to hidden vectors), `loss_of_blocks` and
+    `loss_of_examples`.
 
     Args:
         vocabulary_size: number of words, V.

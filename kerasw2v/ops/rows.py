@@ -110,8 +110,8 @@ def distinct(ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         ids: int32, `(...)`.
 
     Returns:
-        `(found, places)`. `found`: int32, `(n,)`, in order of appearance; zeros behind them make n
-        one of a few lengths (see `ops.fused.bucketed_length`). `places`: int32, of the shape of `ids`;
+        `(found, places)`. `found`: int32, `(n,)`, in order of appearance, padded with zeros to a
+        bucket (see `ops.fused.bucketed_length`). `places`: int32, of the shape of `ids`;
         `tf.gather(found, places)` are the ids.
     """
     found, places = tf.unique(tf.reshape(ids, [-1]))

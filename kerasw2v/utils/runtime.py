@@ -82,6 +82,24 @@ def quiet_start() -> Iterator[None]:
             os.close(terminal)
 
 
+def start_tensorflow() -> None:
+    """Starts TensorFlow for a program that does nothing but train: silent, cores divided.
+
+    Raises:
+        ImportError: if Keras runs on another backend.
+
+    Example:
+
+    >>> start_tensorflow()
+    """
+    with quiet_start():
+        require_tensorflow()
+        divide_cores()
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()
+
+
 def trace_without_gc(function: Callable[..., Any]) -> Callable[..., Any]:
     """Returns a function whose first call is not interrupted to collect garbage.
 
