@@ -9,7 +9,7 @@ from kerasw2v.layers.embedding_lookup import EmbeddingLookup
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops.row_gradients import as_slices, record_lookups, row_gradients
 from kerasw2v.ops.row_mass import record_row_mass
-from kerasw2v.ops.seeds import add_draw_state, next_seed
+from kerasw2v.ops.seeds import add_draw_state, evaluation_draws, next_seed
 from kerasw2v.ops.strategies import lost_workers_are_errors, reducible_logs, repeated_for_workers
 from kerasw2v.ops.windows import decode_blocks, default_block_length
 from kerasw2v.optimizers import RowSGD
@@ -91,7 +91,7 @@ class BlockModel(keras.Model):
         )
         _check_output_layer(output_layer, vocabulary_size)
         self.output_layer = output_layer
-        self._draw_state = add_draw_state(self, seed)
+        self._draw_state = add_draw_state(self, seed, "windows")
         self.embedding.build()
         if not self.output_layer.built:
             self.output_layer.build((None, embedding_dim), (None,))
@@ -219,7 +219,9 @@ class BlockModel(keras.Model):
         return self._report(losses, pairs)
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
-        return self._report(*self._pair_losses(data))
+        inputs, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        with evaluation_draws(inputs):
+            return self._report(*self._pair_losses(data))
 
     def _report(self, losses: tf.Tensor, pairs: tf.Tensor) -> dict[str, tf.Tensor]:
         self.pair_mean.update_state(losses, pairs)

@@ -151,7 +151,7 @@ class EmbeddingPrediction(OutputLayer):
             targets = _random_unit_vectors(self.vocabulary_size, target_dim, self.seed)
         self.target_vectors = self.add_fixed_table("target_vectors", targets)
         if self.loss == "max_margin":
-            self._draw_state = add_draw_state(self, self.seed)
+            self._draw_state = add_draw_state(self, self.seed, self.draw_name)
         self.built = True
 
     def block_loss(self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:

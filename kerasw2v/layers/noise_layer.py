@@ -49,7 +49,7 @@ class NoiseLayer(OutputLayer):
         accept, alias = noise.alias_table(probabilities)
         self._accept = self.add_fixed_table("noise_accept", accept)
         self._alias = self.add_fixed_table("noise_alias", alias)
-        self._draw_state = add_draw_state(self, self.seed)
+        self._draw_state = add_draw_state(self, self.seed, self.draw_name)
 
     def draw_noise(self, shape: tuple[int | tf.Tensor, ...]) -> tf.Tensor:
         """Draws noise words with replacement: int32 ids of the given shape."""

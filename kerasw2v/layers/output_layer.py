@@ -1,5 +1,6 @@
 """The contract of all output layers: from hidden vectors and target words to a loss."""
 
+from contextlib import nullcontext
 from typing import Any
 
 import keras
@@ -9,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from kerasw2v.layers.tables import add_table, check_shards
 from kerasw2v.ops.rows import as_ids, rows_at
+from kerasw2v.ops.seeds import evaluation_draws
 from kerasw2v.utils.checks import check_counts, check_int
 
 
@@ -55,6 +57,7 @@ class OutputLayer(keras.layers.Layer):
 
     def __init__(self, counts: ArrayLike, shards: int = 1, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)  # weights of pairs stay float32
+        self.draw_name = type(self).__name__  # of its draws, see `ops.seeds.add_draw_state`
         self._counts = check_counts(counts)
         self.shards = check_shards(shards, len(self._counts))
         if shards > 1 and not self.has_output_vectors:
@@ -93,18 +96,20 @@ class OutputLayer(keras.layers.Layer):
             name=name,
         )
 
-    def call(self, hidden: Any, targets: Any, weights: Any = None) -> tf.Tensor:
+    def call(
+        self, hidden: Any, targets: Any, weights: Any = None, training: bool | None = None
+    ) -> tf.Tensor:
         targets = as_ids(targets)
         hidden = tf.cast(hidden, self.compute_dtype)
         weights = None if weights is None else tf.cast(weights, tf.float32)
-        if len(hidden.shape) == 2:
-            return self.pair_loss(hidden, targets, weights)
-        if weights is None:
+        if len(hidden.shape) == 3 and weights is None:
             raise ValueError(
                 "`weights` must be given with blocks of hidden vectors. "
                 f"Received: weights=None, hidden of shape {tuple(hidden.shape)}."
             )
-        return self.block_loss(hidden, targets, weights)
+        loss = self.pair_loss if len(hidden.shape) == 2 else self.block_loss
+        with evaluation_draws(targets) if training is False else nullcontext():
+            return loss(hidden, targets, weights)
 
     def pair_loss(
         self, hidden: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor | None
@@ -118,7 +123,7 @@ class OutputLayer(keras.layers.Layer):
 
     def block_loss(self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """Returns the weighted loss of each hidden vector over its block's candidates."""
-        pairs = tf.where(weights > 0)  # (pairs, 3): block, row, candidate
+        pairs = tf.where(weights != 0)  # (pairs, 3): block, row, candidate
         rows = pairs[:, :2]
         loss = self.pair_loss(
             tf.gather_nd(hidden, rows),

@@ -60,8 +60,12 @@ class SumOfLosses(OutputLayer):
     def build(
         self, hidden_shape: Any, targets_shape: Any = None, weights_shape: Any = None
     ) -> None:
+        names: list[str] = []
         for layer in self.layers:
             if not layer.built:
+                names.append(layer.draw_name)
+                if (number := names.count(layer.draw_name)) > 1:  # two of a class draw apart
+                    layer.draw_name += f" {number}"
                 layer.build(hidden_shape, targets_shape)
         self.built = True
 

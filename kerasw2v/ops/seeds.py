@@ -1,25 +1,45 @@
 """Seeds for the random ops of a step."""
 
+import hashlib
+import itertools
 import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import tensorflow as tf
 
+_active = threading.local()
 
-def add_draw_state(layer: Any, seed: int | None) -> Any:
+
+def named_seed(seed: int, name: str) -> int:
+    """Returns the seed of a stream of its own for each name: equal seeds do not draw alike.
+
+    Example:
+
+    >>> named_seed(1, "windows") == named_seed(1, "noise")
+    False
+    """
+    digest = hashlib.sha256(f"{seed} {name}".encode()).digest()
+    return int.from_bytes(digest[:8], "little") >> 1
+
+
+def add_draw_state(layer: Any, seed: int | None, name: str) -> Any:
     """Gives a layer or model the state that its random draws go on from.
 
     Unlike that of a `keras.random.SeedGenerator` it is saved with the weights, so training that is
-    taken up again draws what it would have drawn undisturbed.
+    resumed draws what it would have drawn undisturbed.
 
     Args:
         layer: Keras layer or model.
         seed: the seed; drawn from Python's `random` (`keras.utils.set_random_seed`) when None.
+        name: what is drawn; other names draw other numbers from the same seed.
 
     Returns:
-        int64 weight, `(2,)`: the seed, and how many seeds were drawn from it.
+        int64 weight, `(2,)`: the stream's seed, and how many seeds were drawn from it.
     """
-    first = [random.randint(1, 10**9) if seed is None else seed, 0]
+    first = [named_seed(random.randint(1, 10**9) if seed is None else seed, name), 0]
     return layer.add_weight(
         shape=(2,),
         initializer=lambda shape, dtype: tf.constant(first, tf.int64),
@@ -34,14 +54,41 @@ def next_seed(draw_state: Any) -> tf.Tensor:
     """Draws the next seed, another one on each replica.
 
     Args:
-        draw_state: from `add_draw_state`.
+        draw_state: from `add_draw_state`; stays as it is inside `evaluation_draws`.
 
     Returns:
         int64, `(2,)`, for TensorFlow's stateless random ops.
     """
     seed = tf.identity(draw_state.value)
-    draw_state.assign(seed + tf.constant([0, 1], tf.int64))
+    evaluation = getattr(_active, "evaluation", None)
+    if evaluation is None:
+        draw_state.assign(seed + tf.constant([0, 1], tf.int64))
+    else:
+        batch, draws = evaluation
+        # Negative, which the numbers of training draws are not.
+        seed = tf.random.fold_in(tf.stack([seed[0], -next(draws)]), batch)
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
         return seed
     return tf.random.fold_in(seed, context.replica_id_in_sync_group)
+
+
+@contextmanager
+def evaluation_draws(batch: tf.Tensor) -> Iterator[None]:
+    """Makes `next_seed` draw from a stream apart, so that evaluating does not change training.
+
+    The seeds follow from the batch: other batches get other ones, the same batch the same.
+
+    Args:
+        batch: integer tensor.
+    """
+    outer = getattr(_active, "evaluation", None)
+    if outer is None:
+        ids = tf.cast(tf.reshape(batch, [-1]), tf.int64)
+        factors = tf.random.stateless_uniform(tf.shape(ids), [0, 0], None, None, tf.int64)
+        # A random hash of the batch; the counter tells draws apart that see the same batch.
+        _active.evaluation = tf.reduce_sum(ids * factors), itertools.count(1)
+    try:
+        yield
+    finally:
+        _active.evaluation = outer
