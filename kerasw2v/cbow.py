@@ -151,7 +151,7 @@ class CBOW(BlockModel):
         ids, targets, weights = as_ids(inputs), targets[:, None], weights[:, None]
         present = tf.cast(ids >= 0, tf.float32)[:, None, :]
         ids = tf.maximum(ids, 0)
-        terms = weights * self.output_layer.target_mass(targets)
+        terms = tf.abs(weights) * self.output_layer.target_mass(targets)
         sizes, shares, mass = window_sums(present, terms, self._step_power)
         self.embedding.add_mass(ids, mass)
         return self._target_losses(self._means(ids, present, shares), targets, weights, sizes)

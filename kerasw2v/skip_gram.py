@@ -93,6 +93,6 @@ class SkipGram(BlockModel):
     def loss_of_examples(
         self, inputs: Any, targets: tf.Tensor, weights: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        self.embedding.add_mass(inputs, weights * self.output_layer.target_mass(targets))
+        self.embedding.add_mass(inputs, tf.abs(weights) * self.output_layer.target_mass(targets))
         losses = self.output_layer(self.embedding(inputs), targets, weights)
         return losses, weights

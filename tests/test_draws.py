@@ -82,8 +82,7 @@ def test_evaluation_batches_are_drawn_differently():
     assert len({*losses, *fixed}) == 4
 
 
-def test_evaluation_on_replicas_changes_nothing():
-    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+def test_evaluation_on_replicas_changes_nothing(strategy):
     with strategy.scope():
         straight, evaluated = make(), make()
     evaluated.evaluate(blocks(), verbose=0)

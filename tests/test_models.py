@@ -651,3 +651,22 @@ def test_an_id_outside_the_vocabulary_is_named(model_class, data, vocabulary):
     sentence = rf"= {outside} is (not in|out of range) \[0, {len(vocabulary)}\)"
     with pytest.raises(tf.errors.InvalidArgumentError, match=sentence):
         model.fit(**arguments, verbose=0)
+
+
+@each_model
+def test_negative_weights_take_steps_back_that_are_bounded_too(model_class, vocabulary):
+    # The same pairs thousands of times with weight -1: a negative mass would bound no step.
+    def step(weight):
+        model = make(model_class, vocabulary, FullSoftmax(vocabulary.counts), filled=True)
+        model.compile(RowSGD(0.05))
+        inputs = np.tile([3, 5], 2000)
+        inputs = inputs[:, None] if model_class is CBOW else inputs
+        before = tables(model)
+        targets = np.tile([1, 2], 2000)
+        weights = np.full(4000, weight, np.float32)
+        model.fit(inputs, targets, sample_weight=weights, batch_size=4000, verbose=0)
+        return [after - start for after, start in zip(tables(model), before, strict=True)]
+
+    for forward, backward in zip(step(1.0), step(-1.0), strict=True):
+        np.testing.assert_allclose(backward, -forward, rtol=1e-4, atol=1e-5)
+        assert 0.01 < np.abs(forward).max() < 5

@@ -146,7 +146,7 @@ class AdaptiveSoftmax(OutputLayer):
 
     def block_loss(self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         length = tf.shape(weights)[1]
-        places = tf.where(weights > 0)  # (pairs, 3): block, row, candidate; rows in their order
+        places = tf.where(weights != 0)  # (pairs, 3): block, row, candidate; rows in their order
         block, row, candidate = tf.unstack(tf.cast(places, tf.int32), axis=1)
         loss = self._loss(
             tf.reshape(hidden, [-1, hidden.shape[-1]]),
@@ -197,7 +197,7 @@ class AdaptiveSoftmax(OutputLayer):
         table = self.projections[tail]  # each of its rows has a part in every score
 
         def mass() -> tf.Tensor:
-            total = tf.reduce_sum(weights * tf.gather(term_mass(hidden), rows))
+            total = tf.reduce_sum(tf.abs(weights) * tf.gather(term_mass(hidden), rows))
             return tf.fill([table.shape[0]], SOFTMAX_TERM_MASS * total)
 
         add_row_mass(table, None, mass)
@@ -289,11 +289,13 @@ def _table_loss(
 
     def mass() -> tf.Tensor:
         terms = weights * tf.gather(term_mass(hidden), rows)
-        # The slope is softmax less target, so its sum lacks the targets that the mass counts once.
-        targets = tf.math.unsorted_segment_sum(terms, classes, table.shape[0])
-        row_weights = sum_by_row(terms, rows, hidden)
-        slopes = tf.linalg.matvec(slope, row_weights, transpose_a=True)
-        return SOFTMAX_TERM_MASS * slopes + (SOFTMAX_TERM_MASS + 1.0) * targets
+        row_terms = sum_by_row(terms, rows, hidden)
+        slopes = tf.linalg.matvec(slope, tf.abs(row_terms), transpose_a=True)
+        # The slope is softmax less targets: what its sum lacks of the softmax is added again.
+        lacking = terms * tf.gather(tf.sign(row_terms), rows)
+        targets = SOFTMAX_TERM_MASS * lacking + tf.abs(terms)
+        targets = tf.math.unsorted_segment_sum(targets, classes, table.shape[0])
+        return tf.nn.relu(SOFTMAX_TERM_MASS * slopes + targets)
 
     add_row_mass(table, None, mass)
     return loss

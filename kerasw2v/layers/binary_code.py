@@ -131,7 +131,7 @@ class BinaryCode(OutputLayer):
         coded, bits = self._codes(targets)
         if weights is not None:
             coded *= weights
-        loss = self._bit_loss(hidden, coded, coded[:, None] * bits)
+        loss = self._bit_loss(hidden, coded[:, None], coded[:, None] * bits)
         if self.head is not None:
             loss += self.head.pair_loss(hidden, tf.minimum(targets, self.num_frequent), weights)
         return loss
@@ -142,7 +142,7 @@ class BinaryCode(OutputLayer):
         coded = weights * coded[:, None, :]
         loss = self._bit_loss(
             tf.reshape(hidden, [-1, hidden.shape[-1]]),
-            tf.reshape(tf.reduce_sum(coded, axis=-1), [-1]),
+            tf.reshape(coded, [-1, tf.shape(weights)[-1]]),
             tf.reshape(tf.matmul(coded, bits), [-1, self.code.num_bits]),
         )
         loss = tf.reshape(loss, tf.shape(weights)[:2])
@@ -162,16 +162,18 @@ class BinaryCode(OutputLayer):
         ids = targets - self.num_frequent
         return tf.cast(ids >= 0, tf.float32), encode(tf.maximum(ids, 0), self.code)
 
-    def _bit_loss(self, hidden: tf.Tensor, total: tf.Tensor, ones: tf.Tensor) -> tf.Tensor:
-        """Returns the loss of hidden vectors, each with targets of weight `total`.
+    def _bit_loss(self, hidden: tf.Tensor, coded: tf.Tensor, ones: tf.Tensor) -> tf.Tensor:
+        """Returns the loss of the bits, `(rows,)`.
 
         Args:
             hidden: `(rows, width)`.
-            total: `(rows,)`.
+            coded: `(rows, targets)`, their weights, 0 for words without a code.
             ones: `(rows, num_bits)`, the weight of the targets whose bit is 1.
         """
-        add_row_mass(self.bits, None, lambda: tf.fill([self.code.num_bits], tf.reduce_sum(total)))
-        return bit_loss(self._log_odds(hidden), total[:, None] - ones, ones, self.loss)
+        bits = self.code.num_bits
+        add_row_mass(self.bits, None, lambda: tf.fill([bits], tf.reduce_sum(tf.abs(coded))))
+        zeros = tf.reduce_sum(coded, axis=-1, keepdims=True) - ones
+        return bit_loss(self._log_odds(hidden), zeros, ones, self.loss)
 
     def _log_odds(self, hidden: tf.Tensor) -> tf.Tensor:
         table = tf.cast(self.bits.value, hidden.dtype)

@@ -148,7 +148,7 @@ class ClassSoftmax(OutputLayer):
         chosen = weights * tf.gather_nd(scores, tf.stack([owners, classes], axis=1))
 
         def of_normalisers() -> tf.Tensor:
-            terms = row_weights * term_mass(hidden)
+            terms = sum_by_owner(_terms(hidden, owners, weights), owners, rows)
             return SOFTMAX_TERM_MASS * tf.linalg.matvec(
                 tf.nn.softmax(scores), terms, transpose_a=True
             )
@@ -217,7 +217,7 @@ def _check_num_classes(num_classes: int, vocabulary_size: int) -> int:
 
 def _terms(hidden: tf.Tensor, owners: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     """Returns how many terms of row mass each target counts for."""
-    return weights * tf.gather(term_mass(hidden), owners)
+    return tf.abs(weights) * tf.gather(term_mass(hidden), owners)
 
 
 def _tile_states(hidden: tf.Tensor, owners: tf.Tensor, tiles: Tiles) -> tf.Tensor:

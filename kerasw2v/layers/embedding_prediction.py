@@ -177,7 +177,7 @@ class EmbeddingPrediction(OutputLayer):
         add_row_mass(
             self.projection,
             None,
-            lambda: tf.fill([dim], self._terms * tf.reduce_sum(weights)),
+            lambda: tf.fill([dim], self._terms * tf.reduce_sum(tf.abs(weights))),
         )
         flat = self._project(tf.reshape(hidden, [-1, hidden.shape[-1]]))
         return tf.reshape(flat, [-1, weights.shape[1] or tf.shape(weights)[1], dim])

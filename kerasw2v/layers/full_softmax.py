@@ -55,7 +55,7 @@ class FullSoftmax(OutputLayer):
         batch, length = tf.shape(weights)[0], tf.shape(weights)[1]
         scores = self._scores(tf.reshape(hidden, [-1, hidden.shape[-1]]))  # (b * L, V)
         row_weights = tf.reshape(tf.reduce_sum(weights, axis=-1), [-1])
-        self._add_mass(scores, candidates, weights * term_mass(hidden)[..., None])
+        self._add_mass(scores, candidates, tf.abs(weights) * term_mass(hidden)[..., None])
         normaliser = row_weights * tf.reduce_logsumexp(scores, axis=-1)
         by_block = tf.reshape(scores, [batch, length, self.vocabulary_size])
         targets = tf.broadcast_to(candidates[:, None, :], tf.shape(weights))

@@ -159,7 +159,9 @@ class HierarchicalSoftmax(OutputLayer):
         add_row_mass(
             self.embeddings,
             ids,
-            lambda: tf.linalg.matvec(visits[:, : self._top], _terms(hidden), transpose_a=True),
+            lambda: tf.linalg.matvec(
+                tf.abs(visits[:, : self._top]), _terms(hidden), transpose_a=True
+            ),
         )
         table = gather_rows(self.embeddings, ids, hidden.dtype)
         scores = tf.cast(tf.matmul(hidden, table, transpose_b=True), tf.float32)
@@ -174,7 +176,7 @@ class HierarchicalSoftmax(OutputLayer):
         steps, owners = tf.gather_nd(paths, found), tf.cast(found[:, 0], tf.int32)
         ids = tf.bitwise.right_shift(steps, 1)
         visits = tf.stop_gradient(tf.gather(weights, owners))
-        add_row_mass(self.embeddings, ids, lambda: visits * tf.gather(_terms(hidden), owners))
+        add_row_mass(self.embeddings, ids, lambda: tf.abs(visits) * tf.gather(_terms(hidden), owners))
         rows = gather_rows(self.embeddings, ids, hidden.dtype)
         scores = tf.cast(row_products(_of_owners(hidden, owners), rows), tf.float32)
         terms = visits * (tf.nn.softplus(scores) - _is_left(steps) * scores)
@@ -191,7 +193,7 @@ class HierarchicalSoftmax(OutputLayer):
             self.embeddings,
             ids,
             lambda: _massesof_visitors(
-                tf.linalg.matvec(by_candidate, tf.gather(_terms(hidden), places)), turns
+                tf.linalg.matvec(tf.abs(by_candidate), tf.gather(_terms(hidden), places)), turns
             ),
         )
 

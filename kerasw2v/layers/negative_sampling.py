@@ -183,11 +183,11 @@ class NegativeSampling(NoiseLayer):
         noise_ids: tf.Tensor,
         noise_weights: tf.Tensor,
     ) -> None:
-        add_row_mass(self.embeddings, candidates, lambda: tf.reduce_sum(weights, axis=1))
+        add_row_mass(self.embeddings, candidates, lambda: tf.reduce_sum(tf.abs(weights), axis=1))
         add_row_mass(
             self.embeddings,
             noise_ids,
-            lambda: tf.repeat(tf.reduce_sum(noise_weights, axis=1), noise_ids.shape[1]),
+            lambda: tf.repeat(tf.reduce_sum(tf.abs(noise_weights), axis=1), noise_ids.shape[1]),
         )
 
     def target_mass(self, targets: tf.Tensor) -> float:

@@ -150,6 +150,7 @@ class SamplingLayer(NoiseLayer):
             noise_share: returns how far each noise word takes part in the loss of each hidden
                 vector, 0 to 1, `(b * L, K)`.
         """
+        weights = tf.abs(weights)
 
         @cache  # one value for embeddings and biases
         def target_mass() -> tf.Tensor:

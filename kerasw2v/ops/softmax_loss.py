@@ -5,6 +5,8 @@ from typing import Any
 
 import tensorflow as tf
 
+_TINY = 1e-7  # of a softmax: as much as float32 rounds
+
 
 @tf.custom_gradient
 def softmax_loss(
@@ -37,6 +39,9 @@ def softmax_loss(
     chosen = tf.gather_nd(scores, places)
     row_weights = sum_by_row(weights, rows, hidden)
     loss = row_weights * normaliser - sum_by_row(weights * chosen, rows, hidden)
+    # Slopes are multiples of their row's weight, which must not vanish where its targets cancel.
+    smallest = _TINY * sum_by_row(tf.abs(weights), rows, hidden)
+    row_weights = tf.where(row_weights == 0, smallest, row_weights)
     shares = tf.math.divide_no_nan(weights, tf.gather(row_weights, rows))
     with tf.control_dependencies([normaliser]):  # read, the softmax can be changed in its place
         slope = tf.tensor_scatter_nd_sub(softmax, places, shares)

@@ -34,7 +34,7 @@ def blocks(batch=4, length=3, width=5, seed=1):
     rng = np.random.default_rng(seed)
     hidden = rng.normal(size=(batch, length, DIM)).astype(np.float32)
     candidates = rng.integers(0, V, (batch, width)).astype(np.int32)
-    weights = rng.choice([0.0, 1.0, 2.0], (batch, length, width)).astype(np.float32)
+    weights = rng.choice([-1.0, 0.0, 1.0, 2.0], (batch, length, width)).astype(np.float32)
     weights[0, 1] = 0  # a hidden vector without targets
     return hidden, candidates, weights
 
@@ -96,10 +96,51 @@ def test_shapes_and_types(row):
 def test_weights_scale_pairs(row):
     call = FixedDraws(make(row))
     hidden, targets = pairs()
-    weights = np.linspace(0, 3, V).astype(np.float32)
+    weights = np.linspace(-1, 3, V).astype(np.float32)
     np.testing.assert_allclose(
         call(hidden, targets, weights), weights * call(hidden, targets), rtol=1e-5, atol=1e-6
     )
+
+
+@each_layer
+def test_masses_are_those_of_the_weights_sizes(row):
+    call = FixedDraws(make(row))
+
+    def masses_of(hidden, targets, weights):
+        with record_row_mass() as masses:
+            call(hidden, targets, weights)
+        return [mass for weight in call.layer.trainable_weights for _, mass in masses[id(weight)]]
+
+    for mass in masses_of(*blocks()):
+        assert (mass.numpy() >= 0).all()  # no negative one would bound a step
+    hidden, targets = pairs()
+    weights = np.where(np.arange(V) % 3, 1.5, -0.5).astype(np.float32)
+    signed, unsigned = (masses_of(hidden, targets, w) for w in (weights, np.abs(weights)))
+    for mass, expected in zip(signed, unsigned, strict=True):
+        np.testing.assert_allclose(mass, expected, rtol=1e-5)
+        assert (mass.numpy() >= 0).all()
+    assert tf.concat(signed, 0).numpy().max() > 0
+
+
+@each_layer
+def test_weights_that_cancel(row):
+    # One target gets a gradient, another the opposite one, though together they weigh nothing.
+    call = FixedDraws(make(row))
+    hidden, candidates, _ = blocks(width=2)
+    weights = np.broadcast_to(np.float32([1, -1]), (*hidden.shape[:2], 2))
+    if row.sampled:
+        return
+    states = tf.Variable(hidden)
+    with tf.GradientTape() as tape:
+        losses = call(states, candidates, weights)
+    gradient = tape.gradient(losses, states)
+    expected = np.zeros_like(hidden)
+    for sign, column in ((1, 0), (-1, 1)):
+        rows = tf.Variable(hidden.reshape(-1, DIM))
+        with tf.GradientTape() as tape:
+            loss = call(rows, np.repeat(candidates[:, column], hidden.shape[1]))
+        expected += sign * tape.gradient(loss, rows).numpy().reshape(hidden.shape)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=1e-5)
 
 
 @each_layer

@@ -11,6 +11,7 @@ N, CLASSES, DIM = 5, 4, 3
 ROWS = np.array([0, 0, 0, 2, 3, 3], np.int32)  # rows 1 and 4 have no target
 TARGETS = np.array([1, 1, 3, 0, 2, 1], np.int32)
 WEIGHTS = np.array([1, 2, 0.5, 1, 0, 3], np.float32)
+CANCELLING = np.array([1, -2, 1, -1, 0.1, -0.3], np.float32)  # in row 0
 
 
 def arrays():
@@ -19,10 +20,10 @@ def arrays():
     return hidden, rng.normal(size=(CLASSES, DIM)).astype(np.float32)
 
 
-def by_numpy(hidden, table):
+def by_numpy(hidden, table, weights):
     losses = np.zeros(N)
     log_probs = log_softmax(np.float64(hidden) @ np.float64(table).T, axis=-1)
-    for row, target, weight in zip(ROWS, TARGETS, WEIGHTS, strict=True):
+    for row, target, weight in zip(ROWS, TARGETS, weights, strict=True):
         losses[row] -= weight * log_probs[row, target]
     return losses
 
@@ -37,25 +38,26 @@ def differences(function, array, step=1e-5):
 
 
 @pytest.mark.parametrize("graph", [False, True])
-def test_loss_and_gradients(graph):
+@pytest.mark.parametrize("weights", [WEIGHTS, CANCELLING])
+def test_loss_and_gradients(graph, weights):
     hidden, table = arrays()
     factors = np.arange(1.0, N + 1)
 
     def run(hidden, table):
         with tf.GradientTape() as tape:
             tape.watch([hidden, table])
-            loss, _ = softmax_loss(hidden, table, *map(tf.constant, (ROWS, TARGETS, WEIGHTS)))
+            loss, _ = softmax_loss(hidden, table, *map(tf.constant, (ROWS, TARGETS, weights)))
             total = tf.reduce_sum(loss * tf.constant(factors, tf.float32))
         return loss, *tape.gradient(total, [hidden, table])
 
     run = tf.function(run) if graph else run
     loss, of_hidden, of_table = run(tf.constant(hidden), tf.constant(table))
-    np.testing.assert_allclose(loss, by_numpy(hidden, table), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(loss, by_numpy(hidden, table, weights), rtol=1e-5, atol=1e-6)
     assert loss[1] == loss[4] == 0
     # The differences are in float64; what is left is float32's, on sums of about ten terms.
-    expected = differences(lambda x: factors @ by_numpy(x, table), np.float64(hidden))
+    expected = differences(lambda x: factors @ by_numpy(x, table, weights), np.float64(hidden))
     np.testing.assert_allclose(of_hidden, expected, rtol=1e-4, atol=1e-5)
-    expected = differences(lambda x: factors @ by_numpy(hidden, x), np.float64(table))
+    expected = differences(lambda x: factors @ by_numpy(hidden, x, weights), np.float64(table))
     np.testing.assert_allclose(of_table, expected, rtol=1e-4, atol=1e-5)
 
 
