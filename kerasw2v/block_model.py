@@ -13,7 +13,7 @@ from kerasw2v.ops.seeds import add_draw_state, evaluation_draws, next_seed
 from kerasw2v.ops.strategies import lost_workers_are_errors, reducible_logs, repeated_for_workers
 from kerasw2v.ops.windows import decode_blocks, default_block_length
 from kerasw2v.optimizers import RowSGD
-from kerasw2v.utils.checks import check_int
+from kerasw2v.utils.checks import check_int, check_seed
 from kerasw2v.utils.runtime import trace_without_gc
 
 
@@ -80,18 +80,18 @@ class BlockModel(keras.Model):
         if block_length is None:
             block_length = default_block_length(window)
         self.block_length = check_int("block_length", block_length, minimum=1)
-        self.seed = seed
+        self.seed = check_seed("seed", seed)
         self.embedding = EmbeddingLookup(
             vocabulary_size,
             embedding_dim,
-            seed=seed,
+            seed=self.seed,
             shards=shards,
             dtype=self.dtype_policy,
             name="embedding",
         )
         _check_output_layer(output_layer, vocabulary_size)
         self.output_layer = output_layer
-        self._draw_state = add_draw_state(self, seed, "windows")
+        self._draw_state = add_draw_state(self, self.seed, "windows")
         self.embedding.build()
         if not self.output_layer.built:
             self.output_layer.build((None, embedding_dim), (None,))
@@ -134,6 +134,8 @@ class BlockModel(keras.Model):
     def compile(
         self,
         optimizer: Any = None,
+        loss: Any = None,
+        *,
         steps_per_execution: int = 32,
         run_eagerly: bool = False,
         **kwargs: Any,
@@ -143,21 +145,22 @@ class BlockModel(keras.Model):
         Args:
             optimizer: any Keras optimizer; `RowSGD()` when None. Others than `RowSGD` may update
                 whole tables at every step.
+            loss: None: the output layer computes it.
             steps_per_execution: steps in one call into the graph; callbacks see every such call.
                 Small steps are cheaper by the dozen, so the default is 32. Always 1 on several
                 replicas, where Keras 3.15 fails otherwise.
             run_eagerly: True to debug step by step in Python.
-            **kwargs: other arguments of `keras.Model.compile`; `loss`, `metrics` and
-                `jit_compile=True` are refused.
+            **kwargs: other arguments of `keras.Model.compile`.
 
         Raises:
-            ValueError: for those.
+            ValueError: for a loss, metrics, or `jit_compile=True`.
         """
         for argument in ("loss", "loss_weights", "metrics", "weighted_metrics"):
-            if kwargs.get(argument) is not None:
+            value = loss if argument == "loss" else kwargs.pop(argument, None)
+            if value is not None:
                 raise ValueError(
                     f"`{argument}` must not be given: the output layer computes the loss. "
-                    f"Received: {argument}={kwargs[argument]!r}."
+                    f"Received: {argument}={value!r}."
                 )
         if kwargs.pop("jit_compile", False) is True:
             raise ValueError(

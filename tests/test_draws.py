@@ -33,7 +33,9 @@ def make(model_class=SkipGram, layer=layers.NegativeSampling, **compiled):
 
 def blocks(size=4, seed=0):
     """Batches of blocks; each a sentence of its own."""
-    ids = np.random.default_rng(seed).integers(0, V, (4 * size, LENGTH + 2 * WINDOW)).astype("int32")
+    ids = (
+        np.random.default_rng(seed).integers(0, V, (4 * size, LENGTH + 2 * WINDOW)).astype("int32")
+    )
     ids[:, 0] = ~ids[:, 0]
     return tf.data.Dataset.from_tensor_slices(ids).batch(size, drop_remainder=True)
 
@@ -132,3 +134,33 @@ def test_layers_of_one_class_in_a_sum_draw_apart():
     single = layers.NegativeSampling(COUNTS, seed=1)
     single.build((None, DIM))
     assert draw_states(single) == states[:1]
+
+
+def test_a_projection_is_not_drawn_like_the_input_vectors():
+    layer = layers.EmbeddingPrediction(COUNTS, target_dim=V, seed=1)
+    model = SkipGram(V, DIM, layer, WINDOW, seed=1)
+    tables = model.embedding.embeddings.numpy(), layer.projection.numpy()
+    assert abs(np.corrcoef(*(table.ravel() for table in tables))[0, 1]) < 0.5
+
+
+@pytest.mark.parametrize(
+    "create",
+    [
+        lambda seed: layers.EmbeddingLookup(V, DIM, seed=seed),
+        lambda seed: layers.AdaptiveSoftmax(COUNTS, [5], seed=seed),
+        lambda seed: SkipGram(V, DIM, layers.FullSoftmax(COUNTS), seed=seed),
+        *(
+            partial(lambda layer, seed: layer(COUNTS, seed=seed), layer)
+            for layer in LAYERS.values()
+        ),
+    ],
+)
+def test_seeds_are_checked(create):
+    assert create(np.int64(3)).seed == 3
+    assert create(2**63 - 1).seed == 2**63 - 1
+    for seed in (-1, 2**63):
+        with pytest.raises(ValueError, match=rf"^`seed` must be from 0 to .* seed={seed}\.$"):
+            create(seed)
+    for seed in (1.5, "abc", True):
+        with pytest.raises(TypeError, match=r"^`seed` must be an integer.*Received: seed="):
+            create(seed)

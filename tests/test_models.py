@@ -622,6 +622,15 @@ def test_what_compile_refuses(argument, value, vocabulary):
         make(SkipGram, vocabulary).compile(RowSGD(), **{argument: value})
 
 
+def test_the_second_argument_of_compile_is_keras_s(vocabulary):
+    sentence = r"^`loss` must not be given: the output layer .* Received: loss='mse'\.$"
+    with pytest.raises(ValueError, match=sentence):
+        make(SkipGram, vocabulary).compile("sgd", "mse")
+    model = make(SkipGram, vocabulary)
+    model.compile("sgd", None, metrics=None, steps_per_execution=2)
+    assert model.steps_per_execution == 2
+
+
 @each_model
 @pytest.mark.parametrize("width", [16, 24, 32])
 def test_blocks_of_another_width(model_class, width, vocabulary):

@@ -12,8 +12,9 @@ from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops.cost_fit import fit_cost_model
 from kerasw2v.ops.cutoffs import CostModel, StepCost, plan_cutoffs, tail_dim
 from kerasw2v.ops.row_mass import SOFTMAX_TERM_MASS, add_row_mass, term_mass
+from kerasw2v.ops.seeds import named_seed
 from kerasw2v.ops.softmax_loss import softmax_loss, sum_by_row, take_rows
-from kerasw2v.utils.checks import check_finite, check_int
+from kerasw2v.utils.checks import check_finite, check_int, check_seed
 
 
 @keras.saving.register_keras_serializable("kerasw2v")
@@ -93,7 +94,7 @@ class AdaptiveSoftmax(OutputLayer):
         self.min_projection_dim = check_int("min_projection_dim", min_projection_dim, minimum=1)
         self.batch_size = check_int("batch_size", batch_size, minimum=1)
         self.cost_model = cost_model
-        self.seed = seed
+        self.seed = check_seed("seed", seed)
         self.supports_jit = False
 
     def build(
@@ -115,7 +116,7 @@ class AdaptiveSoftmax(OutputLayer):
             self._add_table(
                 f"projection_{i}",
                 (dim, width),
-                keras.initializers.GlorotUniform(None if self.seed is None else self.seed + i),
+                keras.initializers.GlorotUniform(named_seed(self.seed, f"projection {i}")),
             )
             for i, width in enumerate(widths)
         ]

@@ -8,7 +8,7 @@ import tensorflow as tf
 from kerasw2v.layers.tables import add_table, check_shards
 from kerasw2v.ops.row_mass import add_row_mass
 from kerasw2v.ops.rows import as_ids, distinct, gather_rows
-from kerasw2v.utils.checks import check_choice, check_int
+from kerasw2v.utils.checks import check_choice, check_int, check_seed
 
 COMBINERS = (None, "mean", "sum")
 
@@ -75,11 +75,11 @@ class EmbeddingLookup(keras.layers.Layer):
         self.embedding_dim = check_int("embedding_dim", embedding_dim, minimum=1)
         self.combiner = check_choice("combiner", combiner, COMBINERS)
         self.mask_negative = mask_negative
-        self.seed = seed
+        self.seed = check_seed("seed", seed)
         self.shards = check_shards(shards, vocabulary_size)
         if embeddings_initializer is None:
             bound = 0.5 / embedding_dim
-            embeddings_initializer = keras.initializers.RandomUniform(-bound, bound, seed=seed)
+            embeddings_initializer = keras.initializers.RandomUniform(-bound, bound, self.seed)
         self.embeddings_initializer = keras.initializers.get(embeddings_initializer)
 
     def build(self, input_shape: Any = None) -> None:

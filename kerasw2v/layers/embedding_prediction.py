@@ -1,6 +1,5 @@
 """Predicting the word's vector instead of the word: no softmax at all."""
 
-import random
 from typing import Any
 
 import keras
@@ -11,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops.row_mass import add_row_mass
 from kerasw2v.ops.rows import gather_rows
-from kerasw2v.ops.seeds import add_draw_state, next_seed
+from kerasw2v.ops.seeds import add_draw_state, named_seed, next_seed
 from kerasw2v.ops.von_mises_fisher import negative_log_normalizer
-from kerasw2v.utils.checks import check_choice, check_int, check_non_negative
+from kerasw2v.utils.checks import check_choice, check_int, check_non_negative, check_seed
 
 LOSSES = ("vmf", "cosine", "max_margin")
 _SMALLEST_NORM = 1e-3
@@ -126,7 +125,7 @@ class EmbeddingPrediction(OutputLayer):
         self.margin = check_non_negative("margin", margin)
         self.num_sampled = check_int("num_sampled", num_sampled, minimum=1)
         self.use_projection = check_choice("use_projection", use_projection, (None, True, False))
-        self.seed = seed
+        self.seed = check_seed("seed", seed)
 
     def build(
         self, hidden_shape: Any, targets_shape: Any = None, weights_shape: Any = None
@@ -142,13 +141,15 @@ class EmbeddingPrediction(OutputLayer):
         if self.use_projection or hidden_dim != target_dim:
             self.projection = self.add_weight(
                 shape=(target_dim, hidden_dim),
-                initializer=keras.initializers.GlorotUniform(self.seed),
+                initializer=keras.initializers.GlorotUniform(named_seed(self.seed, "projection")),
                 autocast=False,
                 name="projection",
             )
         targets, self._given_targets = self._given_targets, None  # from here on a weight
         if targets is None:
-            targets = _random_unit_vectors(self.vocabulary_size, target_dim, self.seed)
+            targets = _random_unit_vectors(
+                self.vocabulary_size, target_dim, named_seed(self.seed, "targets")
+            )
         self.target_vectors = self.add_fixed_table("target_vectors", targets)
         if self.loss == "max_margin":
             self._draw_state = add_draw_state(self, self.seed, self.draw_name)
@@ -262,9 +263,8 @@ def _inverse_norm(squared: tf.Tensor) -> tf.Tensor:
     return tf.math.rsqrt(tf.maximum(squared, _SMALLEST_NORM**2))
 
 
-def _random_unit_vectors(size: int, dim: int, seed: int | None) -> NDArray[np.float32]:
-    rng = np.random.default_rng(random.getrandbits(32) if seed is None else seed)
-    return _scaled(rng.standard_normal((size, dim), np.float32))
+def _random_unit_vectors(size: int, dim: int, seed: int) -> NDArray[np.float32]:
+    return _scaled(np.random.default_rng(seed).standard_normal((size, dim), np.float32))
 
 
 def _scaled(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -176,7 +176,9 @@ class HierarchicalSoftmax(OutputLayer):
         steps, owners = tf.gather_nd(paths, found), tf.cast(found[:, 0], tf.int32)
         ids = tf.bitwise.right_shift(steps, 1)
         visits = tf.stop_gradient(tf.gather(weights, owners))
-        add_row_mass(self.embeddings, ids, lambda: tf.abs(visits) * tf.gather(_terms(hidden), owners))
+        add_row_mass(
+            self.embeddings, ids, lambda: tf.abs(visits) * tf.gather(_terms(hidden), owners)
+        )
         rows = gather_rows(self.embeddings, ids, hidden.dtype)
         scores = tf.cast(row_products(_of_owners(hidden, owners), rows), tf.float32)
         terms = visits * (tf.nn.softplus(scores) - _is_left(steps) * scores)

@@ -10,7 +10,7 @@ from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops import noise
 from kerasw2v.ops.rows import gather_rows, products_with_rows
 from kerasw2v.ops.seeds import add_draw_state, next_seed
-from kerasw2v.utils.checks import check_finite, check_int
+from kerasw2v.utils.checks import check_finite, check_int, check_seed
 
 
 class NoiseLayer(OutputLayer):
@@ -42,7 +42,7 @@ class NoiseLayer(OutputLayer):
         super().__init__(counts, **kwargs)
         self.num_sampled = check_int("num_sampled", num_sampled, minimum=1)
         self.exponent = check_finite("exponent", exponent)
-        self.seed = seed
+        self.seed = check_seed("seed", seed)
 
     def add_noise(self, probabilities: np.ndarray) -> None:
         """Creates what drawing words with these probabilities, `(V,)`, needs."""

@@ -13,14 +13,19 @@ import tensorflow as tf
 _active = threading.local()
 
 
-def named_seed(seed: int, name: str) -> int:
-    """Returns the seed of a stream of its own for each name: equal seeds do not draw alike.
+def named_seed(seed: int | None, name: str) -> int:
+    """Returns a seed for each name: what is drawn under two names from one seed differs.
+
+    Args:
+        seed: the seed; drawn from Python's `random` (`keras.utils.set_random_seed`) when None.
+        name: what is drawn.
 
     Example:
 
     >>> named_seed(1, "windows") == named_seed(1, "noise")
     False
     """
+    seed = random.randint(1, 10**9) if seed is None else seed
     digest = hashlib.sha256(f"{seed} {name}".encode()).digest()
     return int.from_bytes(digest[:8], "little") >> 1
 
@@ -33,13 +38,13 @@ def add_draw_state(layer: Any, seed: int | None, name: str) -> Any:
 
     Args:
         layer: Keras layer or model.
-        seed: the seed; drawn from Python's `random` (`keras.utils.set_random_seed`) when None.
-        name: what is drawn; other names draw other numbers from the same seed.
+        seed: see `named_seed`.
+        name: what is drawn, the same.
 
     Returns:
         int64 weight, `(2,)`: the stream's seed, and how many seeds were drawn from it.
     """
-    first = [named_seed(random.randint(1, 10**9) if seed is None else seed, name), 0]
+    first = [named_seed(seed, name), 0]
     return layer.add_weight(
         shape=(2,),
         initializer=lambda shape, dtype: tf.constant(first, tf.int64),

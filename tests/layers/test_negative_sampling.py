@@ -87,14 +87,14 @@ def test_expected_loss_and_gradient_are_those_of_fresh_draws(sharing, form):
     arrays = pairs(8) if form == "pairs" else blocks(4, 3, 5)
     layer = make(sharing, shared_size=None if sharing == "example" else 12)
     step = run(layer, *arrays)
-    samples = [step() for _ in range(600)]
+    samples = [step() for _ in range(800)]
     probabilities = COUNTS**0.75 / (COUNTS**0.75).sum()
     noise_weights = np.tile(K * probabilities, (len(arrays[0]), 1))
     expected = by_numpy(layer.embeddings.numpy(), *arrays, noise_weights)
     for position, value in enumerate(expected):
         draws = np.float64([sample[position] for sample in samples])
         error = draws.mean(0) - value
-        # Standard errors of a mean of 600; about 80 numbers are compared, so 5 of them are passed
+        # Standard errors of a mean of 800; about 80 numbers are compared, so 5 of them are passed
         # once in 20,000 seeds. 1e-5 is for float32.
         assert (np.abs(error) <= 5 * draws.std(0) / len(draws) ** 0.5 + 1e-5).all()
         # And these standard errors are small enough to notice 15 % too much or too little noise.

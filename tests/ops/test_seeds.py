@@ -1,4 +1,4 @@
-"""Streams of random numbers: named, resumed with the weights, and apart from those of evaluating."""
+"""Streams of random numbers: one for each name, and those of evaluating apart."""
 
 import keras
 import numpy as np
