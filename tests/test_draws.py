@@ -33,9 +33,8 @@ def make(model_class=SkipGram, layer=layers.NegativeSampling, **compiled):
 
 def blocks(size=4, seed=0):
     """Batches of blocks; each a sentence of its own."""
-    ids = (
-        np.random.default_rng(seed).integers(0, V, (4 * size, LENGTH + 2 * WINDOW)).astype("int32")
-    )
+    rng = np.random.default_rng(seed)
+    ids = rng.integers(0, V, (4 * size, LENGTH + 2 * WINDOW)).astype(np.int32)
     ids[:, 0] = ~ids[:, 0]
     return tf.data.Dataset.from_tensor_slices(ids).batch(size, drop_remainder=True)
 
@@ -149,10 +148,7 @@ def test_a_projection_is_not_drawn_like_the_input_vectors():
         lambda seed: layers.EmbeddingLookup(V, DIM, seed=seed),
         lambda seed: layers.AdaptiveSoftmax(COUNTS, [5], seed=seed),
         lambda seed: SkipGram(V, DIM, layers.FullSoftmax(COUNTS), seed=seed),
-        *(
-            partial(lambda layer, seed: layer(COUNTS, seed=seed), layer)
-            for layer in LAYERS.values()
-        ),
+        *(lambda seed, layer=layer: layer(COUNTS, seed=seed) for layer in LAYERS.values()),
     ],
 )
 def test_seeds_are_checked(create):
