@@ -1,12 +1,9 @@
 """The full softmax with its normaliser estimated by importance sampling."""
 
-from typing import Any
-
 import keras
 import tensorflow as tf
-from numpy.typing import ArrayLike
 
-from kerasw2v.layers.sampling_layer import MAX_TERM_MASS, SamplingLayer, log_normaliser
+from kerasw2v.layers.sampling_layer import MAX_RARE_WORD_FACTOR, SamplingLayer, log_normaliser
 
 
 @keras.saving.register_keras_serializable("kerasw2v")
@@ -23,11 +20,12 @@ class ImportanceSampling(SamplingLayer):
     Args:
         counts: frequencies of the words, most frequent first, `(V,)`; or V alone, all words
             equally frequent then. Words of count 0 are drawn as the rarest of the others are.
-        num_sampled: noise words, K. With too few the estimate, and then training, is poor.
+        num_sampled: noise words, K; 1,024 when None, or V if that is less and words are drawn
+            without replacement. With too few the estimate, and then training, is poor.
         noise: `"counts"`, `"uniform"`, or `"log_uniform"`: `log((w + 2) / (w + 1)) / log(V + 1)`.
         exponent: power of the counts; 1, the unigram distribution, is what the paper starts from.
         unique: True to draw without replacement; `K Q` is replaced by the probability that a word
-            is in the sample, `1 - (1 - Q) ** tries`.
+            is in the sample, `1 - (1 - Q) ** tries`. None is False.
         use_bias: False to do without biases, which start at the words' log probabilities: scores
             then start level, and the noise estimates best. Without them training is slow.
         seed: seed of the draws.
@@ -57,21 +55,10 @@ class ImportanceSampling(SamplingLayer):
     sampling", 2003.
     """
 
-    def _rare_word_factor(self, weights: tf.Tensor) -> float:
-        return MAX_TERM_MASS  # only noise holds a word's score back
+    default_num_sampled = 1024
 
-    def __init__(
-        self,
-        counts: ArrayLike,
-        num_sampled: int = 1024,
-        noise: str = "counts",
-        exponent: float = 1.0,
-        unique: bool = False,
-        use_bias: bool = True,
-        seed: int | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(counts, num_sampled, noise, exponent, unique, use_bias, seed, **kwargs)
+    def _rare_word_factor(self, weights: tf.Tensor) -> float:
+        return MAX_RARE_WORD_FACTOR  # noise alone pushes a word's score down
 
     def block_loss(self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         sample = self.draw_sample()

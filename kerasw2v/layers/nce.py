@@ -1,10 +1,7 @@
 """Noise contrastive estimation."""
 
-from typing import Any
-
 import keras
 import tensorflow as tf
-from numpy.typing import ArrayLike
 
 from kerasw2v.layers.sampling_layer import SamplingLayer
 from kerasw2v.ops.logistic import noise_loss, target_loss
@@ -24,13 +21,13 @@ class NCE(SamplingLayer):
     Args:
         counts: frequencies of the words, most frequent first, `(V,)`; or V alone, all words
             equally frequent then. Words of count 0 are drawn as the rarest of the others are.
-        num_sampled: noise words that each example meets, K. More come nearer to the likelihood's
-            gradient and are kinder to rare words, which meet their share of the noise all at once:
-            of 256, 512 and 1,024 at batches of 4,096 tokens each was clearly better than the last.
+        num_sampled: noise words that each example meets, K; 512 when None, or V if that is less and
+            words are drawn without replacement. More are nearer to the likelihood's gradient, and
+            better for rare words, which meet their share of the noise all at once.
         noise: `"counts"`, `"uniform"`, or `"log_uniform"`: `log((w + 2) / (w + 1)) / log(V + 1)`.
         exponent: power of the counts; 1, the unigram distribution, in the paper.
         unique: True to draw without replacement; `K Q` is replaced by the probability that a word
-            is in the sample, `1 - (1 - Q) ** tries`.
+            is in the sample, `1 - (1 - Q) ** tries`. None is False.
         use_bias: False to do without biases, which start at the words' log probabilities, so that
             training starts normalised. Without them the vectors must learn to sum to one, slowly.
         seed: seed of the draws.
@@ -62,20 +59,8 @@ class NCE(SamplingLayer):
     2016.
     """
 
-    _term_mass = 1.0  # its terms are logistic
-
-    def __init__(
-        self,
-        counts: ArrayLike,
-        num_sampled: int = 512,
-        noise: str = "counts",
-        exponent: float = 1.0,
-        unique: bool = False,
-        use_bias: bool = True,
-        seed: int | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(counts, num_sampled, noise, exponent, unique, use_bias, seed, **kwargs)
+    default_num_sampled = 512
+    _loss_term_mass = 1.0  # its terms are logistic
 
     def block_loss(self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         sample = self.draw_sample()

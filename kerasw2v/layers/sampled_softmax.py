@@ -1,14 +1,10 @@
 """The softmax over a target and a sample of noise words."""
 
-from typing import Any
-
 import keras
 import tensorflow as tf
-from numpy.typing import ArrayLike
 
 from kerasw2v.layers.sampling_layer import Sample, SamplingLayer, log_normaliser
 from kerasw2v.ops.rows import count_equal
-from kerasw2v.utils.checks import check_counts
 
 
 @keras.saving.register_keras_serializable("kerasw2v")
@@ -20,24 +16,23 @@ class SampledSoftmax(SamplingLayer):
     word that is the target is left out. The gradient is biased, the less the larger K; with all
     words in the sample it is the full softmax. The loss underestimates that of the full softmax.
 
-    It is `tf.nn.sampled_softmax_loss` without its detour over the host (the op that finds
-    accidental hits runs on CPUs only), for many targets of one hidden vector at a time, and under
-    mixed precision.
+    Unlike `tf.nn.sampled_softmax_loss` it runs on any device as a whole (the op that finds
+    accidental hits there runs on CPUs only), takes many targets for one hidden vector, and mixed
+    precision.
 
-    Long trainings want half the learning rate of negative sampling, or the normaliser drifts: CBOW
-    on 34 million words reached a perplexity of 935 with .025, and one of 1,986 with .06.
+    Long trainings want half the learning rate of negative sampling, or the normaliser drifts.
 
     Args:
         counts: frequencies of the words, most frequent first, `(V,)`; or V alone, all words
             equally frequent then. Words of count 0 are drawn as the rarest of the others are.
-        num_sampled: noise words, K; 512, or V if that is less, when None. With 512 for a batch of
-            4,096 rows at d = 100 the matrix products fill the processor.
+        num_sampled: noise words, K; 512 when None, or V if that is less and words are drawn without
+            replacement. With 512 for a batch of 4,096 rows at d = 100 the matrix products fill the
+            processor.
         noise: `"counts"`, `"uniform"`, or `"log_uniform"`: `log((w + 2) / (w + 1)) / log(V + 1)`.
-        exponent: power of the counts; at 0.75, negative sampling's, perplexity was worse by half
-            (V of 84,133, 6 million words).
+        exponent: power of the counts; negative sampling's 0.75 gives a much worse perplexity.
         unique: True to draw until there are K different words. False to draw K times; words drawn
             more than once then count once. (`E = K Q`, their expected number, would count the
-            target, which comes once, too little where `K Q` is more than one.)
+            target, which comes once, too little where `K Q` is more than one.) None is True.
         use_bias: False to do without biases, which start at the words' log probabilities: scores
             then start level, and the noise estimates best. Without them training is slow.
         seed: seed of the draws.
@@ -67,20 +62,8 @@ class SampledSoftmax(SamplingLayer):
     2015.
     """
 
-    def __init__(
-        self,
-        counts: ArrayLike,
-        num_sampled: int | None = None,
-        noise: str = "counts",
-        exponent: float = 1.0,
-        unique: bool = True,
-        use_bias: bool = True,
-        seed: int | None = None,
-        **kwargs: Any,
-    ) -> None:
-        if num_sampled is None:
-            num_sampled = min(512, len(check_counts(counts)))
-        super().__init__(counts, num_sampled, noise, exponent, unique, use_bias, seed, **kwargs)
+    default_num_sampled = 512
+    default_unique = True
 
     def block_loss(self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         sample = self.draw_sample()

@@ -13,10 +13,10 @@ from kerasw2v.ops import noise as noise_ops
 from kerasw2v.ops.row_mass import SOFTMAX_TERM_MASS, add_row_mass, term_mass
 from kerasw2v.ops.rows import count_equal, gather_rows
 from kerasw2v.ops.seeds import next_seed
-from kerasw2v.utils.checks import check_choice
+from kerasw2v.utils.checks import check_choice, check_counts
 
-# See `_rare_word_factor`: tried on text and on 300 words, with 512 to 16,384 tokens in a step.
-_EASY_TERMS, MAX_TERM_MASS = 8.0, 4.0
+# Of `_rare_word_factor`, a fitted rule: terms a noise word up to which it is 1, and its maximum.
+_TERMS_PER_NOISE_WORD, MAX_RARE_WORD_FACTOR = 8.0, 4.0
 
 
 class Sample(NamedTuple):
@@ -31,15 +31,17 @@ class SamplingLayer(NoiseLayer):
 
     The scores of all hidden vectors with all noise words are one matrix product, corrected by how
     often each word is expected in the sample. A subclass implements `block_loss` with
-    `draw_sample`, `noise_scores`, `target_scores` and `add_masses`.
+    `draw_sample`, `noise_scores`, `target_scores` and `add_masses`, and sets the defaults of
+    `num_sampled` and `unique`.
 
     Args:
         counts: frequencies of the words, most frequent first, `(V,)`; or V alone, all words
             equally frequent then.
-        num_sampled: noise words in a sample, K.
+        num_sampled: noise words in a sample, K; `default_num_sampled` when None, or V if that is
+            less and words are drawn without replacement.
         noise: `"counts"`, `"uniform"` or `"log_uniform"`: see `ops.noise.noise_log_probabilities`.
         exponent: power of the counts; not used by other noise.
-        unique: True to draw without replacement.
+        unique: True to draw without replacement; `default_unique` when None.
         use_bias: True to add a trained bias to each word's score, log probability at the start.
         seed: seed of the draws.
         **kwargs: arguments of `keras.layers.Layer`.
@@ -50,23 +52,28 @@ class SamplingLayer(NoiseLayer):
             finite number, or `noise` is unknown.
     """
 
-    # What a term of the loss counts for in row masses, at least.
-    _term_mass = SOFTMAX_TERM_MASS
+    default_num_sampled: int
+    default_unique = False
+    _loss_term_mass = SOFTMAX_TERM_MASS  # of a term of the loss, at least
 
     def __init__(
         self,
         counts: ArrayLike,
-        num_sampled: int,
-        noise: str,
-        exponent: float,
-        unique: bool,
-        use_bias: bool,
-        seed: int | None,
+        num_sampled: int | None = None,
+        noise: str = "counts",
+        exponent: float = 1.0,
+        unique: bool | None = None,
+        use_bias: bool = True,
+        seed: int | None = None,
         **kwargs: Any,
     ) -> None:
+        self.unique = self.default_unique if unique is None else bool(unique)
+        if num_sampled is None:
+            num_sampled = self.default_num_sampled
+            if self.unique:
+                num_sampled = min(num_sampled, len(check_counts(counts)))
         super().__init__(counts, num_sampled, exponent, seed, **kwargs)
         self.noise = check_choice("noise", noise, noise_ops.NOISES)
-        self.unique = bool(unique)
         self.use_bias = bool(use_bias)
         if self.unique and self.num_sampled > self.vocabulary_size:
             raise ValueError(
@@ -133,65 +140,71 @@ class SamplingLayer(NoiseLayer):
         candidates: tf.Tensor,
         weights: tf.Tensor,
         sample: Sample,
-        noise_share: Callable[[], tf.Tensor],
+        noise_shares: Callable[[], tf.Tensor],
     ) -> None:
         """Reports the row masses of targets and of noise words.
 
-        A rare word is pushed up whenever it is a target, and down, by as much, only when it is in
-        the sample, with probability `P`: once in `1 / P` steps, all at once. Were only that large
-        step bounded, the word would drift upwards without end. So a target that is not in the
-        sample counts as many terms as its word is pushed down by some time.
+        A word is pushed up by each of its targets, and down only in the steps that have it in their
+        sample, a share P of them, by all its noise terms at once. Near the optimum both are equal
+        on average: with f targets a step it has `f / P` noise terms in a step that samples it, of
+        mass m each. Were only these large steps bounded, by `m f / P`, and the small steps up not,
+        the word's score would rise without end. So a target outside the sample counts as much as
+        the step down that it leads to: `max(1, m f / P)` times its own mass. Here `f = min(1, N Q)`
+        for a batch of N targets: several targets of a word add up their masses anyway.
 
         Args:
             hidden: that of `block_loss`.
             candidates: that of `block_loss`.
             weights: that of `block_loss`.
             sample: the noise words.
-            noise_share: returns how far each noise word takes part in the loss of each hidden
-                vector, 0 to 1, `(b * L, K)`.
+            noise_shares: returns the slope of each hidden vector's loss by each noise score, 0 to
+                1, `(b * L, K)`.
         """
         weights = tf.abs(weights)
 
         @cache  # one value for embeddings and biases
         def target_mass() -> tf.Tensor:
-            chance, curvature = self._chance_and_term_mass(candidates, weights, sample)
+            chance, noise_term_mass = self._chance_and_noise_term_mass(candidates, weights, sample)
             log_noise = tf.gather(self._log_noise.value, candidates)
-            occurrences = tf.minimum(1.0, tf.reduce_sum(weights) * tf.exp(log_noise))
-            postponed = tf.maximum(1.0, curvature * occurrences / chance)
+            frequency = tf.minimum(1.0, tf.reduce_sum(weights) * tf.exp(log_noise))
+            postponed = tf.maximum(1.0, noise_term_mass * frequency / chance)
             hits = count_equal(tf.reshape(candidates, [1, -1]), sample.ids[None, :])
             in_sample = tf.reshape(hits, tf.shape(candidates)) > 0
-            terms = tf.einsum("blc,bl->bc", weights, term_mass(hidden))
-            return tf.where(in_sample, 1.0, postponed) * terms
+            mass = tf.einsum("blc,bl->bc", weights, term_mass(hidden))
+            return tf.where(in_sample, 1.0, postponed) * mass
 
         @cache
         def noise_mass() -> tf.Tensor:
-            _, curvature = self._chance_and_term_mass(sample.ids, weights, sample)
-            terms = tf.reduce_sum(weights, axis=-1) * term_mass(hidden)
-            shares = tf.linalg.matvec(noise_share(), tf.reshape(terms, [-1]), transpose_a=True)
-            return curvature * shares
+            _, noise_term_mass = self._chance_and_noise_term_mass(sample.ids, weights, sample)
+            masses = tf.reshape(tf.reduce_sum(weights, axis=-1) * term_mass(hidden), [-1])
+            return noise_term_mass * tf.linalg.matvec(noise_shares(), masses, transpose_a=True)
 
         for table in (self.embeddings, self.biases) if self.use_bias else (self.embeddings,):
             add_row_mass(table, candidates, target_mass)
             add_row_mass(table, sample.ids, noise_mass)
 
-    def _chance_and_term_mass(
+    def _chance_and_noise_term_mass(
         self, ids: tf.Tensor, weights: tf.Tensor, sample: Sample
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns how likely words are in a sample, and what a term of each counts for.
+        """Returns words' probability P to be in a sample, and the mass m of their noise terms.
 
-        Words that seldom are in a sample take all their noise terms at once then: the more these
-        are, the more of the step is chance, and the more each of them counts.
+        `m = max(c, F) (F - (F - 1) P)`: the mass c of a term of this loss, times the rare-word
+        factor F for a word that hardly ever is in a sample, and once for one that always is.
         """
-        rare = self._rare_word_factor(weights)
-        curvature = tf.maximum(self._term_mass, rare)
+        factor = self._rare_word_factor(weights)
         expected = tf.exp(self.log_expected_counts(ids, sample.tries))
         chance = -tf.math.expm1(-expected) if sample.tries is None else expected
-        return chance, curvature * (rare - (rare - 1.0) * chance)
+        largest = tf.maximum(self._loss_term_mass, factor)
+        return chance, largest * (factor - (factor - 1.0) * chance)
 
     def _rare_word_factor(self, weights: tf.Tensor) -> tf.Tensor | float:
-        """Returns how often a rare word's terms count: once up to 8 a noise word, then more."""
-        crowd = tf.reduce_sum(weights) / (_EASY_TERMS * self.num_sampled)
-        return tf.clip_by_value(tf.square(crowd), 1.0, MAX_TERM_MASS)
+        """Returns F, `min(4, max(1, (N / 8 K) ** 2))` for N targets in the batch.
+
+        The more terms each of the K noise words stands for, the more of a rare word's step is the
+        chance to be in the sample. The rule is fitted, not derived.
+        """
+        load = tf.reduce_sum(weights) / (_TERMS_PER_NOISE_WORD * self.num_sampled)
+        return tf.clip_by_value(tf.square(load), 1.0, MAX_RARE_WORD_FACTOR)
 
     def target_mass(self, targets: tf.Tensor) -> float:
         return SOFTMAX_TERM_MASS
