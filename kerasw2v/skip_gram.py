@@ -84,7 +84,7 @@ class SkipGram(BlockModel):
         centres = slice(self.window, -self.window)
         terms = weights * self.output_layer.target_mass(ids[:, centres, None])
         self.embedding.add_mass(ids, tf.reduce_sum(terms, axis=1))
-        hidden, words, places = self.embedding.distinct(ids)
+        hidden, words, places = self.embedding.distinct_rows(ids)
         length = min(short_block_length(self.window), self.block_length)
         places, weights = cut_blocks(places, weights, length)
         targets = tf.gather(words, places[:, centres])

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
-from kerasw2v.layers.output_layer import OutputLayer
+from kerasw2v.layers.output_layer import OutputLayer, as_pairs
 from kerasw2v.ops.cost_fit import fit_cost_model
 from kerasw2v.ops.cutoffs import CostModel, StepCost, plan_cutoffs, tail_dim
 from kerasw2v.ops.row_mass import SOFTMAX_TERM_MASS, add_row_mass, term_mass
@@ -146,25 +146,17 @@ class AdaptiveSoftmax(OutputLayer):
         return self._loss(hidden, tf.range(tf.shape(hidden)[0]), targets, weights)
 
     def block_loss(self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        length = tf.shape(weights)[1]
-        places = tf.where(weights != 0)  # (pairs, 3): block, row, candidate; rows in their order
-        block, row, candidate = tf.unstack(tf.cast(places, tf.int32), axis=1)
-        loss = self._loss(
-            tf.reshape(hidden, [-1, hidden.shape[-1]]),
-            block * length + row,
-            tf.gather_nd(candidates, tf.stack([block, candidate], axis=1)),
-            tf.gather_nd(weights, places),
-        )
+        loss = self._loss(*as_pairs(hidden, candidates, weights))
         return tf.reshape(loss, tf.shape(weights)[:2])
 
     def _loss(
         self, hidden: tf.Tensor, rows: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor
     ) -> tf.Tensor:
-        """Returns the loss of each hidden vector, whose targets are those with its row number.
+        """Returns the loss of each hidden vector over its targets, `(n,)`.
 
         Args:
-            hidden: `(N, d)`.
-            rows: int32, `(targets,)`, in ascending order.
+            hidden: `(n, d)`.
+            rows: int32, `(targets,)`, the hidden vector of each target, ascending.
             targets: int32, `(targets,)`.
             weights: float32, `(targets,)`.
         """
@@ -174,20 +166,19 @@ class AdaptiveSoftmax(OutputLayer):
         loss = _table_loss(self.head, hidden, rows, classes, weights)
         for i in range(len(self.tails)):
             members = tf.where((cluster == i + 1) & (weights != 0))[:, 0]
-            of_members = tf.gather(rows, members)
-            tail_rows, positions = _merge_repeats(of_members)
+            tail_rows, positions = _merge_repeats(tf.gather(rows, members))
             words = tf.gather(targets, members) - self._edges[i]
             tail_weights = tf.gather(weights, members)
-            of_tail = take_rows(hidden, tail_rows)
-            self._add_projection_mass(i, tail_weights, positions, of_tail)
-            narrow = self._project(i, of_tail)
+            tail_hidden = take_rows(hidden, tail_rows)
+            self._add_projection_mass(i, tail_weights, positions, tail_hidden)
+            narrow = self._project(i, tail_hidden)
             tail_loss = _table_loss(self.tails[i], narrow, positions, words, tail_weights)
             loss += sum_by_row(tail_loss, tail_rows, hidden)
         return loss
 
     def _cluster(self, targets: tf.Tensor) -> tf.Tensor:
-        past = [tf.cast(targets >= edge, tf.int32) for edge in self._edges[:-1]]
-        return tf.add_n([tf.zeros_like(targets), *past])
+        reached = [tf.cast(targets >= edge, tf.int32) for edge in self._edges[:-1]]
+        return tf.add_n([tf.zeros_like(targets), *reached])
 
     def _project(self, tail: int, hidden: tf.Tensor) -> tf.Tensor:
         return tf.matmul(hidden, tf.cast(self.projections[tail].value, hidden.dtype))
@@ -195,7 +186,7 @@ class AdaptiveSoftmax(OutputLayer):
     def _add_projection_mass(
         self, tail: int, weights: tf.Tensor, rows: tf.Tensor, hidden: tf.Tensor
     ) -> None:
-        table = self.projections[tail]  # each of its rows has a part in every score
+        table = self.projections[tail]  # every score depends on each of its rows
 
         def mass() -> tf.Tensor:
             total = tf.reduce_sum(tf.abs(weights) * tf.gather(term_mass(hidden), rows))
@@ -234,21 +225,21 @@ class AdaptiveSoftmax(OutputLayer):
         k = self._checked_k(k)
         hidden = tf.cast(hidden, tf.float32)
         head = _log_softmax(hidden, self.head)
-        found = min(k, self._shortlist)
-        scores, ids = tf.math.top_k(head[:, : self._shortlist], found)
-        scores = tf.pad(scores, [[0, 0], [0, k - found]], constant_values=float("-inf"))
-        ids = tf.pad(ids, [[0, 0], [0, k - found]])
+        size = min(k, self._shortlist)
+        scores, ids = tf.math.top_k(head[:, : self._shortlist], size)
+        scores = tf.pad(scores, [[0, 0], [0, k - size]], constant_values=float("-inf"))
+        ids = tf.pad(ids, [[0, 0], [0, k - size]])
         for i, (start, end) in enumerate(pairwise(self._edges)):
             cluster = head[:, self._shortlist + i]
             rows = tf.where(cluster > scores[:, -1])
             words = self._tail_log_probs(i, tf.gather_nd(hidden, rows))
-            words, places = tf.math.top_k(
+            words, indices = tf.math.top_k(
                 tf.gather_nd(cluster, rows)[:, None] + words, min(k, end - start)
             )
             merged = tf.concat([tf.gather_nd(scores, rows), words], axis=-1)
-            merged_ids = tf.concat([tf.gather_nd(ids, rows), places + start], axis=-1)
-            best, places = tf.math.top_k(merged, k)
-            best_ids = tf.gather(merged_ids, places, batch_dims=1)
+            merged_ids = tf.concat([tf.gather_nd(ids, rows), indices + start], axis=-1)
+            best, indices = tf.math.top_k(merged, k)
+            best_ids = tf.gather(merged_ids, indices, batch_dims=1)
             scores = tf.tensor_scatter_nd_update(scores, rows, best)
             ids = tf.tensor_scatter_nd_update(ids, rows, best_ids)
         return ids, scores
@@ -289,21 +280,21 @@ def _table_loss(
     loss, slope = softmax_loss(hidden, vectors, rows, classes, weights)
 
     def mass() -> tf.Tensor:
-        terms = weights * tf.gather(term_mass(hidden), rows)
-        row_terms = sum_by_row(terms, rows, hidden)
-        slopes = tf.linalg.matvec(slope, tf.abs(row_terms), transpose_a=True)
-        # The slope is softmax less targets: what its sum lacks of the softmax is added again.
-        lacking = terms * tf.gather(tf.sign(row_terms), rows)
-        targets = SOFTMAX_TERM_MASS * lacking + tf.abs(terms)
-        targets = tf.math.unsorted_segment_sum(targets, classes, table.shape[0])
-        return tf.nn.relu(SOFTMAX_TERM_MASS * slopes + targets)
+        pair_mass = weights * tf.gather(term_mass(hidden), rows)
+        row_mass = sum_by_row(pair_mass, rows, hidden)
+        slopes = tf.linalg.matvec(slope, tf.abs(row_mass), transpose_a=True)
+        # The slope is softmax less targets, so these are added again for the mass of the softmax.
+        subtracted = pair_mass * tf.gather(tf.sign(row_mass), rows)
+        target_mass = SOFTMAX_TERM_MASS * subtracted + tf.abs(pair_mass)
+        target_mass = tf.math.unsorted_segment_sum(target_mass, classes, table.shape[0])
+        return tf.nn.relu(SOFTMAX_TERM_MASS * slopes + target_mass)
 
     add_row_mass(table, None, mass)
     return loss
 
 
 def _merge_repeats(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the distinct numbers among ascending ones, and which of them each one is."""
+    """Returns the distinct numbers among ascending ones, and the index of each among them."""
     before = tf.concat([[-1], rows], axis=0)[:-1]
     first = rows != before
     return tf.boolean_mask(rows, first), tf.cumsum(tf.cast(first, tf.int32)) - 1

@@ -9,19 +9,14 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
-from kerasw2v.layers.output_layer import OutputLayer
-from kerasw2v.ops.classes import (
-    Tiles,
-    check_classes,
-    frequency_classes,
-    tile_rows,
-)
+from kerasw2v.layers.output_layer import OutputLayer, as_pairs
+from kerasw2v.ops.classes import Tiles, check_classes, frequency_classes, tile_rows
 from kerasw2v.ops.row_mass import SOFTMAX_TERM_MASS, add_row_mass, term_mass
 from kerasw2v.ops.rows import gather_rows, sum_by_owner
 from kerasw2v.utils.checks import check_int
 
-# Rows of one class against a piece of its words: large enough for a matrix product, small enough
-# that classes of few words and batches of few rows do not fill tiles with repetitions.
+# Of a tile: large enough for a matrix product, small enough that classes of few words and batches
+# of few rows do not fill tiles with repetitions.
 _HEIGHT, _WIDTH = 16, 32
 
 
@@ -38,8 +33,8 @@ class ClassSoftmax(OutputLayer):
             equally frequent then.
         num_classes: number of classes, C; about `sqrt(V)` when None.
         classes: the class of each word, integers from 0 to C - 1, `(V,)`, say from Brown clustering
-            or k-means; classes of equal mass in `sqrt(count)` when None. A layer that is saved
-            keeps them with its weights.
+            or k-means; when None, words by frequency are cut into classes of equal sums of
+            `sqrt(count)`. They are saved with the weights.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -47,11 +42,11 @@ class ClassSoftmax(OutputLayer):
 
     Raises:
         TypeError, ValueError: if `counts` are not frequencies in descending order, `num_classes` is
-            not from 1 to V, or `classes` leave out a word or a class.
+            not from 1 to V, or a word has no class, or a class no word.
 
     Cost: `O((C + S) d)` for each target, S words in its class: together about `2 sqrt(V) d` or less
     for classes by frequency. The block form has one normaliser over classes for each hidden vector.
-    The rows of each class that a batch visits are read and updated, of no other. `log_probs` and
+    Only rows of the targets' classes are read and updated. `log_probs` and
     `top_k` are `O(rows * V * d)`. (V + C) * d parameters, and 12 bytes a word for its class. The
     shapes of a step depend on the targets, so the layer cannot run under `jit_compile=True`.
 
@@ -112,51 +107,51 @@ class ClassSoftmax(OutputLayer):
         return self._loss(hidden, tf.range(tf.size(targets)), targets, weights)
 
     def block_loss(self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        places = tf.where(weights != 0)  # (pairs, 3): block, row, candidate
-        targets = tf.gather_nd(candidates, tf.stack([places[:, 0], places[:, 2]], axis=1))
-        shape = tf.shape(weights)[:2]
-        block, row = (tf.cast(places[:, axis], tf.int32) for axis in (0, 1))
-        rows = tf.reshape(hidden, [-1, hidden.shape[-1]])
-        loss = self._loss(rows, block * shape[1] + row, targets, tf.gather_nd(weights, places))
-        return tf.reshape(loss, shape)
+        loss = self._loss(*as_pairs(hidden, candidates, weights))
+        return tf.reshape(loss, tf.shape(weights)[:2])
 
     def _loss(
-        self, hidden: tf.Tensor, owners: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor
+        self, hidden: tf.Tensor, rows: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor
     ) -> tf.Tensor:
-        """Returns the loss of each hidden vector over the targets that it owns, in its order."""
+        """Returns the loss of each hidden vector over its targets, `(n,)`.
+
+        Args:
+            hidden: `(n, d)`.
+            rows: int32, `(targets,)`, the hidden vector of each target, ascending.
+            targets: int32, `(targets,)`.
+            weights: float32, `(targets,)`.
+        """
         classes = tf.gather(self._class_of.value, targets)
         starts = tf.identity(self._starts.value)
         sizes = tf.gather(starts, classes + 1) - tf.gather(starts, classes)
-        loss = self._class_loss(hidden, owners, classes, weights)
+        loss = self._class_loss(hidden, rows, classes, weights)
         # A class of one word needs no second softmax.
-        kept = tf.cast(tf.where((sizes > 1) & (weights != 0))[:, 0], tf.int32)
-        owners, targets, classes, weights = (
-            tf.gather(values, kept) for values in (owners, targets, classes, weights)
+        selected = tf.cast(tf.where((sizes > 1) & (weights != 0))[:, 0], tf.int32)
+        rows, targets, classes, weights = (
+            tf.gather(values, selected) for values in (rows, targets, classes, weights)
         )
         ranks = tf.gather(self._ranks.value, targets)
         tiles = tile_rows(classes, ranks, self._members.value, starts, _HEIGHT, _WIDTH)
-        word_loss = self._word_loss(hidden, owners, targets, weights, tiles)
-        return loss + sum_by_owner(word_loss, owners, tf.shape(hidden)[0])
+        word_loss = self._word_loss(hidden, rows, targets, weights, tiles)
+        return loss + sum_by_owner(word_loss, rows, tf.shape(hidden)[0])
 
     def _class_loss(
-        self, hidden: tf.Tensor, owners: tf.Tensor, classes: tf.Tensor, weights: tf.Tensor
+        self, hidden: tf.Tensor, rows: tf.Tensor, classes: tf.Tensor, weights: tf.Tensor
     ) -> tf.Tensor:
         """Returns what the classes of the targets add to the loss of each hidden vector."""
-        rows = tf.shape(hidden)[0]
+        size = tf.shape(hidden)[0]
         scores = self._class_scores(hidden)
-        row_weights = sum_by_owner(weights, owners, rows)
-        chosen = weights * tf.gather_nd(scores, tf.stack([owners, classes], axis=1))
+        row_weights = sum_by_owner(weights, rows, size)
+        chosen = weights * tf.gather_nd(scores, tf.stack([rows, classes], axis=1))
 
-        def of_normalisers() -> tf.Tensor:
-            terms = sum_by_owner(_terms(hidden, owners, weights), owners, rows)
-            return SOFTMAX_TERM_MASS * tf.linalg.matvec(
-                tf.nn.softmax(scores), terms, transpose_a=True
-            )
+        def normaliser_mass() -> tf.Tensor:
+            mass = SOFTMAX_TERM_MASS * tf.abs(row_weights) * term_mass(hidden)
+            return tf.linalg.matvec(tf.nn.softmax(scores), mass, transpose_a=True)
 
-        add_row_mass(self.class_embeddings, None, of_normalisers)
-        add_row_mass(self.class_embeddings, classes, lambda: _terms(hidden, owners, weights))
+        add_row_mass(self.class_embeddings, None, normaliser_mass)
+        add_row_mass(self.class_embeddings, classes, lambda: _pair_mass(hidden, rows, weights))
         normaliser = tf.reduce_logsumexp(scores, axis=-1)
-        return row_weights * normaliser - sum_by_owner(chosen, owners, rows)
+        return row_weights * normaliser - sum_by_owner(chosen, rows, size)
 
     def _class_scores(self, hidden: tf.Tensor) -> tf.Tensor:
         table = tf.cast(self.class_embeddings.value, hidden.dtype)
@@ -165,24 +160,24 @@ class ClassSoftmax(OutputLayer):
     def _word_loss(
         self,
         hidden: tf.Tensor,
-        owners: tf.Tensor,
+        rows: tf.Tensor,
         targets: tf.Tensor,
         weights: tf.Tensor,
         tiles: Tiles,
     ) -> tf.Tensor:
         """Returns the weighted loss of each target within its class."""
-        states = _tile_states(hidden, owners, tiles)
-        rows = gather_rows(self.embeddings, tiles.words, hidden.dtype)
-        scores = tf.cast(tf.matmul(states, rows, transpose_b=True), tf.float32)
-        shares, normaliser = _softmax_of_tiles(tf.stop_gradient(scores), tiles)
+        states = _hidden_by_tile(hidden, rows, tiles)
+        vectors = gather_rows(self.embeddings, tiles.words, hidden.dtype)
+        scores = tf.cast(tf.matmul(states, vectors, transpose_b=True), tf.float32)
+        softmax, normaliser = _softmax_by_class(tf.stop_gradient(scores), tiles)
 
-        def of_normalisers() -> tf.Tensor:
-            terms = _by_item(_terms(hidden, owners, weights), tiles)
-            return SOFTMAX_TERM_MASS * tf.linalg.matvec(shares, terms, transpose_a=True)
+        def normaliser_mass() -> tf.Tensor:
+            mass = SOFTMAX_TERM_MASS * _by_tile(_pair_mass(hidden, rows, weights), tiles)
+            return tf.linalg.matvec(softmax, mass, transpose_a=True)
 
-        add_row_mass(self.embeddings, tiles.words, of_normalisers)
-        add_row_mass(self.embeddings, targets, lambda: _terms(hidden, owners, weights))
-        return weights * _target_losses(scores, shares, normaliser, tiles)
+        add_row_mass(self.embeddings, tiles.words, normaliser_mass)
+        add_row_mass(self.embeddings, targets, lambda: _pair_mass(hidden, rows, weights))
+        return weights * _target_losses(scores, softmax, normaliser, tiles)
 
     def target_mass(self, targets: tf.Tensor) -> float:
         return 2 * SOFTMAX_TERM_MASS  # two softmaxes
@@ -201,7 +196,7 @@ class ClassSoftmax(OutputLayer):
         return tf.transpose(tf.gather(log_probs, self._ranks.value))
 
     def get_config(self) -> dict[str, Any]:
-        # Given classes may be large and are saved with the weights.
+        # Classes may be large, and are saved with the weights.
         return {**super().get_config(), "num_classes": self.num_classes, "classes": None}
 
 
@@ -215,58 +210,58 @@ def _check_num_classes(num_classes: int, vocabulary_size: int) -> int:
     return number
 
 
-def _terms(hidden: tf.Tensor, owners: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    """Returns how many terms of row mass each target counts for."""
-    return tf.abs(weights) * tf.gather(term_mass(hidden), owners)
+def _pair_mass(hidden: tf.Tensor, rows: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """Returns the row mass of each pair: a weight with a row of `hidden`."""
+    return tf.abs(weights) * tf.gather(term_mass(hidden), rows)
 
 
-def _tile_states(hidden: tf.Tensor, owners: tf.Tensor, tiles: Tiles) -> tf.Tensor:
-    """Returns the hidden vectors of each item's rows, `(items, height, d)`.
+def _hidden_by_tile(hidden: tf.Tensor, rows: tf.Tensor, tiles: Tiles) -> tf.Tensor:
+    """Returns the hidden vectors of each tile, `(tiles, height, d)`.
 
     Its gradient is sums over neighbours and one gather, where a gather's own gradient is a scatter.
     """
 
     @tf.custom_gradient
-    def gathered(hidden: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+    def gather(hidden: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            by_tile = tf.math.segment_sum(upstream, tiles.tile_of)
-            by_row = tf.gather(tf.reshape(by_tile, [-1, hidden.shape[-1]]), tiles.slots)
-            return sum_by_owner(by_row, owners, tf.shape(hidden)[0])
+            by_band = tf.math.segment_sum(upstream, tiles.bands)
+            by_pair = tf.gather(tf.reshape(by_band, [-1, hidden.shape[-1]]), tiles.positions)
+            return sum_by_owner(by_pair, rows, tf.shape(hidden)[0])
 
-        ids = tf.gather(tf.gather(owners, tiles.rows), tiles.tile_of)
+        ids = tf.gather(tf.gather(rows, tiles.rows), tiles.bands)
         return tf.gather(hidden, ids), gradient
 
-    return gathered(hidden)
+    return gather(hidden)
 
 
-def _softmax_of_tiles(scores: tf.Tensor, tiles: Tiles) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns `p(word | class)` for each item, and the normaliser of each slot of each tile."""
-    largest = tf.math.segment_max(tf.reduce_max(scores, axis=-1), tiles.tile_of)
-    shifted = scores - tf.gather(largest, tiles.tile_of)[..., None]
+def _softmax_by_class(scores: tf.Tensor, tiles: Tiles) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the softmax over classes, `(tiles, height, width)`, and normalisers by band."""
+    largest = tf.math.segment_max(tf.reduce_max(scores, axis=-1), tiles.bands)
+    shifted = scores - tf.gather(largest, tiles.bands)[..., None]
     exps = tf.exp(shifted) * tiles.is_word[:, None, :]
-    total = tf.math.segment_sum(tf.reduce_sum(exps, axis=-1), tiles.tile_of)
-    shares = exps * tf.gather(1.0 / total, tiles.tile_of)[..., None]
-    return shares, largest + tf.math.log(total)
+    total = tf.math.segment_sum(tf.reduce_sum(exps, axis=-1), tiles.bands)
+    softmax = exps * tf.gather(1.0 / total, tiles.bands)[..., None]
+    return softmax, largest + tf.math.log(total)
 
 
-def _by_item(values: tf.Tensor, tiles: Tiles) -> tf.Tensor:
-    """Returns a value of each row as `(items, height)`, zero in slots that repeat a row."""
-    slots = tf.scatter_nd(tiles.slots[:, None], values, [tf.size(tiles.rows)])
-    return tf.gather(tf.reshape(slots, tf.shape(tiles.rows)), tiles.tile_of)
+def _by_tile(values: tf.Tensor, tiles: Tiles) -> tf.Tensor:
+    """Returns a value of each row as `(tiles, height)`, zero where a band repeats a row."""
+    by_band = tf.scatter_nd(tiles.positions[:, None], values, [tf.size(tiles.rows)])
+    return tf.gather(tf.reshape(by_band, tf.shape(tiles.rows)), tiles.bands)
 
 
 def _target_losses(
-    scores: tf.Tensor, shares: tf.Tensor, normaliser: tf.Tensor, tiles: Tiles
+    scores: tf.Tensor, softmax: tf.Tensor, normaliser: tf.Tensor, tiles: Tiles
 ) -> tf.Tensor:
-    """Returns `-log p(target | class)` of each row, from the softmax of `_softmax_of_tiles`."""
+    """Returns `-log p(target | class)` of each row, from the softmax of `_softmax_by_class`."""
 
     @tf.custom_gradient
     def losses(scores: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            slope = shares * _by_item(upstream, tiles)[..., None]
+            slope = softmax * _by_tile(upstream, tiles)[..., None]
             return tf.tensor_scatter_nd_sub(slope, tiles.targets, upstream)
 
-        normalisers = tf.gather(tf.reshape(normaliser, [-1]), tiles.slots)
+        normalisers = tf.gather(tf.reshape(normaliser, [-1]), tiles.positions)
         return normalisers - tf.gather_nd(scores, tiles.targets), gradient
 
     return losses(scores)

@@ -29,9 +29,9 @@ class EmbeddingLookup(keras.layers.Layer):
             count in a mean.
         embeddings_initializer: initial rows; word2vec.c's uniform in `±0.5 / d` when None.
         seed: seed of that default initializer.
-        shards: number of parts that the table is kept in, for a table larger than a device: row i
-            is row `i // shards` of part `i % shards`, so that frequent words are spread evenly.
-            The parts are placed on the GPUs in turn, or on the logical CPUs where there is none.
+        shards: number of shards of the table, for one larger than a device: row i is row
+            `i // shards` of shard `i % shards`, so that frequent words are spread evenly. Shards
+            are placed on the GPUs in turn, or on the logical CPUs where there is none.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -41,11 +41,11 @@ class EmbeddingLookup(keras.layers.Layer):
         `(..., n, d)`, or `(..., d)` with a combiner.
 
     Raises:
-        ValueError: if a size is not positive, the combiner is unknown, or there are more shards
-            than rows.
+        TypeError, ValueError: if a size is not a positive integer, the combiner is unknown, `seed`
+            is no seed, or there are more shards than rows.
 
-    Cost: `O(ids * d)` a step, forward and backward; none of it grows with V. In shards, each part
-    is asked for the rows that it has, and updated in them.
+    Cost: `O(ids * d)` a step, forward and backward; none of it grows with V. Each shard reads and
+    updates rows of its own only.
 
     Example:
 
@@ -89,7 +89,7 @@ class EmbeddingLookup(keras.layers.Layer):
 
     @property
     def embeddings(self) -> Any:
-        """The table, `(V, d)`: a Keras weight; put together from its parts if it has several."""
+        """The table, `(V, d)`: a Keras weight, or with several shards their rows in one tensor."""
         return self.table if self.shards == 1 else self.table.value
 
     def call(self, ids: Any) -> tf.Tensor:
@@ -109,22 +109,22 @@ class EmbeddingLookup(keras.layers.Layer):
             return tf.math.divide_no_nan(total, tf.reduce_sum(present, axis=-1, keepdims=True))
         return total / tf.cast(tf.shape(ids)[-1], total.dtype)
 
-    def distinct(self, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Looks up each id once, however often it stands there.
+    def distinct_rows(self, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Looks up each distinct id once.
 
         Args:
             ids: int32, `(...)`, each in `[0, V)`.
 
         Returns:
-            `(rows, found, places)`: the rows of the distinct ids, `(n, d)`, and what
-            `ops.rows.distinct` returns of them.
+            `(rows, words, indices)`: the rows of the distinct ids, `(n, d)`; these ids, `(n,)`,
+            and the index of each of `ids` among them, see `ops.rows.distinct`.
         """
-        found, places = distinct(ids)
-        rows = gather_rows(self.table, found, self.compute_dtype, is_bucketed=True)
-        return rows, found, places
+        words, indices = distinct(ids)
+        rows = gather_rows(self.table, words, self.compute_dtype, is_bucketed=True)
+        return rows, words, indices
 
     def add_mass(self, ids: tf.Tensor, mass: tf.Tensor) -> None:
-        """Tells `RowSGD` how many pair terms meet in each looked-up row (see `ops.row_mass`)."""
+        """Reports the masses of looked-up rows to `RowSGD` (see `ops.row_mass`)."""
         add_row_mass(self.table, ids, mass)
 
     def get_config(self) -> dict[str, Any]:

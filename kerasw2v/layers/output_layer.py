@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from kerasw2v.layers.tables import add_table, check_shards
 from kerasw2v.ops.rows import as_ids, rows_at
 from kerasw2v.ops.seeds import evaluation_draws
+from kerasw2v.ops.softmax_loss import sum_by_row, take_rows
 from kerasw2v.utils.checks import check_counts, check_int
 
 
@@ -29,17 +30,21 @@ class OutputLayer(keras.layers.Layer):
     `candidates[i, c]`. In the first form `weights` may be given too, `(rows,)`, to weight the
     examples.
 
+    With `training=False`, as in `evaluate`, random draws come from a stream of their own: the same
+    for the same targets, and without an effect on later training.
+
     A subclass implements `pair_loss` or `block_loss`, from which this class derives the other:
     blocks by writing out the pairs, pairs as blocks of one. It implements both where one hidden
     vector with many targets saves work. It implements `log_probs`, creates its weights in `build`,
     and reports row masses (`ops.row_mass.add_row_mass`) where it uses rows of a table, so that
-    `kerasw2v.optimizers.RowSGD` can bound the steps of frequent rows.
+    `kerasw2v.optimizers.RowSGD` can bound the steps of frequent rows. Weights may have any sign;
+    masses count their absolute values.
 
     Args:
         counts: frequencies of the words, most frequent first, `(V,)`; or V alone, all words
             equally frequent then.
-        shards: number of parts that the table of output vectors is kept in, for one that is larger
-            than a device, as in `EmbeddingLookup`; 1 only for layers that have no such table.
+        shards: number of shards of the table of output vectors, for one that is larger than a
+            device, as in `EmbeddingLookup`; 1 only for layers that have no such table.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Raises:
@@ -49,10 +54,10 @@ class OutputLayer(keras.layers.Layer):
 
     # Whether the layer's output vectors are those of `add_output_vectors`.
     has_output_vectors = True
-    # Whether a target costs more than a hidden vector: models that can then take pairs from the
-    # side on which fewer are targets, by `shared_loss`.
+    # Whether a target costs more than a hidden vector. Skip-gram then makes the centres targets,
+    # which are fewer than context words, and calls `shared_loss`.
     targets_are_costly = False
-    # Whether a batch may come in halves: the same losses, at no more cost.
+    # Whether two halves of a batch have the losses of the whole, at the same cost.
     can_split_batch = False
 
     def __init__(self, counts: ArrayLike, shards: int = 1, **kwargs: Any) -> None:
@@ -123,36 +128,33 @@ class OutputLayer(keras.layers.Layer):
 
     def block_loss(self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """Returns the weighted loss of each hidden vector over its block's candidates."""
-        pairs = tf.where(weights != 0)  # (pairs, 3): block, row, candidate
-        rows = pairs[:, :2]
-        loss = self.pair_loss(
-            tf.gather_nd(hidden, rows),
-            tf.gather_nd(candidates, tf.stack([pairs[:, 0], pairs[:, 2]], axis=1)),
-            tf.gather_nd(weights, pairs),
-        )
-        return tf.scatter_nd(rows, loss, tf.shape(weights, out_type=rows.dtype)[:2])
+        shape = tf.shape(weights)[:2]
+        hidden, rows, targets, weights = as_pairs(hidden, candidates, weights)
+        loss = self.pair_loss(take_rows(hidden, rows), targets, weights)
+        return tf.reshape(sum_by_row(loss, rows, hidden), shape)
 
     def shared_loss(
-        self, hidden: tf.Tensor, places: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor
+        self, hidden: tf.Tensor, indices: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor
     ) -> tf.Tensor:
-        """Returns the summed loss of blocks whose hidden vectors come from one array.
+        """Returns the summed loss of blocks that share hidden vectors.
 
-        `sum(block_loss(hidden[places], candidates, weights))`. A hidden vector may have many
-        places; a layer can do once for each of them what it need not do in every place.
+        `sum(block_loss(hidden[indices], candidates, weights))`. Overridden by layers that can do
+        a part of the work once for each hidden vector, however many blocks have it.
 
         Args:
             hidden: float, `(n, d)`.
-            places: int32, `(b, L)`, rows of `hidden`.
+            indices: int32, `(b, L)`, rows of `hidden`.
             candidates: int32, `(b, C)`.
             weights: float32, `(b, L, C)`.
         """
-        return tf.reduce_sum(self.block_loss(rows_at(hidden, places), candidates, weights))
+        return tf.reduce_sum(self.block_loss(rows_at(hidden, indices), candidates, weights))
 
     def target_mass(self, targets: tf.Tensor) -> tf.Tensor | float:
-        """Returns how many terms of the loss one target brings its hidden vector.
+        """Returns the row mass that one target adds to its hidden vector.
 
-        One for a softmax; one and the number of noise words for negative sampling. Broadcasts
-        against `targets`.
+        It bounds the curvature of the target's loss in logistic terms (see `ops.row_mass`):
+        `SOFTMAX_TERM_MASS` for a softmax; one and the number of noise words for negative sampling.
+        Broadcasts against `targets`.
         """
         return 1.0
 
@@ -178,7 +180,7 @@ class OutputLayer(keras.layers.Layer):
         return k
 
     def _checked_targets(self, targets: tf.Tensor) -> tf.Tensor:
-        """Returns the targets; for layers that compute with ids, which no lookup then checks."""
+        """Returns the targets, checked; for layers that look up no rows by them."""
         size = self.vocabulary_size
         wrong = (targets < 0) | (targets >= size)
         first = tf.reduce_max(tf.where(wrong, targets, -(2**31)))
@@ -203,6 +205,23 @@ def as_blocks(
     """Returns pairs as blocks of one hidden vector and one candidate each."""
     weights = tf.ones_like(targets, tf.float32) if weights is None else weights
     return tf.expand_dims(hidden, 1), targets[:, None], weights[:, None, None]
+
+
+def as_pairs(
+    hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Returns the pairs of blocks whose weight is not zero.
+
+    Returns:
+        The hidden vectors, `(b * L, d)`; and of each pair the row of its hidden vector among them,
+        int32, ascending; its target, int32; and its weight.
+    """
+    pairs = tf.where(weights != 0)
+    block, row, candidate = tf.unstack(tf.cast(pairs, tf.int32), axis=1)
+    rows = block * tf.shape(weights)[1] + row
+    targets = tf.gather_nd(candidates, tf.stack([block, candidate], axis=1))
+    hidden = tf.reshape(hidden, [-1, hidden.shape[-1]])
+    return hidden, rows, targets, tf.gather_nd(weights, pairs)
 
 
 @keras.saving.register_keras_serializable("kerasw2v")

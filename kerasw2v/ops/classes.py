@@ -10,15 +10,15 @@ from numpy.typing import ArrayLike, NDArray
 def frequency_classes(counts: NDArray[np.float64], num_classes: int) -> NDArray[np.int32]:
     """Cuts the words, most frequent first, into classes of equal mass.
 
-    A word's mass is the square root of its count: frequent words get small classes, so an average
-    word's class is far smaller than `V / num_classes`. No class is empty.
+    A word's mass here is the square root of its count: frequent words get small classes, so the
+    class of an average token is far smaller than `V / num_classes`. No class is empty.
 
     Args:
         counts: frequencies of the words, most frequent first, `(V,)`.
         num_classes: from 1 to V.
 
     Returns:
-        The class of each word, rising, `(V,)`.
+        The class of each word, ascending, `(V,)`.
 
     Example:
 
@@ -29,10 +29,12 @@ def frequency_classes(counts: NDArray[np.float64], num_classes: int) -> NDArray[
     """
     mass = np.sqrt(counts)
     numbers = np.arange(1, num_classes)
-    centres = np.cumsum(mass) - mass / 2  # a word goes where most of it lies
+    centres = np.cumsum(mass) - mass / 2  # a word belongs to the class with most of its mass
     ends = np.searchsorted(centres, mass.sum() * numbers / num_classes)
-    ends = np.maximum.accumulate(ends - numbers) + numbers  # each takes a word at least
-    ends = np.clip(ends, numbers, len(counts) - num_classes + numbers)  # and leaves one a class
+    ends = np.maximum.accumulate(ends - numbers) + numbers  # a word for each class
+    ends = np.clip(
+        ends, numbers, len(counts) - num_classes + numbers
+    )  # and for later ones
     starts = np.zeros(len(counts), np.int32)
     starts[ends] = 1
     return np.cumsum(starts, dtype=np.int32)
@@ -41,16 +43,16 @@ def frequency_classes(counts: NDArray[np.float64], num_classes: int) -> NDArray[
 def check_classes(
     classes: ArrayLike, vocabulary_size: int, num_classes: int | None
 ) -> NDArray[np.int32]:
-    """Returns the given class of each word.
+    """Returns the class of each word as int32.
 
     Args:
-        classes: integers from 0 to C - 1, `(V,)`, none of them left out.
+        classes: integers from 0 to C - 1, `(V,)`, each of them at least once.
         vocabulary_size: V.
-        num_classes: C, or None to find it.
+        num_classes: C; that of `classes` when None.
 
     Raises:
         TypeError: if `classes` are not integers.
-        ValueError: if they are not one for each word, out of range, or a class has no word.
+        ValueError: if there is not one for each word, one is out of range, or a class has no word.
     """
     array = np.asarray(classes)
     if not np.issubdtype(array.dtype, np.integer):
@@ -77,24 +79,33 @@ def check_classes(
 
 
 class Tiles(NamedTuple):
-    """Equal tiles that together hold all scores of rows with the words of their classes.
+    """Tiles of one shape that together hold the scores of rows with all words of their classes.
 
-    Rows that share a class stand together, `height` to a tile; a class's words are cut into pieces
-    of `width`. Item `k` is tile `tile_of[k]` of rows against one piece of its class. Tiles and
-    pieces that are not full repeat their last row or word.
+    Rows that share a class are cut into bands of `height`, a class's words into chunks of `width`.
+    A tile is a band with one chunk of its class's words:
+
+    ```
+                        words of class 0     words of class 1
+                        chunk 0   chunk 1    chunk 0
+    rows of class 0     tile 0    tile 1                        band 0
+    more of them        tile 2    tile 3                        band 1
+    rows of class 1                          tile 4             band 2
+    ```
+
+    Bands and chunks that are not full repeat their last row or word.
 
     Attributes:
-        rows: the row in each slot of each tile, `(tiles, height)`.
-        slots: the slot of each row, `tile * height + place`, `(rows,)`.
-        tile_of: the tile of each item, rising, `(items,)`.
-        words: each item's words, `(items, width)`.
-        is_word: 1 for those, 0 for repetitions, float32, `(items, width)`.
-        targets: where each row's target is: item, place, column, `(rows, 3)`.
+        rows: the rows of each band, `(bands, height)`.
+        positions: where each row is in `rows`, flattened, `(rows,)`.
+        bands: the band of each tile, ascending, `(tiles,)`.
+        words: the words of each tile, `(tiles, width)`.
+        is_word: 1 for words, 0 for repetitions, float32, `(tiles, width)`.
+        targets: tile, row and column of the score of each row's target, `(rows, 3)`.
     """
 
     rows: tf.Tensor
-    slots: tf.Tensor
-    tile_of: tf.Tensor
+    positions: tf.Tensor
+    bands: tf.Tensor
     words: tf.Tensor
     is_word: tf.Tensor
     targets: tf.Tensor
@@ -112,49 +123,45 @@ def tile_rows(
 
     Args:
         classes: int32, the class of each row's target, `(rows,)`.
-        ranks: int32, each row's target as a place in `members`, `(rows,)`.
+        ranks: int32, the index of each row's target in `members`, `(rows,)`.
         members: int32 variable, words class by class, `(V,)`.
         starts: int32, where each class starts in `members`, and V, `(C + 1,)`.
-        height: rows in a tile.
-        width: words in a piece.
+        height: rows in a band.
+        width: words in a chunk.
 
-    Cost: a sort of the rows, and integers for each row, tile, item and word.
+    Cost: a sort of the rows, and integers for each row, band, tile and word.
     """
     order = tf.argsort(classes, stable=True)
     bounds = tf.searchsorted(tf.gather(classes, order), tf.range(starts.shape[0]))
-    tiles_of_class = -(-(bounds[1:] - bounds[:-1]) // height)
-    pieces_of_class = -(-(starts[1:] - starts[:-1]) // width)
-    tile_bounds = tf.cumsum(tiles_of_class, exclusive=True)
+    bands_per_class = -(-(bounds[1:] - bounds[:-1]) // height)
+    chunks_per_class = -(-(starts[1:] - starts[:-1]) // width)
 
-    class_of, nth_tile = _repeated(tiles_of_class)
-    slots = (tf.gather(bounds, class_of) + nth_tile * height)[:, None] + tf.range(height)
-    last = tf.gather(bounds, class_of + 1)[:, None] - 1
-    rows = tf.gather(order, tf.minimum(slots, last))
+    band_classes, band_numbers = _repeat(bands_per_class)
+    indices = (tf.gather(bounds, band_classes) + band_numbers * height)[:, None] + tf.range(height)
+    last = tf.gather(bounds, band_classes + 1)[:, None] - 1
+    rows = tf.gather(order, tf.minimum(indices, last))
 
-    pieces = tf.gather(pieces_of_class, class_of)
-    tile_of, nth_piece = _repeated(pieces)
-    item_class = tf.gather(class_of, tile_of)
-    places = (tf.gather(starts, item_class) + nth_piece * width)[:, None] + tf.range(width)
-    last = tf.gather(starts, item_class + 1)[:, None] - 1
-    words = tf.gather(members, tf.minimum(places, last))
+    tiles_per_band = tf.gather(chunks_per_class, band_classes)
+    bands, chunk_numbers = _repeat(tiles_per_band)
+    tile_classes = tf.gather(band_classes, bands)
+    indices = (tf.gather(starts, tile_classes) + chunk_numbers * width)[:, None] + tf.range(width)
+    last = tf.gather(starts, tile_classes + 1)[:, None] - 1
+    words = tf.gather(members, tf.minimum(indices, last))
+    is_word = tf.cast(indices <= last, tf.float32)
 
-    nth_row = tf.math.invert_permutation(order) - tf.gather(bounds, classes)
-    tile = tf.gather(tile_bounds, classes) + nth_row // height
-    nth_word = ranks - tf.gather(starts, classes)
-    item = tf.gather(tf.cumsum(pieces, exclusive=True), tile) + nth_word // width
-    targets = tf.stack([item, nth_row % height, nth_word % width], axis=1)
-    return Tiles(
-        rows,
-        tile * height + nth_row % height,
-        tile_of,
-        words,
-        tf.cast(places <= last, tf.float32),
-        targets,
-    )
+    row_numbers = tf.math.invert_permutation(order) - tf.gather(bounds, classes)
+    first_bands = tf.cumsum(bands_per_class, exclusive=True)
+    row_bands = tf.gather(first_bands, classes) + row_numbers // height
+    word_numbers = ranks - tf.gather(starts, classes)
+    first_tiles = tf.cumsum(tiles_per_band, exclusive=True)
+    target_tiles = tf.gather(first_tiles, row_bands) + word_numbers // width
+    targets = tf.stack([target_tiles, row_numbers % height, word_numbers % width], axis=1)
+    positions = row_bands * height + row_numbers % height
+    return Tiles(rows, positions, bands, words, is_word, targets)
 
 
-def _repeated(repeats: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns each index as often as it is told, and the how-manieth time it is."""
-    index = tf.repeat(tf.range(tf.size(repeats)), repeats)
+def _repeat(repeats: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Repeats the index of each number that often; also numbers the repetitions of each from 0."""
+    indices = tf.repeat(tf.range(tf.size(repeats)), repeats)
     first = tf.cumsum(repeats, exclusive=True)
-    return index, tf.range(tf.size(index)) - tf.gather(first, index)
+    return indices, tf.range(tf.size(indices)) - tf.gather(first, indices)

@@ -107,7 +107,7 @@ def test_half_precision_computes_in_half_and_keeps_the_table():
 def test_distinct_ids_are_looked_up_once():
     layer, table = built()
     ids = np.array([[5, 2, 5], [2, 2, 0]], np.int32)
-    rows, found, places = layer.distinct(tf.constant(ids))
+    rows, found, places = layer.distinct_rows(tf.constant(ids))
     assert found.numpy()[:3].tolist() == [5, 2, 0]
     np.testing.assert_array_equal(tf.gather(rows, places), table[ids])
 

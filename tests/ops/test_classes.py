@@ -88,22 +88,21 @@ def test_tiles_hold_each_row_with_each_word_of_its_class_once(seed):
         width,
     )
     tiles = type(tiles)(*(part.numpy() for part in tiles))
-    place = {slot: row for row, slot in enumerate(tiles.slots)}
-    assert len(place) == rows
-    assert all(tiles.rows.ravel()[slot] == row for slot, row in place.items())
+    row_at = {position: row for row, position in enumerate(tiles.positions)}
+    assert len(row_at) == rows
+    assert all(tiles.rows.ravel()[position] == row for position, row in row_at.items())
     seen = []
-    for item, tile in enumerate(tiles.tile_of):
-        for spot in range(height):
-            row = place.get(tile * height + spot)
+    for tile, band in enumerate(tiles.bands):
+        for offset in range(height):
+            row = row_at.get(band * height + offset)
             if row is not None:
-                wanted = tiles.words[item][tiles.is_word[item] == 1]
-                seen += [(row, word) for word in wanted]
+                seen += [(row, word) for word in tiles.words[tile][tiles.is_word[tile] == 1]]
     expected = [
         (row, word) for row in range(rows) for word in np.flatnonzero(word_classes == classes[row])
     ]
     assert sorted(seen) == expected
     assert set(tiles.words.ravel()) <= set(np.flatnonzero(np.isin(word_classes, classes)))
-    for row, (item, spot, column) in enumerate(tiles.targets):
-        assert tiles.tile_of[item] * height + spot == tiles.slots[row]
-        assert tiles.words[item, column] == words[row]
-        assert tiles.is_word[item, column] == 1
+    for row, (tile, offset, column) in enumerate(tiles.targets):
+        assert tiles.bands[tile] * height + offset == tiles.positions[row]
+        assert tiles.words[tile, column] == words[row]
+        assert tiles.is_word[tile, column] == 1
