@@ -27,24 +27,24 @@ class EmbeddingPrediction(OutputLayer):
     * `"vmf"`: `-log C_m(k) - dot_weight * p . e(y) + norm_penalty * k` with `k = |p|`: how unlikely
       the target is where p / k is the mean direction and k the concentration of a von Mises-Fisher
       distribution. Both regularisers are the paper's; it uses .02 for `norm_penalty` (lambda 1) and
-      .1 for `dot_weight` (lambda 2). Without them, words seen in one context only pull without end.
+      .1 for `dot_weight` (lambda 2). Without them, vectors of words seen in one context only grow
+      without end.
     * `"cosine"`: `1 - cos(p, e(y))`.
     * `"max_margin"`: `max(0, margin + cos(p, e(z)) - cos(p, e(y)))`, `z` the most misleading of
-      `num_sampled` words: that with the largest cosine. All words are drawn equally often, anew
-      for each batch, which shares them; the target itself does not count. Where many words are
-      right, as in word2vec, the most misleading of many draws is one of them: keep it small.
+      `num_sampled` words: that with the largest cosine, other than the target. They are drawn
+      uniformly, once for each batch. Where many words are right, as in word2vec, the most
+      misleading of many draws is one of these: keep `num_sampled` small.
 
-    The targets are not trained, and must not be: a model that may move them makes them all equal.
-    So they have to come from somewhere:
+    The target vectors are not trained: a model that may move them makes them all equal. They are
 
-    * from a trained model: then this is a way to fit something new (other text, another language, a
-      network over characters) into a space that exists. It teaches word2vec nothing that the
-      vectors do not know already.
-    * at random, the default: each input vector becomes a random projection of the words around it
-      ("random indexing"). Only the input side learns; m of some hundreds keeps words apart.
+    * those of a trained model: to fit something new (other text, another language, a network over
+      characters) into a space that exists. Word2vec learns nothing from it that the vectors do not
+      contain already;
+    * or random, the default: each input vector becomes a random projection of the words around it
+      ("random indexing"). Only the input side learns; m of some hundreds separates words.
 
     `log_probs` are `log_softmax(p . e(w))`: the von Mises-Fisher density at the words' vectors,
-    among these. Under the other losses, which do not see lengths, p is scaled to length one.
+    normalised over the words. The other losses ignore the length of p, which is scaled to one then.
     The order of the words, and so `top_k`, is that of nearest neighbours by cosine.
 
     Args:
@@ -55,8 +55,8 @@ class EmbeddingPrediction(OutputLayer):
         loss: `"vmf"`, `"cosine"` or `"max_margin"`.
         norm_penalty: price of the prediction's length; `"vmf"` only.
         dot_weight: weight of the dot product; `"vmf"` only.
-        margin: the gap asked for; `"max_margin"` only.
-        num_sampled: words that the most misleading one is chosen from; `"max_margin"` only.
+        margin: smallest difference of the cosines that costs nothing; `"max_margin"` only.
+        num_sampled: words drawn to find the most misleading one; `"max_margin"` only.
         use_projection: True for a trained matrix between hidden vector and prediction, False for
             none, None for one only where dimensions differ.
         seed: seed of random targets, of the projection and of the draws.
@@ -114,10 +114,10 @@ class EmbeddingPrediction(OutputLayer):
         super().__init__(counts, **kwargs)
         if target_dim is not None:
             target_dim = check_int("target_dim", target_dim, minimum=2)
-        self._given_targets = None
+        self._initial_targets = None
         if target_vectors is not None:
-            self._given_targets = _unit_vectors(target_vectors, self.vocabulary_size, target_dim)
-            target_dim = self._given_targets.shape[1]
+            self._initial_targets = _unit_vectors(target_vectors, self.vocabulary_size, target_dim)
+            target_dim = self._initial_targets.shape[1]
         self.target_dim = target_dim
         self.loss = check_choice("loss", loss, LOSSES)
         self.norm_penalty = check_non_negative("norm_penalty", norm_penalty)
@@ -145,7 +145,7 @@ class EmbeddingPrediction(OutputLayer):
                 autocast=False,
                 name="projection",
             )
-        targets, self._given_targets = self._given_targets, None  # from here on a weight
+        targets, self._initial_targets = self._initial_targets, None  # a weight from here on
         if targets is None:
             targets = _random_unit_vectors(
                 self.vocabulary_size, target_dim, named_seed(self.seed, "targets")
@@ -171,14 +171,14 @@ class EmbeddingPrediction(OutputLayer):
         return row_weights * price - self.dot_weight * dots
 
     def _predict(self, hidden: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        """Returns predictions `(b, L, m)`, and reports what they weigh on the projection."""
+        """Returns predictions `(b, L, m)`, and reports the row masses of the projection."""
         if self.projection is None:
             return hidden
-        dim = self.projection.shape[0]
+        dim, pair_mass = self.projection.shape[0], self.target_mass(None)
         add_row_mass(
             self.projection,
             None,
-            lambda: tf.fill([dim], self._terms * tf.reduce_sum(tf.abs(weights))),
+            lambda: tf.fill([dim], pair_mass * tf.reduce_sum(tf.abs(weights))),
         )
         flat = self._project(tf.reshape(hidden, [-1, hidden.shape[-1]]))
         return tf.reshape(flat, [-1, weights.shape[1] or tf.shape(weights)[1], dim])
@@ -211,27 +211,25 @@ class EmbeddingPrediction(OutputLayer):
 
     def _most_misleading(self, units: tf.Tensor, candidates: tf.Tensor) -> tf.Tensor:
         """Returns the largest cosine with a drawn word that is not the candidate, `(b, L, C)`."""
-        shape, seed = (self.num_sampled,), next_seed(self._draw_state)
-        ids = tf.random.stateless_uniform(shape, seed, 0, self.vocabulary_size, tf.int32)
+        seed = next_seed(self._draw_state)
+        ids = tf.random.stateless_uniform(
+            (self.num_sampled,), seed, 0, self.vocabulary_size, tf.int32
+        )
         rows = gather_rows(self.target_vectors, ids, units.dtype)
         flat = tf.reshape(units, [-1, units.shape[-1]])
         cosines = tf.cast(tf.matmul(flat, rows, transpose_b=True), tf.float32)  # (b * L, K)
         first_id = tf.gather(ids, tf.argmax(cosines, axis=-1))
         first = tf.reduce_max(cosines, axis=-1)
         others = tf.where(ids == first_id[:, None], -np.inf, cosines)
-        second = tf.reduce_max(others, axis=-1)  # for the candidate that came first itself
+        second = tf.reduce_max(others, axis=-1)  # where the candidate has the largest itself
         first_id, first, second = (
             tf.reshape(tensor, [-1, units.shape[1] or tf.shape(units)[1], 1])
             for tensor in (first_id, first, second)
         )
         return tf.where(candidates[:, None, :] == first_id, second, first)
 
-    @property
-    def _terms(self) -> float:
+    def target_mass(self, targets: tf.Tensor | None) -> float:
         return 2.0 if self.loss == "max_margin" else 1.0
-
-    def target_mass(self, targets: tf.Tensor) -> float:
-        return self._terms
 
     def log_probs(self, hidden: tf.Tensor) -> tf.Tensor:
         predictions = self._project(tf.cast(hidden, tf.float32))

@@ -55,22 +55,26 @@ class FullSoftmax(OutputLayer):
         batch, length = tf.shape(weights)[0], tf.shape(weights)[1]
         scores = self._scores(tf.reshape(hidden, [-1, hidden.shape[-1]]))  # (b * L, V)
         row_weights = tf.reshape(tf.reduce_sum(weights, axis=-1), [-1])
-        self._add_mass(scores, candidates, tf.abs(weights) * term_mass(hidden)[..., None])
+        self._add_mass(hidden, scores, candidates, weights)
         normaliser = row_weights * tf.reduce_logsumexp(scores, axis=-1)
         by_block = tf.reshape(scores, [batch, length, self.vocabulary_size])
         targets = tf.broadcast_to(candidates[:, None, :], tf.shape(weights))
         chosen = tf.gather(by_block, targets, batch_dims=2)  # (b, L, C)
         return tf.reshape(normaliser, [batch, length]) - tf.reduce_sum(weights * chosen, axis=-1)
 
-    def _add_mass(self, scores: tf.Tensor, candidates: tf.Tensor, terms: tf.Tensor) -> None:
-        def of_normalisers() -> tf.Tensor:
-            by_row = tf.reshape(tf.reduce_sum(terms, axis=-1), [-1])
-            return SOFTMAX_TERM_MASS * tf.linalg.matvec(
-                tf.nn.softmax(scores), by_row, transpose_a=True
-            )
+    def _add_mass(
+        self, hidden: tf.Tensor, scores: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor
+    ) -> None:
+        def normaliser_mass() -> tf.Tensor:
+            row_weights = tf.abs(tf.reduce_sum(weights, axis=-1))
+            mass = SOFTMAX_TERM_MASS * tf.reshape(row_weights * term_mass(hidden), [-1])
+            return tf.linalg.matvec(tf.nn.softmax(scores), mass, transpose_a=True)
 
-        add_row_mass(self.embeddings, None, of_normalisers)
-        add_row_mass(self.embeddings, candidates, lambda: tf.reduce_sum(terms, axis=1))
+        def pair_mass() -> tf.Tensor:
+            return tf.reduce_sum(tf.abs(weights) * term_mass(hidden)[..., None], axis=1)
+
+        add_row_mass(self.embeddings, None, normaliser_mass)
+        add_row_mass(self.embeddings, candidates, pair_mass)
 
     def target_mass(self, targets: tf.Tensor) -> float:
         return SOFTMAX_TERM_MASS

@@ -32,9 +32,7 @@ def frequency_classes(counts: NDArray[np.float64], num_classes: int) -> NDArray[
     centres = np.cumsum(mass) - mass / 2  # a word belongs to the class with most of its mass
     ends = np.searchsorted(centres, mass.sum() * numbers / num_classes)
     ends = np.maximum.accumulate(ends - numbers) + numbers  # a word for each class
-    ends = np.clip(
-        ends, numbers, len(counts) - num_classes + numbers
-    )  # and for later ones
+    ends = np.clip(ends, numbers, len(counts) - num_classes + numbers)  # and for later ones
     starts = np.zeros(len(counts), np.int32)
     starts[ends] = 1
     return np.cumsum(starts, dtype=np.int32)

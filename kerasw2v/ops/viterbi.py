@@ -1,10 +1,25 @@
 """Decoding the codes of `ops.codes`: the probabilities of words, and the most probable ones.
 
 The bits of a code are independent given their log odds, so a word's score is a sum over its bits.
-What the normaliser and the best words need of the words that a few bits begin is computed from the
-last bit back to the first (Viterbi's algorithm), over the states of the code's shift register. Only
-ids below `num_words` count: ids are read lowest bit first, and whether one stays within the largest
-id hangs on whether the bits read so far do, so each state comes in two kinds.
+Ids are read from their lowest bit up; a *prefix* is the bits read so far, a *completion* the rest.
+The best score of a completion, and the sum over all of them for the normaliser, are computed from
+the last bit back to the first (Viterbi's algorithm) for each state of the code's shift register.
+
+Only ids below `num_words` count. A prefix that is not above the lowest bits of the largest id may
+have all completions that this id has, another one fewer: so each state comes in two kinds.
+
+Example: five words, plain bits, log odds 2, 3 and 1. A bit of 1 costs nothing, a 0 its log odds. The
+largest id is 4, binary 100. The first stage reads two bits, the second one:
+
+```
+prefix   bits 0, 1   score   kind           bit 2    best completion   best id   its score
+0        0 0         -5      not above 00   0 or 1        0            4            -5
+1        1 0         -3      above          0            -1            1            -4
+2        0 1         -2      above          0            -1            2            -3
+3        1 1          0      above          0            -1            3            -1
+```
+
+The best two words are 3 and 2: prefixes 3 and 2 promise most, and the others need not be completed.
 """
 
 import functools
@@ -18,16 +33,15 @@ import tensorflow as tf
 from kerasw2v.ops.codes import Code
 
 _IMPOSSIBLE = -1e30  # minus infinity without its NaNs
-_BITS = 2  # bits of an id read in one stage: fewer and larger ops; 3 are slower with 64 states
+_BITS = 2  # of an id, read in one stage: fewer and larger ops, as long as states are few
 
 
 class _Completions(NamedTuple):
-    """What the words that begin alike can still score.
+    """Scores of the completions of each state.
 
     Attributes:
-        best: before each stage and after the last, `(2 * states, rows)`: the score that the best
-            way on adds; first for ids begun whose bits are more than the largest id's lowest bits,
-            then for the others.
+        best: before each stage and after the last, `(2 * states, rows)`: the score of the best
+            completion; first for prefixes above the largest id's lowest bits, then for the others.
         log_total: `(rows,)`, the logarithm of the sum over words of `exp(score)`.
     """
 
@@ -41,8 +55,8 @@ def word_log_probs(log_odds: tf.Tensor, log_mass: tf.Tensor, code: Code) -> tf.T
     A word's probability is the product of its bits' probabilities, normalised over the words.
 
     Args:
-        log_odds: float32, `(rows, num_bits)`, of a one for each bit.
-        log_mass: float32, `(rows,)`, the logarithm of what the probabilities shall sum to.
+        log_odds: float32, `(rows, num_bits)`, that each bit is 1.
+        log_mass: float32, `(rows,)`, the logarithm of the sum of the probabilities.
         code: the words' code.
 
     Returns:
@@ -55,20 +69,19 @@ def word_log_probs(log_odds: tf.Tensor, log_mass: tf.Tensor, code: Code) -> tf.T
 def top_words(
     log_odds: tf.Tensor, log_mass: tf.Tensor, code: Code, k: int
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the `k` most probable words, without a look at the others.
+    """Returns the `k` most probable words, without scoring the others.
 
-    It builds ids bit by bit and keeps the k beginnings that have the best way on: those of the k
-    best words are always among them. The cost a row is `O(states * B)`, and `O(k log k * B)`.
+    It extends prefixes stage by stage and keeps the k with the best completions: those of the k
+    best words are always among them. A row costs `O(states * B + k log k * B)`.
 
     Args:
-        log_odds: float32, `(rows, num_bits)`, of a one for each bit.
-        log_mass: float32, `(rows,)`, the logarithm of what all words' probabilities sum to.
+        log_odds: float32, `(rows, num_bits)`, that each bit is 1.
+        log_mass: float32, `(rows,)`, the logarithm of the sum of all words' probabilities.
         code: the words' code.
         k: how many, at most `num_words`.
 
     Returns:
-        `(ids, log_probs)`: int32 and float32, `(rows, k)`, best first; the same numbers as
-        `word_log_probs` has for these ids.
+        `(ids, log_probs)`: int32 and float32, `(rows, k)`, best first, as in `word_log_probs`.
 
     Example:
 
@@ -89,7 +102,7 @@ def _compiled(function: Callable[..., Any], code: Code, *arguments: Any) -> Call
     traced = tf.function(
         lambda log_odds, log_mass: function(log_odds, log_mass, code, *arguments), autograph=False
     )
-    with tf.init_scope():  # whoever calls first may be a graph itself
+    with tf.init_scope():  # the first caller may be a graph itself
         graph: Callable[..., Any] = traced.get_concrete_function(*rows)
     return graph
 
@@ -97,8 +110,8 @@ def _compiled(function: Callable[..., Any], code: Code, *arguments: Any) -> Call
 def _symbol_scores(log_odds: tf.Tensor, code: Code) -> tf.Tensor:
     """Returns the score of each symbol at each step: `(steps, symbols, rows)`.
 
-    A bit against its sign costs its log odds, one with its sign nothing: sums of scores stay
-    small, and exact, for the words that matter.
+    A bit that contradicts the sign of its log odds costs their size, the other bit nothing: scores
+    of the best words stay small, and exact.
     """
     by_bit = tf.transpose(log_odds)
     both = tf.stack([tf.minimum(-by_bit, 0.0), tf.minimum(by_bit, 0.0)], axis=1)
@@ -118,7 +131,7 @@ def _stages(code: Code) -> list[tuple[int, int]]:
 
 
 def _contents(code: Code, first: int, last: int) -> np.ndarray:
-    """Returns all numbers that the bits remembered before a stage and those read in it make."""
+    """Returns all numbers that the bits remembered before a stage and those read in it can form."""
     return np.arange(code.states(first) << (last - first))
 
 
@@ -143,7 +156,7 @@ def _following(code: Code, first: int, last: int) -> np.ndarray:
 
 
 def _complete(symbol_scores: tf.Tensor, branches: list[tf.Tensor], code: Code) -> _Completions:
-    """Goes back from the last step to the first."""
+    """Returns the completions, computed from the last step back to the first."""
     rows = tf.shape(symbol_scores)[-1]
     tail = tf.zeros([1, rows])
     for step in reversed(range(code.id_bits, code.steps)):
@@ -151,15 +164,15 @@ def _complete(symbol_scores: tf.Tensor, branches: list[tf.Tensor], code: Code) -
         tail = tf.gather(tail, states) + tf.gather(symbol_scores[step], code.symbols(step))
 
     best = [tf.concat([tf.fill(tf.shape(tail), _IMPOSSIBLE), tail], axis=0)]
-    total = tf.ones_like(best[0])  # of exp(score - best) over all ways on
+    total = tf.ones_like(best[0])  # of exp(score - best) over all completions
     for (first, last), added in zip(reversed(_stages(code)), reversed(branches), strict=True):
         following = _following(code, first, last)
         read = 1 << (last - first)
         shape = [2, read, code.states(first), rows]  # kind, bits read, state, row
-        ways = tf.reshape(tf.gather(best[-1], following), [2, *shape[1:]])
-        ways += tf.reshape(added, shape[1:])
-        high = tf.reduce_max(ways, axis=1, keepdims=True)
-        weights = tf.exp(ways - high) * tf.reshape(tf.gather(total, following), shape)
+        scores = tf.reshape(tf.gather(best[-1], following), shape)
+        scores += tf.reshape(added, shape[1:])
+        high = tf.reduce_max(scores, axis=1, keepdims=True)
+        weights = tf.exp(scores - high) * tf.reshape(tf.gather(total, following), shape)
         total = tf.reshape(tf.reduce_sum(weights, axis=1), [-1, rows])
         best.append(tf.reshape(high, [-1, rows]))
     best.reverse()
@@ -194,23 +207,23 @@ def _top_words(
     completions = _complete(symbol_scores, branches, code)
     rows = tf.shape(log_odds)[0]
 
-    def look_up(table: tf.Tensor, at: tf.Tensor) -> tf.Tensor:
-        return tf.gather(tf.reshape(table, [-1]), at * rows + tf.range(rows)[:, None])
+    def look_up(table: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
+        return tf.gather(tf.reshape(table, [-1]), indices * rows + tf.range(rows)[:, None])
 
     ends = completions.best[-1] - (completions.log_total - log_mass)
-    begun = tf.zeros([rows, 1], tf.int32)
+    prefixes = tf.zeros([rows, 1], tf.int32)
     scores = tf.zeros([rows, 1])
-    ahead = [*completions.best[1:-1], ends]
-    for (first, last), added, best in zip(_stages(code), branches, ahead, strict=True):
+    completion_scores = [*completions.best[1:-1], ends]
+    for (first, last), added, best in zip(_stages(code), branches, completion_scores, strict=True):
         read = np.arange(1 << (last - first), dtype=np.int32)[:, None] << first
-        begun = tf.reshape(begun[:, None] + read, [rows, begun.shape[1] * len(read)])
-        contents = tf.bitwise.right_shift(begun, code.oldest(first))
+        prefixes = tf.reshape(prefixes[:, None] + read, [rows, prefixes.shape[1] * len(read)])
+        contents = tf.bitwise.right_shift(prefixes, code.oldest(first))
         scores = tf.tile(scores, [1, len(read)]) + look_up(added, contents)
-        within = tf.cast(begun <= (code.num_words - 1) % (1 << last), tf.int32)
-        states = tf.bitwise.right_shift(begun, code.oldest(last)) + within * code.states(last)
-        promised = scores + look_up(best, states)
-        if begun.shape[1] > k or last == code.id_bits:
-            promised, kept = tf.math.top_k(promised, k)
-            begun = tf.gather(begun, kept, batch_dims=1)
-            scores = tf.gather(scores, kept, batch_dims=1)
-    return begun, promised
+        within = tf.cast(prefixes <= (code.num_words - 1) % (1 << last), tf.int32)
+        states = tf.bitwise.right_shift(prefixes, code.oldest(last)) + within * code.states(last)
+        totals = scores + look_up(best, states)
+        if prefixes.shape[1] > k or last == code.id_bits:
+            totals, best_indices = tf.math.top_k(totals, k)
+            prefixes = tf.gather(prefixes, best_indices, batch_dims=1)
+            scores = tf.gather(scores, best_indices, batch_dims=1)
+    return prefixes, totals
