@@ -28,21 +28,21 @@ class AdaptiveSoftmax(OutputLayer):
 
     With `cutoffs=None`, `build` chooses the number and the sizes of the clusters: it fits a cost
     model to half a second of timing on the device in use, once in a process, and takes the cheapest
-    plan by dynamic programming over the counts. `ops.cutoffs.describe_plan` and
-    `plots.plot_plan` show both. Timings vary: give `cost_model` or `cutoffs` to get the
-    same layer everywhere. A built layer's config has the cutoffs that were found.
+    plan by dynamic programming over the counts. `ops.cutoffs.describe_plan` and `plots.plot_plan`
+    show both. Timings vary: pass `cost_model` or `cutoffs` to get the same layer everywhere. The
+    config of a built layer has the cutoffs that were chosen.
 
     Args:
         counts: frequencies of the words, most frequent first, `(V,)`; or V alone, all words
             equally frequent then. They matter for the plan only, and should be the frequencies
             that targets have: after subsampling, if words are subsampled.
-        cutoffs: first word of the first tail, of the second and so on, rising, all in 1 to V - 1;
-            `[]` for a full softmax; None to find them.
+        cutoffs: first word of the first tail, of the second and so on, ascending, from 1 to V - 1;
+            `[]` for a full softmax; chosen by `ops.cutoffs.plan_cutoffs` when None.
         div_value: how much narrower each tail is than the one before; the first is `d / div_value`.
-        min_projection_dim: the least width of a tail (d if that is smaller). Below 16 a score
-            costs what its exponential costs, so that narrower tails lose accuracy for nothing.
-        batch_size: hidden vectors a step that cutoffs are planned for.
-        cost_model: a `kerasw2v.ops.cutoffs.CostModel` to plan with; fitted by timing when None. Not
+        min_projection_dim: smallest width of a tail (d if that is smaller). Below 16 the
+            exponentials dominate the cost, so narrower tails lose accuracy for nothing.
+        batch_size: hidden vectors in a step, for planning the cutoffs.
+        cost_model: a `kerasw2v.ops.cutoffs.CostModel` for planning; fitted by timing when None. Not
             part of the config.
         seed: seed of the initial projections; drawn from `keras.utils.set_random_seed` when None.
         **kwargs: arguments of `keras.layers.Layer`.
@@ -52,15 +52,14 @@ class AdaptiveSoftmax(OutputLayer):
 
     Raises:
         TypeError, ValueError: if `counts` are not frequencies in descending order, `cutoffs` do not
-            rise, or reach past the vocabulary, `div_value` is below 1, or a size is not positive.
+            ascend or exceed the vocabulary, `div_value` is below 1, or a size is not positive.
         tf.errors.InvalidArgumentError: in a step, if a target is not in the vocabulary.
 
     Cost: with `J` tails of `k_i` words and width `d_i`, which hold a share `p_i` of the targets,
     `O(rows (k_0 + J) d + sum_i rows p_i (k_i d_i + d d_i))` a step, forward and backward, and dense
     gradients; the block form computes one normaliser for each hidden vector and tail, however many
-    targets it has there. `(k_0 + J) d + sum_i (k_i + d) d_i` parameters. The rows of a tail differ
-    in number from step to step, which XLA cannot compile: Keras models with this layer run without
-    `jit_compile`.
+    targets it has there. `(k_0 + J) d + sum_i (k_i + d) d_i` parameters. The number of rows of a
+    tail varies from step to step, so the layer cannot run under `jit_compile=True`.
 
     Example:
 

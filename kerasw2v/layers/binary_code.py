@@ -34,25 +34,25 @@ class BinaryCode(OutputLayer):
       the word whose whole code fits best, so some bits may be wrong: any 2, 2, 3, 3 or 4 for a
       memory of 2, 3, 4, 5 or 6.
 
-    A word's probability is the product of its bits' probabilities, normalised over the words there
-    are: a code that is no word has none and is never decoded.
+    A word's probability is the product of its bits' probabilities, normalised over all words: a
+    code that is no word's has none and is never decoded.
 
-    A target pulls its hidden vector once for each bit, so many bits want a lower learning rate than
-    one softmax, with cross-entropy most of all (0.005 served 20 bits where 0.025 was too noisy).
-    And an error-correcting code predicts the same few bits several times over, so its probabilities
-    are too sure of themselves: it is made for decoding, not for perplexity.
+    A target moves its hidden vector once for each bit, so many bits want a lower learning rate than
+    one softmax, above all with cross-entropy (0.005 for 20 bits). An error-correcting code predicts
+    the same few bits several times, so its probabilities are too extreme: it is made for decoding,
+    not for perplexity.
 
-    All words share the same few output vectors, so hidden vectors, and what the embedding table
-    learns, differ in at most as many directions as there are bits (and N): word vectors are poor at
-    analogies and similarity. Choose this layer where memory or decoding time decides.
+    All words share the same few output vectors, so hidden vectors, and the embedding table, differ
+    in at most as many directions as there are bits (and N): word vectors are poor at analogies and
+    similarity. Choose this layer where memory or decoding time decides.
 
     Args:
         counts: frequencies of the words, most frequent first, `(V,)`, or V alone; only V is used.
         num_frequent: words with a softmax of their own, N; 0 for none.
         code_memory: bits of memory of the convolutional code, r, 2 to 6; 0 for plain bits.
         loss: `"squared"`, the paper's, or `"cross_entropy"`.
-        use_bias: whether each bit, and each class, has a bias, the last column of its row; in
-            words by frequency most of them are far from even.
+        use_bias: whether each bit, and each class, has a bias, the last column of its row; with ids
+            by frequency most bits are far more often 0 than 1.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -152,7 +152,7 @@ class BinaryCode(OutputLayer):
         return loss
 
     def _with_bias(self, hidden: tf.Tensor) -> tf.Tensor:
-        """Returns hidden vectors with a one behind each, which the last column multiplies."""
+        """Returns hidden vectors with a last component of 1, which the biases multiply."""
         if not self.use_bias:
             return hidden
         return tf.concat([hidden, tf.ones_like(hidden[..., :1])], axis=-1)
@@ -202,11 +202,11 @@ class BinaryCode(OutputLayer):
         return tf.gather(ids, order, batch_dims=1), scores
 
     def _split(self, hidden: tf.Tensor) -> tuple[tf.Tensor | None, tf.Tensor, tf.Tensor]:
-        """Returns what the probabilities of rows of words are made of.
+        """Returns log-probabilities of frequent words, the bits' log odds, and the rest's.
 
         Returns:
             The log-probabilities of the frequent words, `(rows, N)`; the bits' log odds; and the
-            log-probability of all words that have a code together, `(rows,)`.
+            log-probability of all words with a code together, `(rows,)`.
         """
         hidden = self._with_bias(tf.cast(hidden, tf.float32))
         log_odds = self._log_odds(hidden)

@@ -13,9 +13,8 @@ class ImportanceSampling(SamplingLayer):
     `loss = -s_y + log((1 / K) sum_j exp(s_j) / Q_j)`, with `s_w = hidden . embeddings[w]` and noise
     words `j` drawn from `Q`. Its gradient is that of the full softmax, with the mean over all words
     replaced by the self-normalised estimate `sum_j r_j grad s_j / sum_j r_j`, `r_j = exp(s_j) /
-    Q_j`: biased, the less the larger K. The target's own term is exact and stays out of the
-    normaliser, so a target among the noise words is left there. The loss is an estimate too, no
-    likelihood: it may be negative.
+    Q_j`; its bias falls with K. The target's own term is exact and not part of the normaliser, so
+    a target among the noise words stays there. The loss is an estimate too and may be negative.
 
     Args:
         counts: frequencies of the words, most frequent first, `(V,)`; or V alone, all words

@@ -26,20 +26,20 @@ class NegativeSampling(NoiseLayer):
     noise words `z` for each target, drawn from `counts ** exponent`. A noise word that is the
     target is skipped, as word2vec.c does.
 
-    Drawing `k` noise words for each pair makes word2vec a stream of tiny products. Noise shared by
-    many hidden vectors makes it a few large ones. Each hidden vector then meets all K words of its
-    group, weighted by `k / K`, so the expected loss and gradient are those of fresh draws.
+    With `k` noise words for each pair word2vec is many tiny products; with noise words shared by
+    many hidden vectors it is a few large ones. Each hidden vector then meets all K noise words of
+    its group, weighted by `k / K`, so the expected loss and gradient are those of fresh draws.
 
     Args:
         counts: frequencies of the words, most frequent first, `(V,)`; or V alone, all words
             equally frequent then.
         num_sampled: noise words for each target, k ("negative" in word2vec.c and gensim).
         exponent: power of the counts in the noise distribution; 0.75 in the paper.
-        sharing: who shares noise words: `"group"`, `group_size` hidden vectors in a row;
-            `"batch"`, all of them; `"example"`, nobody: k fresh words for each pair.
-        group_size: hidden vectors in a group; when None 64, and 128 where each has several targets.
-        shared_size: noise words shared, K; `noise_size` chooses when None. `"example"` has k of its
-            own for each pair.
+        sharing: which hidden vectors share noise words: `"group"`, `group_size` consecutive ones;
+            `"batch"`, all of them; `"example"`, none: k fresh words for each pair.
+        group_size: hidden vectors in a group; when None 64, or 128 where each has several targets.
+        shared_size: noise words that are shared, K; see `noise_size` when None. Not used by
+            `"example"`.
         seed: seed of the draws.
         **kwargs: arguments of `keras.layers.Layer`.
 
@@ -86,32 +86,31 @@ class NegativeSampling(NoiseLayer):
         self.shared_size = _checked_size("shared_size", shared_size)
 
     def noise_size(self, candidates: int = 1) -> int:
-        """Returns how many noise words a hidden vector meets, K.
+        """Returns how many noise words each hidden vector meets, K.
 
-        If `shared_size` does not say, about 6 k where it has one target (32 for k = 5), and 12 k
-        where it has several, each of which brings k times its share of the noise: skip-gram on 17
-        million words gets better with them, CBOW does not. Four times as many for a whole batch.
+        `shared_size`, or when it is None about 6 k for hidden vectors with one target (32 for
+        k = 5) and 12 k for those with several; four times as many for a whole batch.
 
         Args:
-            candidates: how many candidates each hidden vector has, C.
+            candidates: number of candidates of each hidden vector, C.
         """
         if self.sharing == "example":
             return self.num_sampled
         if self.shared_size is not None:
             return self.shared_size
         size = 16 * ceil(6 * self.num_sampled / 16)  # whole registers
-        size *= 1 if candidates == 1 else 2
+        size *= 1 if candidates == 1 else 2  # several targets have more noise terms together
         return size * 4 if self.sharing == "batch" else size
 
     def sharers(self, candidates: int = 1) -> int:
         """Returns how many hidden vectors share noise words with `sharing="group"`.
 
         Args:
-            candidates: how many candidates each of them has, C.
+            candidates: number of candidates of each hidden vector, C.
         """
         if self.group_size is not None:
             return self.group_size
-        return 64 if candidates == 1 else 128  # as many noise words are read for either
+        return 64 if candidates == 1 else 128  # as many noise rows are read for either
 
     def build(
         self, hidden_shape: Any, targets_shape: Any = None, weights_shape: Any = None
@@ -133,7 +132,7 @@ class NegativeSampling(NoiseLayer):
     def _shared_loss(
         self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor
     ) -> tf.Tensor:
-        """Computes the loss of blocks, cut into groups of whole blocks that share noise."""
+        """Returns the loss of blocks; groups of whole blocks share noise words."""
         blocks = weights
         hidden, candidates, weights, groups = self._grouped(hidden, candidates, weights)
         length, width, dim = weights.shape[1], candidates.shape[1], hidden.shape[-1]
@@ -158,7 +157,7 @@ class NegativeSampling(NoiseLayer):
     def _grouped(
         self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, int | tf.Tensor]:
-        """Returns the blocks, padded to whole groups where needed, and the number of groups."""
+        """Returns the blocks, padded to whole groups if necessary, and the number of groups."""
         blocks = weights.shape[0]
         if self.sharing == "batch":
             return hidden, candidates, weights, 1

@@ -1,4 +1,4 @@
-"""What all output layers share that draw noise words."""
+"""The base class of output layers that draw noise words."""
 
 from typing import Any
 
@@ -14,21 +14,21 @@ from kerasw2v.utils.checks import check_finite, check_int, check_seed
 
 
 class NoiseLayer(OutputLayer):
-    """Base class of layers with an output vector a word and a distribution of noise words.
+    """Base class of layers with an output vector for each word, and a distribution of noise words.
 
     A subclass calls `add_output_vectors` and `add_noise` in `build`, and `draw_noise` in a step.
-    What the noise is made of is saved as weights, so a layer is restored from V and its weights.
+    The distribution is saved as weights, so a layer is restored from V and its weights.
 
     Args:
         counts: frequencies of the words, most frequent first, `(V,)`, or V alone.
-        num_sampled: number of noise words; of what, the subclass says.
+        num_sampled: number of noise words, as the subclass defines it.
         exponent: power of the counts in the noise distribution.
         seed: seed of the draws.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Raises:
         TypeError, ValueError: if `counts` are not frequencies in descending order, `num_sampled`
-            is not a positive integer, or `exponent` not a finite number.
+            is not a positive integer, `exponent` not a finite number, or `seed` no seed.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class NoiseLayer(OutputLayer):
         self.seed = check_seed("seed", seed)
 
     def add_noise(self, probabilities: np.ndarray) -> None:
-        """Creates what drawing words with these probabilities, `(V,)`, needs."""
+        """Creates the tables for drawing words with these probabilities, `(V,)`."""
         accept, alias = noise.alias_table(probabilities)
         self._accept = self.add_fixed_table("noise_accept", accept)
         self._alias = self.add_fixed_table("noise_alias", alias)

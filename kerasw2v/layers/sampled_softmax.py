@@ -13,8 +13,8 @@ class SampledSoftmax(SamplingLayer):
 
     `loss = -t_y + log(exp(t_y) + sum_{j != y} exp(t_j))`, with `t_w = hidden . embeddings[w] - log
     E_w` and `E_w = 1 - (1 - Q_w) ** tries` the probability that word `w` is in the sample. A noise
-    word that is the target is left out. The gradient is biased, the less the larger K; with all
-    words in the sample it is the full softmax. The loss underestimates that of the full softmax.
+    word that is the target is left out. The bias of the gradient falls with K; with all words in
+    the sample it is the full softmax. The loss underestimates that of the full softmax.
 
     Unlike `tf.nn.sampled_softmax_loss` it runs on any device as a whole (the op that finds
     accidental hits there runs on CPUs only), takes many targets for one hidden vector, and mixed
@@ -80,7 +80,7 @@ class SampledSoftmax(SamplingLayer):
 
     def draw_sample(self) -> Sample:
         sample = super().draw_sample()
-        # Either way the sample is a set, with a probability for each word to be in it.
+        # With replacement the sample is a set, too: repetitions count once.
         return sample if self.unique else Sample(sample.ids, tf.constant(float(self.num_sampled)))
 
     def noise_scores(self, hidden: tf.Tensor, ids: tf.Tensor, tries: tf.Tensor | None) -> tf.Tensor:
@@ -91,10 +91,9 @@ class SampledSoftmax(SamplingLayer):
 
 
 def _loss_without_hits(lead: tf.Tensor, hits: tf.Tensor) -> tf.Tensor:
-    """Returns the loss of targets from what the noise scores lead them by.
+    """Returns the loss of targets, `log(exp(x) + 1)` for `x = log sum_j exp(t_j) - t_y`.
 
-    The loss is `log(exp(x) + 1)` for a lead of `x = log sum_j exp(t_j) - t_y`, and `x` where the
-    target is among the noise words already. Then `x` is positive, up to rounding.
+    Where the target is among the noise words already it is `x`, which is positive up to rounding.
     """
-    held = lead + tf.stop_gradient(tf.nn.relu(-lead))  # the gradient passes all the same
-    return tf.where(hits, held, tf.nn.softplus(lead))
+    positive = lead + tf.stop_gradient(tf.nn.relu(-lead))  # of the gradient of `lead`
+    return tf.where(hits, positive, tf.nn.softplus(lead))

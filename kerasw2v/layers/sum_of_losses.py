@@ -13,8 +13,8 @@ from kerasw2v.layers.output_layer import OutputLayer
 class SumOfLosses(OutputLayer):
     """Trains several output layers at once: `loss = sum_i layers[i](hidden, target)`.
 
-    word2vec.c and gensim do so where hierarchical softmax and negative sampling are both on. Each
-    layer keeps its own tables; the hidden vector gets the gradients of all. The first layer alone
+    word2vec.c and gensim do so if hierarchical softmax and negative sampling are both on. Each
+    layer has its own tables; the hidden vector gets the gradients of all. Only the first layer
     predicts.
 
     Args:
@@ -25,7 +25,7 @@ class SumOfLosses(OutputLayer):
         hidden, targets, weights: see `OutputLayer`.
 
     Raises:
-        TypeError: if one of `layers` is no `OutputLayer`.
+        TypeError: if one of `layers` is not an `OutputLayer`.
         ValueError: if there are none, or their vocabularies differ in size.
 
     Cost: that of all layers together; parameters likewise.

@@ -1,7 +1,7 @@
 """Binary codes of word ids, plain or error-correcting, and the loss of predicting their bits.
 
-Every code here is linear: bit `j` of a word's code is the parity of `id & masks[j]`. So codes are
-computed where they are needed, and no table grows with the vocabulary.
+Every code is linear: bit `j` of a word's code is the parity of `id & masks[j]`. So codes are
+computed when they are needed, and no table grows with the vocabulary.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from kerasw2v.ops.fused import fused
 
-GENERATORS = {  # for each number of remembered bits, the taps of each output, newest bit first
+GENERATORS = {  # for each memory, the bits that each output reads, newest first
     0: (0o1,),
     2: (0o5, 0o7),
     3: (0o15, 0o17),
@@ -26,11 +26,11 @@ class Code(NamedTuple):
     """A convolutional code for the ids `0 .. num_words - 1`.
 
     The bits of an id, lowest first, run through a shift register that remembers the last `memory`
-    of them; `memory` zeros follow, which empty it. At each step every generator puts out the parity
-    of the register's bits that it taps. With memory 0 the code is the id's own bits.
+    of them; `memory` zeros follow, which empty it. At each step every generator outputs the parity
+    of some of the register's bits. With memory 0 the code is the id's own bits.
 
     Attributes:
-        num_words: how many ids there are.
+        num_words: number of ids.
         memory: a key of `GENERATORS`.
 
     Example:
@@ -55,7 +55,7 @@ class Code(NamedTuple):
 
     @property
     def outputs(self) -> int:
-        """Bits put out at a step."""
+        """Bits of the code at a step."""
         return len(GENERATORS[self.memory])
 
     @property
@@ -64,9 +64,9 @@ class Code(NamedTuple):
         return self.outputs * self.steps
 
     def masks(self) -> np.ndarray:
-        """Returns which bits of an id each bit of its code is the parity of: int32, `(num_bits,)`.
+        """Returns, for each bit of a code, the id's bits whose parity it is: int32, `(num_bits,)`.
 
-        A generator's lowest tap reads the bit of `memory` steps ago.
+        A generator's lowest bit reads the bit of `memory` steps ago.
         """
         whole = (1 << self.id_bits) - 1
         masks = [
@@ -85,10 +85,10 @@ class Code(NamedTuple):
         return 1 << (min(step, self.id_bits) - self.oldest(step))
 
     def symbols(self, step: int) -> np.ndarray:
-        """Returns what is put out at a step, output `o` as bit `o`, for each content.
+        """Returns the outputs of a step, output `o` as bit `o`, for each content of the register.
 
-        A content is the number that the remembered bits and the one read at this step make,
-        oldest bit lowest: `id >> oldest(step)`, as far as the id is read.
+        A content is the number formed by the remembered bits and the one read at this step, oldest
+        bit lowest: `id >> oldest(step)` without the bits that are not read yet.
         """
         newest = min(step + 1, self.id_bits)
         ids = np.arange(1 << (newest - self.oldest(step))) << self.oldest(step)
@@ -114,8 +114,8 @@ def encode(ids: tf.Tensor, code: Code) -> tf.Tensor:
     >>> "".join(str(int(bit)) for bit in bits[0])
     '0011010001000111'
     """
-    tapped = tf.bitwise.bitwise_and(ids[..., None], tf.constant(code.masks()))
-    ones = tf.cast(tf.raw_ops.PopulationCount(x=tapped), tf.int32)
+    masked = tf.bitwise.bitwise_and(ids[..., None], tf.constant(code.masks()))
+    ones = tf.cast(tf.raw_ops.PopulationCount(x=masked), tf.int32)
     return tf.cast(tf.bitwise.bitwise_and(ones, 1), tf.float32)
 
 
@@ -140,7 +140,7 @@ BIT_LOSSES = {"squared": _squared_terms, "cross_entropy": _cross_entropy_terms}
 
 
 def bit_loss(logits: tf.Tensor, zeros: tf.Tensor, ones: tf.Tensor, kind: str) -> tf.Tensor:
-    """Returns the loss of predicting bits, each of them for many targets at once.
+    """Returns the loss of predicting bits, each for many targets at once.
 
     With `q = sigmoid(logits)`, the sum over bits of `zeros * q**2 + ones * (1 - q)**2` (squared) or
     of `-zeros * log(1 - q) - ones * log(q)` (cross-entropy).

@@ -15,7 +15,7 @@ from kerasw2v.ops.softmax_loss import softmax_loss
 from kerasw2v.utils.checks import check_int
 
 _NARROW = 16  # the other width that is timed
-_SIZES = (  # (classes, rows), from those whose time is all overhead to heads and wide tails
+_SIZES = (  # (classes, rows), from nothing but overhead to heads and wide tails
     (16, 16),
     (64, 64),
     (128, 256),
@@ -27,17 +27,17 @@ _SIZES = (  # (classes, rows), from those whose time is all overhead to heads an
     (1024, 4096),
 )
 _REPETITIONS = 4
-_ENOUGH = 1.0  # seconds, after which a busy machine is not asked again
-_ROUNDS = 20  # of reweighting, far more than it takes
+_MAX_SECONDS = 1.0  # after which a busy machine starts no other repetition
+_ROUNDS = 20  # of reweighting, more than enough
 
 
 @functools.cache
 def fit_cost_model(embedding_dim: int = 100) -> CostModel:
     """Times softmaxes of a few sizes for about half a second, and fits a cost model to them.
 
-    It runs once in a process for each width. Timings vary from machine to machine and from run
-    to run, and so, a little, do cutoffs that are found with them; keep the model, or the cutoffs,
-    where they must not.
+    It runs once in a process for each width. Timings vary from machine to machine and from run to
+    run, and so do, a little, cutoffs planned with them; save the model, or the cutoffs, to reuse
+    them.
 
     Args:
         embedding_dim: width of a hidden vector.
@@ -51,8 +51,8 @@ def fit_cost_model(embedding_dim: int = 100) -> CostModel:
 def measure(embedding_dim: int) -> list[Measurement]:
     """Times a forward and backward step of softmaxes, wide and narrow, on the device in use.
 
-    A size is timed several times, in turn with the others, and the fastest counts: whatever else
-    the machine does can only add to a time.
+    All sizes are timed several times in alternation, and the fastest time of each counts: other
+    work of the machine can only add to a time.
     """
     with tf.init_scope():  # a layer may be built while a graph is traced
         cases = [
@@ -71,7 +71,7 @@ def measure(embedding_dim: int) -> list[Measurement]:
                 seconds = time.perf_counter() - start
                 if repetition:  # the first traces, or warms up
                     best[case] = min(best[case], seconds)
-            if repetition and time.perf_counter() - begin > _ENOUGH:
+            if repetition and time.perf_counter() - begin > _MAX_SECONDS:
                 break
     return [Measurement(*case, seconds) for case, seconds in best.items()]
 
@@ -98,10 +98,9 @@ def _inputs(classes: int, rows: int, dim: int) -> tuple[tf.Tensor, tf.Tensor, tf
 
 
 def fit_measurements(measurements: Sequence[Measurement]) -> CostModel:
-    """Fits a cost model to timings: relative errors, outliers pulled in, nothing negative.
+    """Fits a cost model to timings: least absolute relative errors, nothing negative.
 
-    For each floor `k0 B0` among the numbers of scores that were timed, the rest of the model is
-    linear.
+    Given the floor `k0 B0`, the model is linear; all numbers of scores in the timings are tried.
 
     Args:
         measurements: at least four timings, of more than one number of scores.

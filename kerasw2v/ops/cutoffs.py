@@ -31,14 +31,14 @@ class CostModel:
     """The time of a training step of one softmax, `g(k, B) = max(c + l k0 B0, c + l k B)`.
 
     `k` classes for each of `B` rows: the time grows with the `k B` scores, but not below a floor.
-    Narrow tails make cheaper scores, so `l = per_score + per_product * dim`.
+    Scores of narrow tails are cheaper, so `l = per_score + per_product * dim`.
 
     Args:
         overhead: seconds of the smallest step, c.
         flat_scores: scores below which the time no longer falls, k0 B0.
         per_score: seconds a score, whatever the width: exponentials and memory.
         per_product: seconds a score and dimension.
-        measurements: what the model was fitted to.
+        measurements: timings that the model was fitted to.
 
     Example:
 
@@ -93,7 +93,7 @@ class StepCost:
         return tail_dim(index, self.embedding_dim, self.div_value, self.min_projection_dim)
 
     def head(self, words: ArrayLike, clusters: int) -> Any:
-        """Returns the seconds of a head of so many words and `clusters` classes for tails."""
+        """Returns the seconds of a head with `words` words and `clusters` classes for tails."""
         return self.model(np.add(words, clusters), self.batch_size, self.embedding_dim)
 
     def tail(self, index: int, words: ArrayLike, share: ArrayLike) -> Any:
@@ -110,7 +110,7 @@ def expected_cost(counts: ArrayLike, cutoffs: Sequence[int], step: StepCost) -> 
 
     Args:
         counts: frequencies, most frequent first, or V alone.
-        cutoffs: first word of each tail, rising, none for a full softmax.
+        cutoffs: first word of each tail, ascending; empty for a full softmax.
         step: see `StepCost`.
     """
     return sum(_costs(_running_shares(counts), cutoffs, step))
@@ -128,7 +128,7 @@ def _costs(shares: NDArray[np.float64], cutoffs: Sequence[int], step: StepCost) 
 
 
 def _running_shares(counts: ArrayLike) -> NDArray[np.float64]:
-    """Returns the share of the text that the first `t` words make, `t` from 0 to V."""
+    """Returns the share of the first `t` words in the text, `t` from 0 to V."""
     counts = check_counts(counts)
     return np.concatenate([[0.0], np.cumsum(counts) / counts.sum()])
 
@@ -138,20 +138,20 @@ def plan_cutoffs(
 ) -> list[int]:
     """Finds the cutoffs of least expected cost, and how many, by dynamic programming.
 
-    Covering words `a` to V - 1 by tails `i` to `J - 1` in the cheapest way takes the cheapest first
-    piece, `a` to `b`, and the cheapest cover of the rest. That is `O(J^2 G^2)` for `G` places to
-    cut at: all of them if V is at most `max_candidates`, else that many in geometric progression.
-    A cut is then off by at most half the ratio of two places (1.1 % for a vocabulary of 84,000,
-    1.4 % for a million), which moves the cost, flat around its minimum, by well under a thousandth.
+    The cheapest cover of words `a` to V - 1 by tails `i` to `J - 1` is tail `i` with words `a` to
+    `b - 1` and the cheapest cover of the rest, for the best `b`. That is `O(J^2 G^2)` for `G`
+    candidates of cutoffs: all of them if V is at most `max_candidates`, else that many in geometric
+    progression. A cutoff is then off by at most half the ratio of two candidates (1.4 % for a
+    million words), and the cost, flat around its minimum, by far less.
 
     Args:
         counts: frequencies, most frequent first, or V alone.
         step: see `StepCost`.
         max_clusters: largest number of tails.
-        max_candidates: largest number of places to cut at.
+        max_candidates: largest number of candidates.
 
     Returns:
-        The first word of each tail, rising; empty if no cut is cheaper than a full softmax.
+        The first word of each tail, ascending; empty if a full softmax is cheapest.
 
     Example:
 
@@ -174,8 +174,8 @@ def best_plans(
     cuts = _candidates(len(shares) - 1, max_candidates)
     most = min(max_clusters, len(cuts))
     ends = np.append(cuts, len(shares) - 1)
-    # pieces[i][a, b]: the cost of tail i over the words from cuts[a] to ends[b] - 1.
-    pieces = [
+    # tails[i][a, b]: the cost of tail i with the words from cuts[a] to ends[b] - 1.
+    tails = [
         np.where(
             ends[None, :] > cuts[:, None],
             step.tail(i, ends[None, :] - cuts[:, None], shares[ends][None, :] - shares[cuts, None]),
@@ -183,32 +183,31 @@ def best_plans(
         )
         for i in range(most)
     ]
-    return [[], *(_best_plan(pieces[:clusters], cuts, step) for clusters in range(1, most + 1))]
+    return [[], *(_best_plan(tails[:clusters], cuts, step) for clusters in range(1, most + 1))]
 
 
 def _best_plan(
-    pieces: list[NDArray[np.float64]], cuts: NDArray[np.int64], step: StepCost
+    tails: list[NDArray[np.float64]], cuts: NDArray[np.int64], step: StepCost
 ) -> list[int]:
-    """Returns the cheapest cutoffs with a tail for each of `pieces`."""
-    cover = pieces[-1][:, -1]  # of all words from a cut on, by the last tail alone
-    followers = []
-    for piece in reversed(pieces[:-1]):
-        costs = piece[:, :-1] + cover[None, :]
-        followers.append(costs.argmin(axis=1))
+    """Returns the cheapest cutoffs with a tail for each of `tails`."""
+    cover = tails[-1][:, -1]  # of all words from a cut on, by the last tail alone
+    next_cuts = []
+    for tail in reversed(tails[:-1]):
+        costs = tail[:, :-1] + cover[None, :]
+        next_cuts.append(costs.argmin(axis=1))
         cover = costs.min(axis=1)
-    at = int(np.argmin(step.head(cuts, len(pieces)) + cover))
-    plan = [at]
-    for follower in reversed(followers):
-        plan.append(int(follower[plan[-1]]))
-    return [int(cuts[at]) for at in plan]
+    plan = [int(np.argmin(step.head(cuts, len(tails)) + cover))]
+    for next_cut in reversed(next_cuts):
+        plan.append(int(next_cut[plan[-1]]))
+    return [int(cuts[index]) for index in plan]
 
 
 def _candidates(vocabulary_size: int, most: int) -> NDArray[np.int64]:
     """Returns where the vocabulary may be cut."""
     if vocabulary_size - 1 <= most:
         return np.arange(1, vocabulary_size)
-    places = np.geomspace(1, vocabulary_size - 1, most)
-    return np.unique(np.round(places).astype(np.int64))
+    spaced = np.geomspace(1, vocabulary_size - 1, most)
+    return np.unique(np.round(spaced).astype(np.int64))
 
 
 def describe_plan(counts: ArrayLike, cutoffs: Sequence[int], step: StepCost) -> str:
@@ -216,7 +215,7 @@ def describe_plan(counts: ArrayLike, cutoffs: Sequence[int], step: StepCost) -> 
 
     Args:
         counts: frequencies, most frequent first, or V alone.
-        cutoffs: first word of each tail, rising.
+        cutoffs: first word of each tail, ascending.
         step: see `StepCost`.
 
     Example:

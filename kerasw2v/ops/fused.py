@@ -10,9 +10,9 @@ import tensorflow as tf
 def fused(function: Callable[..., Any]) -> Callable[..., Any]:
     """Returns `function` compiled by XLA where its inputs have static shapes, else as it is.
 
-    A training step is many small ops on tensors too large for the first caches: fused, each value
-    is read once. Inputs of unknown shape would be compiled anew at every step, and so would those
-    of eager calls, so both run op by op.
+    A training step is many small ops on tensors larger than the first caches: fused, each value is
+    read once. Inputs of unknown shape, and those of eager calls, would be compiled again at every
+    step, so both run op by op.
 
     Args:
         function: a function of tensors (and variables), all arguments positional.
@@ -21,9 +21,10 @@ def fused(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def fused_per_bucket(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Returns `function` compiled by XLA, once for each shape that its inputs have in a training.
+    """Returns `function` compiled by XLA, once for each shape of its inputs.
 
-    For inputs whose lengths are only known when a step runs, but are few: see `bucketed_length`.
+    For inputs whose shape is unknown before a step runs, but padded to few different ones: see
+    `bucketed_length`.
 
     Args:
         function: as in `fused`.
@@ -32,7 +33,7 @@ def fused_per_bucket(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def bucketed_length(length: tf.Tensor) -> tf.Tensor:
-    """Rounds a length up, by an eighth at most, so that few different ones occur.
+    """Rounds a length up to a bucket, by an eighth at most, so that few different ones occur.
 
     Example:
 

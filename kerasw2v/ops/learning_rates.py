@@ -1,4 +1,4 @@
-"""Where a falling learning rate should start and end; without TensorFlow, for the command line."""
+"""Initial and final learning rates; without TensorFlow, for the command line."""
 
 from kerasw2v.utils.checks import check_choice, check_int
 
@@ -6,17 +6,17 @@ ARCHITECTURES = ("skip-gram", "cbow")
 
 
 def default_learning_rate(architecture: str, epochs: int) -> float:
-    """Returns where a falling learning rate should start, as the step of one pair.
+    """Returns the initial value of a falling learning rate, for the step of one pair.
 
-    For CBOW .09 in one epoch, .065 in five, `.09 * epochs ** -.2`; for skip-gram .05 and .046,
-    `.05 * epochs ** -.05`. Chosen for negative sampling on 17 million words of Wikipedia.
+    `.09 * epochs ** -.2` for CBOW (.065 in five epochs), `.05 * epochs ** -.05` for skip-gram.
+    Chosen for negative sampling on 17 million words of Wikipedia.
 
     Args:
         architecture: `"skip-gram"` or `"cbow"`.
-        epochs: how many epochs the training has.
+        epochs: number of epochs.
 
     Raises:
-        ValueError: if there is no such architecture, or no epoch.
+        TypeError, ValueError: if `architecture` is unknown, or `epochs` is not a positive integer.
 
     Example:
 
@@ -28,17 +28,17 @@ def default_learning_rate(architecture: str, epochs: int) -> float:
 
 
 def default_end(architecture: str, epochs: int) -> float:
-    """Returns at which share of its start a falling learning rate should end.
+    """Returns the final value of a falling learning rate, as a share of its initial value.
 
     `1 / (1 + 2 epochs ** 2)` for CBOW, a third in one epoch and a fiftieth in five;
-    `1 / (1 + 9 epochs ** 2)` for skip-gram, whose last steps may be shorter.
+    `1 / (1 + 9 epochs ** 2)` for skip-gram.
 
     Args:
         architecture: `"skip-gram"` or `"cbow"`.
-        epochs: how many epochs the training has.
+        epochs: number of epochs.
 
     Raises:
-        ValueError: if there is no such architecture, or no epoch.
+        TypeError, ValueError: if `architecture` is unknown, or `epochs` is not a positive integer.
 
     Example:
 

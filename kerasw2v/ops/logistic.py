@@ -1,7 +1,7 @@
 """Logistic losses of many scores at once, with their gradients in closed form.
 
-Automatic differentiation of `softplus` walks over the score matrices several times more than the
-two formulas here need; the scores are the largest tensors of a training step.
+Scores are the largest tensors of a training step, and automatic differentiation of `softplus` would
+read them several times more than these formulas do.
 """
 
 import functools
@@ -19,13 +19,13 @@ _FOLD = 4
 
 
 def _series(function: Callable[..., Any], degree: int) -> list[float]:
-    """Returns the coefficients of a polynomial in `t - 1/2` that is the function of t in [0, 1]."""
+    """Returns coefficients of a polynomial in `t - 1/2` that approximates `function` in [0, 1]."""
     chebyshev = Chebyshev.interpolate(function, degree, domain=[0, 1])
     shifted = chebyshev.convert(kind=Polynomial)(Polynomial([0.5, 1]))
     return [float(coefficient) for coefficient in shifted.coef]
 
 
-# Of degree 9 they are exact to a last bit of float32.
+# Of degree 9, exact to the last bit of float32.
 _INVERSE_OF_1_PLUS = _series(lambda t: 1 / (1 + t), 9)
 _LOG_OF_1_PLUS = _series(np.log1p, 9)
 
@@ -37,9 +37,8 @@ def _negative_log(sigmoid: tf.Tensor) -> tf.Tensor:
 def softplus_and_sigmoid(scores: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns `log(1 + exp(s))` and `1 / (1 + exp(-s))` of each score, to 2e-7.
 
-    For use in a fused function, where it takes half the time of TensorFlow's. XLA writes out what
-    several results need and cannot be had by adding and multiplying, so there is one such: the
-    exponential; the others are polynomials of it.
+    For fused functions. XLA writes out every result but sums and products that several others
+    depend on, so only one of them is an exponential, and the others are polynomials of it.
     """
     u = tf.exp(-tf.abs(scores)) - 0.5
     upper = _horner(_INVERSE_OF_1_PLUS, u)
@@ -84,11 +83,11 @@ def _noise_slopes(survival: tf.Tensor, weights: tf.Tensor, upstream: tf.Tensor) 
 def target_loss(
     scores: tf.Tensor, weights: tf.Tensor, kept_noise: tf.Tensor
 ) -> tuple[tf.Tensor, Callable[[tf.Tensor], Any]]:
-    """Returns what the true targets of each row add to its loss.
+    """Returns what the targets of each row add to its loss.
 
-    `sum_c weights[..., c] * (kept_noise[..., c] * softplus(s_c) - s_c)`: with `kept_noise = 1`
-    that is `-log sigmoid(s_c)`. A noise word that is the target itself has the target's own
-    score `s_c`; `kept_noise = 1 - (its noise terms)` takes those terms out again.
+    `sum_c weights[..., c] * (kept_noise[..., c] * softplus(s_c) - s_c)`, which for `kept_noise = 1`
+    is `-log sigmoid(s_c)`. A noise word that is the target itself has the target's own score `s_c`:
+    `kept_noise = 1 - (number of such terms)` removes these from `noise_loss`.
 
     Args:
         scores: float32, `(..., L, C)`.
@@ -108,8 +107,8 @@ def noise_loss(
 ) -> tuple[tf.Tensor, Callable[[tf.Tensor], Any]]:
     """Returns `weights * sum_k softplus(s_k)`, what the noise words of each row add to its loss.
 
-    Four probabilities are multiplied before a logarithm is taken of them: a quarter of the
-    logarithms, exact as long as their scores average below 21.
+    Four probabilities are multiplied before the logarithm: a quarter of the logarithms, exact as
+    long as their scores average below 21.
 
     Args:
         scores: float32, `(..., R, K)`.

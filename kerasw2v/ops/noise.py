@@ -20,7 +20,7 @@ def noise_log_probabilities(counts: np.ndarray, noise: str, exponent: float) -> 
 
     Args:
         counts: `(V,)`, in descending order. A word of count 0 gets the probability of the rarest
-            that is not: an estimate of a sum over all words must be able to meet each of them.
+            other word: an estimate of a sum over all words must be able to draw each of them.
         noise: `"counts"` for `counts ** exponent`, `"uniform"`, or `"log_uniform"` for
             `log((i + 2) / (i + 1))`, a Zipf distribution of the ranks i.
         exponent: power of the counts.
@@ -97,50 +97,50 @@ def draw_unique(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Draws ids until `size` different ones are found, all shapes static.
 
-    Ids are drawn by the dozen, most often once. Where the rest of the distribution is so thin that
-    `64 * size` draws do not suffice, the most frequent words that are missing fill up the set.
+    Ids are drawn in rounds of `2 * size`, of which one usually suffices. Where the rest of the
+    distribution is so thin that 32 do not, the most frequent missing words complete the set.
 
     Args:
         accept: float32 variable, `(V,)`.
         alias: int32 variable, `(V,)`.
-        size: how many ids, at most V; all of them for V.
+        size: number of ids, at most V; then all of them.
         seed: int32, `(2,)`; the same seed gives the same draws on any device, others under XLA.
 
     Returns:
-        `(ids, tries)`: int32, `(size,)`, no two the same; and float32, how many draws it took,
-        infinitely many for V ids.
+        `(ids, tries)`: int32, `(size,)`, all different; and float32, the number of draws that it
+        took, infinity for V ids.
     """
     if size == alias.shape[0]:
         return tf.range(size), tf.constant(np.inf)
     chunk = 2 * size
-    fill = tf.range(chunk) % size  # among `size` ids there are as many as are missing
+    frequent = tf.range(chunk) % size  # at least as many words as are missing
 
-    def unfinished(turn: tf.Tensor, found: tf.Tensor, tries: tf.Tensor) -> tf.Tensor:
-        return found[-1] < 0
+    def is_incomplete(number: tf.Tensor, ids: tf.Tensor, tries: tf.Tensor) -> tf.Tensor:
+        return ids[-1] < 0
 
-    def search(turn: tf.Tensor, found: tf.Tensor, tries: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        drawn = draw(accept, alias, (chunk,), tf.random.fold_in(seed, turn))
-        drawn = tf.where(turn < _ROUNDS, drawn, fill)
-        found, last = _first_distinct(tf.concat([found, drawn], 0), size)
-        return turn + 1, found, tries + tf.cast(tf.minimum(last + 1 - size, chunk), tf.float32)
+    def draw_more(number: tf.Tensor, ids: tf.Tensor, tries: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        drawn = draw(accept, alias, (chunk,), tf.random.fold_in(seed, number))
+        drawn = tf.where(number < _ROUNDS, drawn, frequent)
+        ids, last = _first_distinct(tf.concat([ids, drawn], 0), size)
+        return number + 1, ids, tries + tf.cast(tf.minimum(last + 1 - size, chunk), tf.float32)
 
     start = (tf.constant(0), tf.fill([size], -1), tf.constant(0.0))
-    _, found, tries = tf.while_loop(unfinished, search, start)
-    return found, tries
+    _, ids, tries = tf.while_loop(is_incomplete, draw_more, start)
+    return ids, tries
 
 
 def _first_distinct(stream: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the first `size` different ids in their order, and where the last of them stands.
+    """Returns the first `size` different ids in their order, and the position of the last of them.
 
-    Ids of -1 count for nothing and fill up the result.
+    Ids of -1 are padding, in the stream and in the result.
     """
     length = stream.shape[0]
     keys = tf.sort(tf.cast(stream, tf.int64) * length + tf.range(length, dtype=tf.int64))
-    ids, places = keys // length, tf.cast(keys % length, tf.int32)
+    ids, positions = keys // length, tf.cast(keys % length, tf.int32)
     is_first = tf.concat([[True], ids[1:] != ids[:-1]], 0) & (ids >= 0)
-    places = tf.sort(tf.where(is_first, places, length))[:size]
-    found = tf.where(places < length, tf.gather(stream, tf.minimum(places, length - 1)), -1)
-    return found, places[-1]
+    positions = tf.sort(tf.where(is_first, positions, length))[:size]
+    distinct = tf.gather(stream, tf.minimum(positions, length - 1))
+    return tf.where(positions < length, distinct, -1), positions[-1]
 
 
 def log_expected_counts(

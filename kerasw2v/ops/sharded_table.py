@@ -1,4 +1,4 @@
-"""A table in parts, for one that is larger than a device."""
+"""A table in shards, for one that is larger than a device."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,13 +8,13 @@ import tensorflow as tf
 
 
 class ShardedTable:
-    """A `(V, d)` table in n parts: its row i is row `i // n` of part `i % n`.
+    """A `(V, d)` table in n shards: its row i is row `i // n` of shard `i % n`.
 
     So frequent words are spread evenly. `ops.rows.gather_rows` and `ops.row_mass.add_row_mass` take
-    it in place of one weight, and ask each part for the rows that it has.
+    it in place of a weight.
 
     Args:
-        parts: Keras weights, in order.
+        parts: the shards, Keras weights, in order.
 
     Example:
 
@@ -34,10 +34,10 @@ class ShardedTable:
 
     @property
     def value(self) -> tf.Tensor:
-        """The whole table, put together: too large for a training step."""
-        rows = tf.range(self.shape[0])
-        places = [rows[shard :: len(self.parts)] for shard in range(len(self.parts))]
-        return tf.dynamic_stitch(places, [part.value for part in self.parts])
+        """The whole table as one tensor: too large for a training step."""
+        ids = tf.range(self.shape[0])
+        ids_by_shard = [ids[shard :: len(self.parts)] for shard in range(len(self.parts))]
+        return tf.dynamic_stitch(ids_by_shard, [part.value for part in self.parts])
 
     def numpy(self) -> np.ndarray:
         """Returns the whole table."""
@@ -45,15 +45,15 @@ class ShardedTable:
         return table
 
     def rows_of_parts(self, ids: tf.Tensor) -> list[tf.Tensor]:
-        """Returns which rows of each part the ids name."""
+        """Returns, for each shard, the ids' rows in it."""
         return self.split(ids, ids // len(self.parts))
 
     def split(self, ids: tf.Tensor, values: tf.Tensor) -> list[tf.Tensor]:
-        """Returns, for each part, the values that belong to its ids."""
+        """Returns, for each shard, the values that belong to its ids."""
         return list(tf.dynamic_partition(values, ids % len(self.parts), len(self.parts)))
 
-    def join(self, ids: tf.Tensor, found: Sequence[tf.Tensor]) -> tf.Tensor:
-        """Returns the parts' rows in the order of the ids: `ids.shape + (d,)`."""
-        places = tf.reshape(tf.range(tf.size(ids)), tf.shape(ids))
-        rows = tf.dynamic_stitch(self.split(ids, places), list(found))
+    def join(self, ids: tf.Tensor, rows_of_parts: Sequence[tf.Tensor]) -> tf.Tensor:
+        """Returns the shards' rows in the order of the ids: `ids.shape + (d,)`."""
+        indices = tf.reshape(tf.range(tf.size(ids)), tf.shape(ids))
+        rows = tf.dynamic_stitch(self.split(ids, indices), list(rows_of_parts))
         return tf.reshape(rows, tf.concat([tf.shape(ids), self.shape[1:]], axis=0))

@@ -8,8 +8,8 @@ the last bit back to the first (Viterbi's algorithm) for each state of the code'
 Only ids below `num_words` count. A prefix that is not above the lowest bits of the largest id may
 have all completions that this id has, another one fewer: so each state comes in two kinds.
 
-Example: five words, plain bits, log odds 2, 3 and 1. A bit of 1 costs nothing, a 0 its log odds. The
-largest id is 4, binary 100. The first stage reads two bits, the second one:
+Example: five words, plain bits, log odds 2, 3 and 1. A bit of 1 costs nothing, a 0 its log odds.
+The largest id is 4, binary 100. The first stage reads two bits, the second one:
 
 ```
 prefix   bits 0, 1   score   kind           bit 2    best completion   best id   its score

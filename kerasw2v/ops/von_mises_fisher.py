@@ -1,4 +1,4 @@
-"""The normaliser of the von Mises-Fisher distribution, by elementary functions alone."""
+"""The normaliser of the von Mises-Fisher distribution, by elementary functions."""
 
 from collections.abc import Callable
 from math import lgamma, log, pi
@@ -19,7 +19,7 @@ def _growth_and_slope(squared_kappa: tf.Tensor, half_dim: tf.Tensor) -> tuple[tf
     growth = excess - (order - 1) * tf.math.log1p(excess / (2 * order))
     growth -= 0.5 * tf.math.log1p(excess / order)
     ratio = squared_kappa / root * ((root + 1) / (root + order) - 0.5 / root)  # times kappa
-    product, slope = tf.zeros_like(ratio), tf.zeros_like(ratio)  # the product of 1 + .., less one
+    product, slope = tf.zeros_like(ratio), tf.zeros_like(ratio)  # a product of 1 + ..., minus one
     for level in reversed(range(_LEVELS)):
         twice = 2 * (half_dim + level)
         product += (1 + product) * ratio / twice
@@ -40,7 +40,7 @@ def negative_log_normalizer(squared_kappa: tf.Tensor, dim: int) -> tf.Tensor:
     """Returns `-log C_m(kappa)`, for the density `C_m(kappa) exp(kappa mu . x)` on a unit sphere.
 
     `C_m(kappa) = kappa^(v-1) / ((2 pi)^v I_{v-1}(kappa))`, with `v = m / 2`. The derivative of
-    `-log C_m` by kappa is the ratio `A_v = I_v / I_{v-1}` of modified Bessel functions; those
+    `-log C_m` by kappa is the ratio `A_v = I_v / I_{v-1}` of modified Bessel functions, which
     themselves overflow and underflow. Two steps approximate it:
 
     Four orders up, at `n = v + 4`, with `s = sqrt(n^2 + kappa^2)`,
@@ -48,19 +48,19 @@ def negative_log_normalizer(squared_kappa: tf.Tensor, dim: int) -> tf.Tensor:
         -log C_2n(kappa) = s - (n - 1) log(n + s) - log(s) / 2 + constant
 
     a uniform expansion of second order like Debye's, centred such that its derivative has the right
-    limits: `kappa / 2n` near zero, `1 - (n - 1/2) / kappa` far out. Then down again, exactly, by
-    the recurrence of Bessel functions: `A_u = kappa / (2u + kappa A_{u+1})`, and
+    limits: `kappa / 2n` near zero, `1 - (n - 1/2) / kappa` for large kappa. Then back to v,
+    exactly, by the recurrence of Bessel functions: `A_u = kappa / (2u + kappa A_{u+1})`, and
     `-log C_2u = -log C_{2u+2} + log(2u + kappa A_{u+1}) + constant`.
 
-    The gradient is the ratio that the recurrence ends at. It is off by at most 1.9e-4 of itself
-    (m = 2; 4e-5 for m = 10, 1e-6 for m = 100) for all kappa, and the slope of the value by 6e-4. At
-    kappa = 0 the value is exact, the logarithm of the sphere's surface; elsewhere it is off by at
+    The gradient is the last ratio of the recurrence. Its relative error is at most 1.9e-4 (m = 2;
+    4e-5 for m = 10, 1e-6 for m = 100) for all kappa, that of the slope of the value 6e-4. At
+    kappa = 0 the value is exact, the logarithm of the sphere's surface; elsewhere its error is at
     most `1 / 12n`, that is .017 for m = 2 and .0016 for m = 100.
 
     Args:
-        squared_kappa: kappa ** 2, of any shape, up to 1e16. It is the square that is asked for
-            because kappa is the length of a vector: no root, no corner at zero.
-        dim: m, the dimension of the space that the sphere is in, at least 2.
+        squared_kappa: kappa ** 2, of any shape, up to 1e16. The square, since kappa is the length
+            of a vector: no root, no corner at zero.
+        dim: m, the dimension of the space around the sphere, at least 2.
 
     Returns:
         Of the shape and dtype of `squared_kappa`.
