@@ -11,7 +11,7 @@ from scipy.special import expit
 from kerasw2v import SkipGram, Vocabulary, block_dataset
 from kerasw2v.layers.hierarchical_softmax import HierarchicalSoftmax
 from kerasw2v.ops.huffman import huffman_path, huffman_tree
-from kerasw2v.ops.row_mass import record_row_mass
+from kerasw2v.ops.row_gradients import as_slices, record_rows
 from kerasw2v.optimizers import RowSGD
 
 COUNTS = np.array([90, 50, 40, 30, 20, 10, 8, 5, 3, 2, 1, 1, 1])
@@ -55,14 +55,14 @@ def by_numpy(table, hidden, candidates, weights, counts=COUNTS):
 
 
 def results(layer, hidden, *others):
-    with tf.GradientTape() as tape, record_row_mass() as masses:
+    with tf.GradientTape() as tape, record_rows(tape) as record:
         tape.watch(hidden)
         losses = layer(hidden, *others)
-    of_hidden, of_table = tape.gradient(losses, [hidden, layer.embeddings.value])
+    of_hidden, of_table = map(as_slices, record.gradients(losses, [hidden, layer.embeddings]))
     assert isinstance(of_table, tf.IndexedSlices)
     mass = sum(
         tf.math.unsorted_segment_sum(values, ids, layer.embeddings.shape[0])
-        for ids, values in masses[id(layer.embeddings)]
+        for ids, values in record.masses(layer.embeddings)
     )
     return losses, of_hidden, tf.convert_to_tensor(of_table), mass
 
