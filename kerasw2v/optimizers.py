@@ -1,5 +1,6 @@
 """Stochastic gradient descent over row-sparse gradients."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -125,8 +126,7 @@ class RowSGD(keras.optimizers.Optimizer):
             variable.assign_sub(learning_rate * gradient)
             return
         limit = tf.constant(self.max_step, variable.dtype)
-        # A shard may lie on another device, whose variables XLA cannot reach.
-        with tf.device(variable.handle.device):
+        with _device_of(variable, gradient):
             masses = _total_mass(variable, gradient.mass)
             for slices in gradient.slices:
                 _subtract(variable, slices, masses, learning_rate, limit)
@@ -212,9 +212,24 @@ def _by_row(rate: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     return tf.reshape(rate, [-1] + [1] * (len(rows.shape) - 1))
 
 
+def _is_length_known(ids: tf.Tensor | None) -> bool:
+    return ids is None or not tf.inside_function() or ids.shape.is_fully_defined()
+
+
+def _device_of(variable: Any, gradient: RowGradient) -> AbstractContextManager[Any]:
+    """Returns the device of a shard, for XLA cannot reach a variable on another one.
+
+    How many rows of a shard a batch names is never known beforehand.
+    """
+    if all(_is_length_known(each.ids) for each in (*gradient.slices, gradient.mass)):
+        return nullcontext()
+    device: AbstractContextManager[Any] = tf.device(variable.handle.device)
+    return device
+
+
 def _padded_to_bucket(ids: tf.Tensor, *values: tf.Tensor) -> list[tf.Tensor]:
     """Returns arrays with zeros behind them, for row 0, where their length is not known."""
-    if not tf.inside_function() or ids.shape.is_fully_defined():
+    if _is_length_known(ids):
         return [ids, *values]
     missing = bucketed_length(tf.size(ids)) - tf.size(ids)
     return [
