@@ -411,6 +411,20 @@ class TestSimilar:
         assert sentence in told.err
         assert told.err.count("\n") == 1
 
+    def test_a_file_without_a_suffix_of_vectors_is_a_word(self, folder, capsys):
+        Path("paris").touch()
+        assert main(["similar", "paris", "london", "--topn", "1"]) == 0
+        assert capsys.readouterr().out.splitlines()[::2] == ["paris", "london"]
+        assert main(["similar", "corpus.txt"]) == 1
+        assert "`WORD` must be given." in capsys.readouterr().err
+
+    def test_a_file_of_another_kind(self, folder, capsys):
+        Path("vectors.model").touch()
+        assert main(["similar", "vectors.model", "london"]) == 1
+        told = capsys.readouterr().err
+        assert told.startswith("kerasw2v: 'vectors.model' is not among the ")
+        assert told.endswith(" Names of files with vectors end in .kv, .vec, .txt or .bin.\n")
+
     def test_a_reader_that_leaves(self, saved):
         process = subprocess.Popen(
             [sys.executable, "-m", "kerasw2v", "similar", "vectors.kv", "cat"],

@@ -20,7 +20,7 @@ from kerasw2v.ops.learning_rates import default_learning_rate
 from kerasw2v.plots import plot_training, save_plot
 from kerasw2v.word_map import content_words, word_map
 
-from .test_report import data_of, make_vectors
+from ..test_report import data_of, make_vectors
 
 SMALL = ["--size", "8", "--epochs", "3", "--batch-size", "256", "--min-count", "1", "--seed", "1"]
 
