@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from kerasw2v.utils.files import replace_on_success
+from kerasw2v.utils.files import check_output_path, replace_on_success
 
 
 def _option(group: str, writes: str | None = None) -> Any:
@@ -82,6 +82,10 @@ class TrainOptions:
             for group in groups
         }
 
+    def run_state(self) -> "RunState | None":
+        """Returns the folder of `--checkpoint`, if there is one."""
+        return RunState(self.checkpoint, self.identity()) if self.checkpoint else None
+
     @property
     def worker_seed(self) -> int | None:
         """The seed of this process: workers that train on their own must not draw alike."""
@@ -146,3 +150,61 @@ class RunState:
         """Removes the state of a run that has finished."""
         for file in (self.weights, self._identity_file, self.history):
             file.unlink(missing_ok=True)
+
+
+def check_paths(options: TrainOptions) -> None:
+    """Checks all files and folders before any work is done.
+
+    Raises:
+        ValueError, OSError, ImportError: with one sentence.
+    """
+    from kerasw2v.data.corpus import check_corpus
+    from kerasw2v.keyed_vectors import check_vectors_path
+    from kerasw2v.plots import check_plot_path
+    from kerasw2v.report import check_report_path
+
+    if options.output:
+        check_vectors_path(options.output)
+    if options.plot:
+        check_plot_path(options.plot)
+    if options.report:
+        check_report_path(options.report)
+    if options.save_model and not options.save_model.endswith(".keras"):
+        raise ValueError(
+            f"`--save-model` must end in .keras. Received: --save-model {options.save_model}."
+        )
+    files = options.outputs("file")
+    for path in files:
+        check_output_path(path)
+    folders = [*options.outputs("folder"), *filter(None, [options.checkpoint])]
+    _check_distinct(files, [*options.corpus, *filter(None, [options.read_vocab]), *folders])
+    for folder in folders:
+        _check_folder(folder)
+    if options.read_vocab and not os.path.isfile(options.read_vocab):
+        raise FileNotFoundError(
+            f"`--read-vocab` must name a file that exists. Received: {options.read_vocab!r}."
+        )
+    for path in options.corpus:
+        check_corpus(Path(path))
+    state = options.run_state()
+    if state and options.output:
+        state.check()
+
+
+def _check_distinct(outputs: list[str], others: list[str]) -> None:
+    used = {os.path.realpath(path) for path in others}
+    for path in outputs:
+        real = os.path.realpath(path)
+        if real in used:
+            raise ValueError(
+                f"`{path}` must not be written: the same command reads or writes it already."
+            )
+        used.add(real)
+
+
+def _check_folder(folder: str) -> None:
+    # A file inside an existing folder and a new folder need the same: a parent to write to.
+    path = Path(folder)
+    check_output_path(path / "file" if path.is_dir() else path)
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(f"`FOLDER` must not be a file. Received: {folder!r}.")

@@ -11,7 +11,7 @@ from kerasw2v.cli.arguments import (
     seed,
     text,
 )
-from kerasw2v.cli.options import TrainOptions
+from kerasw2v.cli.options import TrainOptions, check_paths
 
 _SECONDS_TO_WAIT = 60.0
 _DESCRIPTION = """\
@@ -160,9 +160,14 @@ def _add_count(group: Any, name: str, help: str, default: int | None = None) -> 
 
 
 def _run(args: argparse.Namespace) -> None:
+    from kerasw2v.utils.runtime import start_tensorflow
+
+    options = _options(args)
+    check_paths(options)
+    start_tensorflow()
     from kerasw2v.cli.train_run import train
 
-    train(_options(args))
+    train(options)
 
 
 def _options(args: argparse.Namespace) -> TrainOptions:

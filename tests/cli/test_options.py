@@ -63,17 +63,7 @@ class TestRefused:
 
     @pytest.mark.parametrize(
         "option",
-        [
-            "read-vocab",
-            "save-vocab",
-            "save-model",
-            "checkpoint",
-            "projector",
-            "plot",
-            "report",
-            "workers",
-            "output",
-        ],
+        ["read-vocab", "save-vocab", "save-model", "checkpoint", "projector", "plot", "workers"],
     )
     def test_an_empty_text_is_not_a_missing_option(self, folder, capsys, option):
         # As in `--checkpoint "$STATE"` where STATE is not set.
@@ -100,12 +90,12 @@ class TestResolved:
             (["corpus.txt", "--alpha", "0.5"], 5, 0.5),
         ],
     )
-    def test_epochs_and_alpha(self, monkeypatch, arguments, epochs, alpha):
+    def test_epochs_and_alpha(self, folder, monkeypatch, arguments, epochs, alpha):
         options = options_of(monkeypatch, *arguments)
         assert (options.epochs, options.alpha) == (epochs, pytest.approx(alpha))
 
     @pytest.mark.parametrize("index", [0, 1])
-    def test_the_chief_alone_writes(self, monkeypatch, index):
+    def test_the_chief_alone_writes(self, folder, monkeypatch, index):
         files = ["--save-vocab", "v", "--save-model", "m.keras", "--projector", "p"]
         files += ["--plot", "p.png", "--report", "r.html"]
         workers = ["--workers", "a:1,b:2", "--index", str(index)]
@@ -117,7 +107,7 @@ class TestResolved:
         assert options.quiet == (index == 1)
         assert options.checkpoint == "state"  # each of them resumes
 
-    def test_nothing_changes_them(self, monkeypatch):
+    def test_nothing_changes_them(self, folder, monkeypatch):
         options = options_of(monkeypatch)
         with pytest.raises(dataclasses.FrozenInstanceError):
             options.epochs = 7
