@@ -68,7 +68,7 @@ class TrainOptions:
         return self.group("Model") | self.group("Training")
 
     def identity(self) -> dict[str, Any]:
-        """Returns what must be equal for a run to continue from a checkpoint, as JSON has it."""
+        """Returns what must be equal for a checkpoint to be resumed, as JSON stores it."""
         corpus = [[os.path.realpath(path), os.path.getsize(path)] for path in self.corpus]
         workers = max(1, len(self.workers))  # their addresses may change
         inputs = {"corpus": corpus, "workers": workers, "read_vocab": self.read_vocab}
@@ -99,11 +99,11 @@ def _names(key: str, value: str) -> list[str]:
 
 
 class RunState:
-    """The state of a run in a folder, of `--checkpoint`.
+    """The state of an unfinished run, in the folder of `--checkpoint`.
 
     Args:
-        folder: where it is; made by `begin`.
-        identity: of the run, see `TrainOptions.identity`.
+        folder: its path; `begin` makes it.
+        identity: see `TrainOptions.identity`.
 
     Attributes:
         weights: file of the model's state after the last whole epoch.
@@ -141,7 +141,7 @@ class RunState:
             )
 
     def begin(self) -> None:
-        """Makes the folder and notes the identity of the run."""
+        """Makes the folder and writes down whose state it is."""
         self.folder.mkdir(exist_ok=True)
         with replace_on_success(self._identity_file, "w") as file:
             json.dump(self._identity, file)

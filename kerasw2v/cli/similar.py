@@ -1,4 +1,4 @@
-"""`kerasw2v similar`: the nearest words of words, and of sums of words."""
+"""`kerasw2v similar`: prints the nearest words of words, and of sums of words."""
 
 import argparse
 import difflib

@@ -1,4 +1,4 @@
-"""`kerasw2v train`: its arguments; `kerasw2v.cli.train_run` does the work."""
+"""`kerasw2v train`: the parser; `kerasw2v.cli.train_run` does the work."""
 
 import argparse
 from typing import Any
@@ -46,7 +46,7 @@ def add(commands: Any) -> None:
     )
     command.set_defaults(run=_run)
     command.add_argument(
-        "corpus", nargs="*", metavar="CORPUS", help="text files; a demonstration without"
+        "corpus", nargs="*", metavar="CORPUS", help="text files; without them, a demonstration"
     )
     _add_files(command.add_argument_group("files"))
     _add_model(command.add_argument_group("model"))
@@ -87,23 +87,16 @@ def _add_files(group: Any) -> None:
 
 def _add_model(group: Any) -> None:
     architecture = group.add_mutually_exclusive_group()
-    architecture.add_argument(
-        "--sg",
-        dest="architecture",
-        action="store_const",
-        const="skip-gram",
-        help="skip-gram: predict the neighbours from a word (default)",
-    )
-    architecture.add_argument(
-        "--cbow",
-        dest="architecture",
-        action="store_const",
-        const="cbow",
-        help="CBOW: predict a word from its neighbours; faster, for large corpora",
-    )
+    for flag, name, help in (
+        ("--sg", "skip-gram", "skip-gram: predict the neighbours from a word (default)"),
+        ("--cbow", "cbow", "CBOW: predict a word from its neighbours; faster, for large corpora"),
+    ):
+        architecture.add_argument(
+            flag, dest="architecture", action="store_const", const=name, help=help
+        )
     architecture.set_defaults(architecture="skip-gram")
     _add_count(group, "--size", "dimensions (%(default)s)", default=100)
-    _add_count(group, "--window", "neighbours are at most so far away (%(default)s)", default=5)
+    _add_count(group, "--window", "neighbours are at most N words away (%(default)s)", default=5)
     _add_count(group, "--negative", "noise words for each pair (%(default)s)", default=5)
     _add_count(group, "--min-count", "ignore words that occur less often (%(default)s)", default=5)
     _add_count(group, "--max-vocab", "keep at most the N most frequent words")

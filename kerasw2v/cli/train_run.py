@@ -5,7 +5,6 @@ import os
 import platform
 import sys
 from contextlib import nullcontext
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kerasw2v import CBOW, SkipGram, Vocabulary, block_dataset, layers, optimizers
@@ -102,27 +101,14 @@ def _fit(
     state: RunState | None,
 ) -> tuple[Any, History | None]:
     """Returns the trained model, and loss and speed over time if a plot or report shows them."""
-    shared = None if options.local_steps else strategy  # what the variables are made under
-    make_dataset = partial(_dataset, options, vocabulary, stream, shared)
-    dataset, steps = make_dataset()
+    shared = None if options.local_steps else strategy  # alone, workers share no variables
+    dataset, steps = _dataset(options, vocabulary, stream, shared)
     with shared.scope() if shared else nullcontext():
         model = _model(options, vocabulary, steps)
-    checkpoint, epochs_done = None, 0
-    if state:
-        if options.output:
-            state.begin()
-        checkpoint = Checkpoint(state.weights)
-        epochs_done = checkpoint.restore(model, steps)
+    checkpoint, epochs_done = _resume(options, state, model, steps)
     if epochs_done:
-        dataset, _ = make_dataset(first_epoch=epochs_done)
-        _print_status(
-            options,
-            f"Going on after epoch {epochs_done} of {options.epochs}, from {options.checkpoint}.",
-        )
-    record = None
-    if options.plot or options.report:
-        history = History.load(state.history, epochs_done) if state else History()
-        record = Record(stream.corpus_words, history, state.history if state else None)
+        dataset, _ = _dataset(options, vocabulary, stream, shared, epochs_done)
+    record = _record(options, state, stream, epochs_done)
     callbacks = [
         None if options.quiet else Progress(stream.corpus_words),
         AverageTables(strategy, options.local_steps) if options.local_steps else None,
@@ -183,6 +169,35 @@ def _model(options: TrainOptions, vocabulary: Vocabulary, steps: int) -> Any:
     return model
 
 
+def _resume(
+    options: TrainOptions, state: RunState | None, model: Any, steps: int
+) -> tuple[Checkpoint | None, int]:
+    """Returns the callback that saves the state, and how many epochs are done already."""
+    if not state:
+        return None, 0
+    if options.output:
+        state.begin()
+    checkpoint = Checkpoint(state.weights)
+    done = checkpoint.restore(model, steps)
+    if done:
+        _print_status(
+            options, f"Going on after epoch {done} of {options.epochs}, from {options.checkpoint}."
+        )
+    return checkpoint, done
+
+
+def _record(
+    options: TrainOptions, state: RunState | None, stream: TokenStream, epochs_done: int
+) -> Record | None:
+    """Returns the callback that records loss and speed, if a plot or report shows them."""
+    if not (options.plot or options.report):
+        return None
+    if not state:
+        return Record(stream.corpus_words)
+    history = History.load(state.history, epochs_done)
+    return Record(stream.corpus_words, history, state.history)
+
+
 def _stopped_message(state: RunState | None) -> str:
     if not state:
         return (
@@ -203,7 +218,7 @@ def _write_others(
     stream: TokenStream,
     history: History | None,
 ) -> list[str]:
-    """Writes all files but the vectors, and returns a line on each, the vocabulary's included."""
+    """Writes what is wanted besides the vectors, and returns a line on each file."""
     written = []
     if options.save_vocab:
         written.append(f"{options.save_vocab}: words and counts")

@@ -211,8 +211,8 @@ class TestTensorFlowErrors:
         Path("v.txt").write_text("dog 7\n")
         options = ["--output", "o.kv", "--read-vocab", "v.txt", "--quiet"]
         assert main(["train", "corpus.txt", *options]) == 1
-        told = capsys.readouterr().err
-        assert told.startswith("kerasw2v: ")
-        assert sentence in told
-        assert "Traceback" not in told
-        assert (told.count("\n"), len(told) < 200) == (1, True)
+        printed = capsys.readouterr().err
+        assert printed.startswith("kerasw2v: ")
+        assert sentence in printed
+        assert "Traceback" not in printed
+        assert (printed.count("\n"), len(printed) < 200) == (1, True)

@@ -181,13 +181,13 @@ class TestBadNames:
             (["--save-vocab", "run.html", "--report", "run.html"], "must not be written"),
         ],
     )
-    def test_is_told(self, folder, capsys, monkeypatch, options, sentence):
+    def test_is_refused(self, folder, capsys, monkeypatch, options, sentence):
         monkeypatch.setattr(Vocabulary, "from_corpus", lambda *_: pytest.fail("work began"))
         assert train(*options) == 1
-        told = capsys.readouterr().err
-        assert told.startswith("kerasw2v: ")
-        assert sentence in told
-        assert told.count("\n") == 1
+        printed = capsys.readouterr().err
+        assert printed.startswith("kerasw2v: ")
+        assert sentence in printed
+        assert printed.count("\n") == 1
         assert os.listdir(folder) == ["corpus.txt"]
 
     def test_no_matplotlib(self, folder, capsys, monkeypatch):
