@@ -49,7 +49,7 @@ def seed(text: str) -> int:
     return int(text)
 
 
-def text(text: str) -> str:
+def non_empty(text: str) -> str:
     """Refuses the empty text, which would pass for an option that is absent."""
     if not text:
         raise argparse.ArgumentTypeError("must not be empty")

@@ -5,11 +5,11 @@ from typing import Any
 
 from kerasw2v.cli.arguments import (
     add_command,
+    non_empty,
     non_negative_float,
     positive_float,
     positive_int,
     seed,
-    text,
 )
 from kerasw2v.cli.options import TrainOptions, check_paths
 
@@ -56,7 +56,7 @@ def add(commands: Any) -> None:
 
 def _add_files(group: Any) -> None:
     def add_path(name: str, metavar: str, help: str, required: bool = False) -> None:
-        group.add_argument(name, type=text, metavar=metavar, help=help, required=required)
+        group.add_argument(name, type=non_empty, metavar=metavar, help=help, required=required)
 
     add_path("--output", "FILE", "where to write the vectors", required=True)
     add_path("--save-vocab", "FILE", "write the words and their counts as text")
@@ -126,7 +126,7 @@ def _add_training(group: Any) -> None:
 def _add_workers(group: Any) -> None:
     group.add_argument(
         "--workers",
-        type=text,
+        type=non_empty,
         metavar="HOST:PORT,...",
         help="train together with these processes, of which this is one; run the same command on "
         "each; only the first one, the chief, writes files",

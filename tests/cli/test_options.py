@@ -107,6 +107,18 @@ class TestResolved:
         assert options.quiet == (index == 1)
         assert options.checkpoint == "state"  # each of them resumes
 
+    @pytest.mark.parametrize("seed", [0, 7, 2**63 - 1])
+    def test_workers_on_their_own_draw_differently(self, folder, monkeypatch, seed):
+        shared = ["--workers", "a:1,b:1", "--seed", str(seed)]
+        alone = [*shared, "--local-steps", "4"]
+        seeds = [
+            [options_of(monkeypatch, *arguments, "--index", index).worker_seed for index in "01"]
+            for arguments in (shared, alone)
+        ]
+        assert seeds[0] == [seed, seed]
+        assert seeds[1][0] == seed != seeds[1][1]
+        assert 0 <= seeds[1][1] < 2**63
+
     def test_nothing_changes_them(self, folder, monkeypatch):
         options = options_of(monkeypatch)
         with pytest.raises(dataclasses.FrozenInstanceError):
