@@ -36,7 +36,7 @@ from kerasw2v.ops.strategies import (
 from kerasw2v.ops.strategies import (
     repeated_for_workers as repeated_for_workers,
 )
-from kerasw2v.utils.checks import check_int
+from kerasw2v.utils.checks import check_workers
 from kerasw2v.utils.runtime import tf_config
 
 _POLL_SECONDS = 0.2
@@ -116,30 +116,6 @@ def _listens(address: str) -> bool:
     except OSError:
         return False
     return True
-
-
-def check_workers(workers: Any, index: Any) -> tuple[list[str], int]:
-    """Returns the addresses and the index of this process, or raises TypeError or ValueError."""
-    if isinstance(workers, str):
-        raise TypeError(
-            f"`workers` must be a list of addresses, not a string. Received: workers={workers!r}."
-        )
-    addresses = list(workers)
-    for address in addresses:
-        host, _, port = address.rpartition(":")
-        if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
-            raise ValueError(f"`workers` must be host:port each. Received: {address!r}.")
-    if len(set(addresses)) != len(addresses) or not addresses:
-        raise ValueError(f"`workers` must be different addresses. Received: {addresses}.")
-    if index is None:
-        raise ValueError("`index` must be given with `workers`. Received: index=None.")
-    index = check_int("index", index, minimum=0)
-    if index >= len(addresses):
-        raise ValueError(
-            f"`index` must be below the number of workers, {len(addresses)}. "
-            f"Received: index={index}."
-        )
-    return addresses, index
 
 
 def _from_tf_config() -> tuple[list[str], int]:
