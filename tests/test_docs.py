@@ -77,3 +77,16 @@ def test_commands_of_the_readme(tmp_path, monkeypatch, capsys):
 
 def test_length_of_the_readme():
     assert len((ROOT / "README.md").read_text("utf-8").split()) < 900
+
+
+def test_architecture_lists_every_module():
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    listed, folder = set(), ""
+    for line in text.split("```text\n")[1].split("```")[0].splitlines():
+        if match := re.match(r"  (?:(\w+)/)?\S", line):
+            folder = f"{match[1]}/" if match[1] else ""
+        listed |= {f"{folder}{name}" for name in re.findall(r"\w+\.py\b", line)}
+    package = ROOT / "kerasw2v"
+    modules = {path.relative_to(package).as_posix() for path in package.rglob("*.py")}
+    inits = {name for name in modules if name.endswith("/__init__.py")}
+    assert listed == modules - inits
