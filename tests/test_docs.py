@@ -83,7 +83,7 @@ def test_architecture_lists_every_module():
     text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
     listed, folder = set(), ""
     for line in text.split("```text\n")[1].split("```")[0].splitlines():
-        if match := re.match(r"  (?:(\w+)/)?\S", line):
+        if match := re.match(r"  (?:(\w+)/|\S)", line):
             folder = f"{match[1]}/" if match[1] else ""
         listed |= {f"{folder}{name}" for name in re.findall(r"\w+\.py\b", line)}
     package = ROOT / "kerasw2v"
