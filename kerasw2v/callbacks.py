@@ -11,7 +11,7 @@ import tensorflow as tf
 from kerasw2v.history import History, Measurement
 from kerasw2v.multi_worker import from_chief, is_chief, lost_workers_are_errors
 from kerasw2v.utils.checks import check_int
-from kerasw2v.utils.files import temporary_sibling
+from kerasw2v.utils.files import PathLike, temporary_sibling
 
 _BAR_WIDTH = 20
 _SECONDS_BETWEEN_DRAWINGS = 0.2
@@ -135,7 +135,7 @@ class Record(keras.callbacks.Callback):
         self,
         words_per_epoch: int,
         history: History | None = None,
-        path: str | os.PathLike[str] | None = None,
+        path: PathLike | None = None,
     ) -> None:
         super().__init__()
         self.words_per_epoch = words_per_epoch
@@ -217,7 +217,7 @@ class Checkpoint(keras.callbacks.Callback):
     2
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: PathLike) -> None:
         super().__init__()
         self.path = os.fspath(path)
         if not self.path.endswith(".weights.h5"):

@@ -13,7 +13,7 @@ from typing import Any
 
 from gensim.test.utils import datapath
 
-PathLike = str | os.PathLike[str]
+from kerasw2v.utils.files import PathLike
 
 _WORD_PAIRS = {"WordSim353": "wordsim353.tsv", "SimLex999": "simlex999.txt"}
 

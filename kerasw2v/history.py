@@ -1,11 +1,10 @@
 """What was measured in training: loss and speed over time, in a bounded number of points."""
 
 import json
-import os
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from kerasw2v.utils.files import replace_on_success
+from kerasw2v.utils.files import PathLike, replace_on_success
 
 _MOST_POINTS = 1000
 
@@ -78,13 +77,13 @@ class History:
         speeds = [each.words_per_second for each in self.epochs if each.words_per_second]
         return len(speeds) / sum(1 / speed for speed in speeds) if speeds else None
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: PathLike) -> None:
         """Writes everything as JSON."""
         with replace_on_success(path, "w") as file:
             json.dump([self.begun, self.points, self.epochs], file)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], epochs: int) -> "History":
+    def load(cls, path: PathLike, epochs: int) -> "History":
         """Reads the history of a training that goes on after so many epochs.
 
         Args:

@@ -13,13 +13,12 @@ from gensim.models import KeyedVectors
 from smart_open import open as open_any
 
 from kerasw2v.utils.files import (
+    PathLike,
     check_output_path,
     check_suffix,
     replace_on_success,
     temporary_sibling,
 )
-
-PathLike = str | os.PathLike[str]
 
 _TEXT = (".vec", ".txt", ".vec.gz", ".txt.gz")
 _BINARY = (".bin", ".bin.gz")
@@ -84,11 +83,30 @@ def to_keyed_vectors(model: Any, vocabulary: Words, table: str = "input") -> Key
             "`vocabulary` must be the one the model was trained with. Received: "
             f"{len(vocabulary.words):,} words for {len(matrix):,} vectors."
         )
+    return with_counts(vocabulary.words, matrix, vocabulary.counts)
+
+
+def with_counts(
+    words: list[str], matrix: npt.NDArray[np.float32], counts: npt.NDArray[np.int64]
+) -> KeyedVectors:
+    """Returns words and their vectors as a gensim `KeyedVectors` with counts.
+
+    Args:
+        words: the words, most frequent first.
+        matrix: `(V, d)`, a vector for each word.
+        counts: how often each word occurs.
+
+    Example:
+
+    >>> vectors = with_counts(["rose", "is"], np.eye(2), np.array([3, 2]))
+    >>> vectors.get_vecattr("rose", "count")
+    np.int64(3)
+    """
     vectors = KeyedVectors(matrix.shape[1])
-    vectors.add_vectors(vocabulary.words, matrix)
+    vectors.add_vectors(words, matrix)
     # gensim's own `extras` of add_vectors fails, and set_vecattr is a call a word.
     vectors.allocate_vecattrs(["count"], [int])
-    vectors.expandos["count"][:] = vocabulary.counts
+    vectors.expandos["count"][:] = counts
     return vectors
 
 

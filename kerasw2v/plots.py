@@ -1,6 +1,5 @@
 """Pictures: of a training, and of the plan of an adaptive softmax."""
 
-import os
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
@@ -11,10 +10,8 @@ from numpy.typing import ArrayLike
 
 from kerasw2v.history import History
 from kerasw2v.ops.cutoffs import StepCost, best_plans, expected_cost
-from kerasw2v.utils.files import check_output_path, check_suffix, temporary_sibling
+from kerasw2v.utils.files import PathLike, check_output_path, check_suffix, temporary_sibling
 from kerasw2v.word_map import content_words, word_map
-
-PathLike = str | os.PathLike[str]
 
 _SUFFIXES = (".png", ".pdf", ".svg")
 _WORDS = 250

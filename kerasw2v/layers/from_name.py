@@ -18,7 +18,7 @@ def output_layers() -> dict[str, type[OutputLayer]]:
     >>> "NCE" in output_layers(), "SumOfLosses" in output_layers()
     (True, False)
     """
-    exported = {name: getattr(layers, name) for name in layers.__all__}
+    exported = {name: getattr(layers, name) for name in sorted(layers.__all__)}
     return {
         name: each
         for name, each in exported.items()

@@ -7,7 +7,6 @@ markup, style and script are the three files of `kerasw2v/report`.
 import base64
 import json
 import math
-import os
 from collections.abc import Mapping
 from datetime import datetime
 from importlib import resources
@@ -19,10 +18,8 @@ from numpy.typing import NDArray
 from kerasw2v.evaluation import AnalogyScore, Evaluation, PairScore
 from kerasw2v.history import History, Measurement
 from kerasw2v.utils.checks import check_int
-from kerasw2v.utils.files import check_output_path, check_suffix, replace_on_success
+from kerasw2v.utils.files import PathLike, check_output_path, check_suffix, replace_on_success
 from kerasw2v.word_map import content_words, word_map
-
-PathLike = str | os.PathLike[str]
 
 _SUFFIXES = (".html", ".htm")
 _WORDS = 5_000
@@ -205,18 +202,32 @@ def _words(vectors: Any, number: int) -> dict[str, Any]:
         "words": [str(word) for word in words],
         "counts": None if counts is None else [int(vectors.get_vecattr(w, "count")) for w in words],
         "dimensions": int(vectors.vector_size),
-        "vectors": _base64(_bytes(rows)),
+        "vectors": _base64(quantize_rows(rows)[0]),
         "places": _base64((_within_frame(shown.places) * 32767).round().astype("<i2")),
         "shares": shown.shares,
         "query": str(words[min(10, len(words) - 1)]),
     }
 
 
-def _bytes(rows: NDArray[np.float64]) -> NDArray[np.int8]:
-    """Returns each row with its largest number at 127; what a cosine sees of it stays."""
-    largest = np.maximum(np.abs(rows).max(axis=1, keepdims=True), 1e-30)
-    bytes_: NDArray[np.int8] = (rows / largest * 127).round().astype(np.int8)
-    return bytes_
+def quantize_rows(rows: NDArray[Any]) -> tuple[NDArray[np.int8], NDArray[Any]]:
+    """Returns vectors as bytes, and a scale for each: `vector = scale * bytes`, rounded.
+
+    The scale is a 127th of the vector's largest number. A cosine needs the bytes alone.
+
+    Args:
+        rows: the vectors, `(n, d)`.
+
+    Returns:
+        `(bytes, scales)`: `(n, d)` int8, and `(n,)`.
+
+    Example:
+
+    >>> bytes_, scales = quantize_rows(np.array([[1.27, -0.64]]))
+    >>> bytes_.tolist(), scales.round(4).tolist()
+    ([[127, -64]], [0.01])
+    """
+    scales = np.maximum(np.abs(rows).max(axis=1), 1e-30) / 127
+    return np.rint(rows / scales[:, None]).astype(np.int8), scales
 
 
 def _within_frame(places: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -14,10 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+PathLike = str | os.PathLike[str]
+
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-def check_output_path(path: str | os.PathLike[str]) -> None:
+def check_output_path(path: PathLike) -> None:
     """Checks, before any work is done, that a file can be written at `path`.
 
     Args:
@@ -54,7 +56,7 @@ path='/no/such/folder/vectors.kv'.
         raise PermissionError(f"`path` must not be a write-protected file. {received}")
 
 
-def check_suffix(path: str | os.PathLike[str], suffixes: Sequence[str]) -> str:
+def check_suffix(path: PathLike, suffixes: Sequence[str]) -> str:
     """Returns which of `suffixes` the name of a file ends in, in whatever case.
 
     Args:
@@ -82,7 +84,7 @@ def check_suffix(path: str | os.PathLike[str], suffixes: Sequence[str]) -> str:
 
 
 @contextmanager
-def temporary_sibling(path: str | os.PathLike[str]) -> Iterator[Path]:
+def temporary_sibling(path: PathLike) -> Iterator[Path]:
     """Yields a path to write to; what was written is moved to `path` when the block succeeds.
 
     For writers that want the name of a file. The temporary path has the same file name (so writers
@@ -129,7 +131,7 @@ def temporary_sibling(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 @contextmanager
-def replace_on_success(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[Any]]:
+def replace_on_success(path: PathLike, mode: str = "wb") -> Iterator[IO[Any]]:
     r"""Opens a file for writing that takes the place of `path` only when the block succeeds.
 
     Args:
@@ -163,7 +165,7 @@ def replace_on_success(path: str | os.PathLike[str], mode: str = "wb") -> Iterat
 
 
 @contextmanager
-def clear_disk_errors(what: str | os.PathLike[str]) -> Iterator[None]:
+def clear_disk_errors(what: PathLike) -> Iterator[None]:
     """Turns the errors of a full disk in the block into one sentence that names the file.
 
     Args:
@@ -197,7 +199,7 @@ def _says_full(error: OSError) -> bool:
     return error.errno in _FULL or (error.errno is None and "requested and" in str(error))
 
 
-def _destination(path: str | os.PathLike[str]) -> Path:
+def _destination(path: PathLike) -> Path:
     # A link stays a link: what it points to is replaced.
     return Path(os.path.realpath(path))
 
@@ -206,7 +208,7 @@ def _is_special(target: Path) -> bool:
     return target.exists() and not target.is_file()
 
 
-def _make_folder(parent: Path, path: str | os.PathLike[str]) -> str:
+def _make_folder(parent: Path, path: PathLike) -> str:
     try:
         return tempfile.mkdtemp(prefix=".kerasw2v-", dir=parent)
     except OSError as error:

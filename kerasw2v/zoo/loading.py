@@ -1,6 +1,5 @@
 """What a recipe names, made: corpus, vocabulary, dataset and compiled model."""
 
-import inspect
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasw2v.data.corpus import Corpus, iter_sentences
+from kerasw2v.utils.files import PathLike
 from kerasw2v.zoo.data import Part, open_corpus, planted_baskets
-from kerasw2v.zoo.recipe import FILE, Recipe, read_recipe
+from kerasw2v.zoo.recipe import FILE, Recipe, read_recipe, recipe_file
 from kerasw2v.zoo.vectors import load_packed
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def names() -> list[str]:
     return sorted(file.parent.name for file in FOLDER.glob(f"*/{FILE}"))
 
 
-def find_recipe(name: str | os.PathLike[str], smoke: bool = False) -> Recipe:
+def find_recipe(name: PathLike, smoke: bool = False) -> Recipe:
     """Returns a recipe of the zoo, or one of your own.
 
     Args:
@@ -80,18 +80,36 @@ def find_recipe(name: str | os.PathLike[str], smoke: bool = False) -> Recipe:
     >>> find_recipe("cbow-negative-sampling").model["architecture"]
     'cbow'
     """
+    return read_recipe(find_file(name), smoke)
+
+
+def find_file(name: PathLike) -> Path:
+    """Returns the file of a recipe of the zoo, or of one of your own, without reading it.
+
+    Args:
+        name: one of `names()`, or the path of a TOML file or of its folder.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if there is no recipe of that name.
+
+    Example:
+
+    >>> find_file("cbow-negative-sampling").name
+    'recipe.toml'
+    """
     path = os.fspath(name)
     if path in names():
-        return read_recipe(FOLDER / path, smoke)
+        return recipe_file(FOLDER / path)
     if os.sep in path or path.endswith(".toml"):
-        return read_recipe(path, smoke)
+        return recipe_file(path)
     raise ValueError(
         f"`NAME` must be one of {', '.join(names())}, or the path of a recipe. Received: {path!r}."
     )
 
 
 def load(
-    name: str | os.PathLike[str],
+    name: PathLike,
     corpus: Corpus | None = None,
     smoke: bool = False,
     seed: int | None = None,
@@ -193,46 +211,31 @@ def with_unknown(vocabulary: "Vocabulary") -> "Vocabulary":
     return Vocabulary(words, np.insert(vocabulary.counts, place, max(unknown, 1)))
 
 
-def _output_layer(recipe: Recipe, counts: NDArray[np.int64], seed: int | None) -> Any:
-    from kerasw2v import layers
-
-    arguments = dict(recipe.output_layer)
-    layer = getattr(layers, arguments.pop("name"))
-    if "seed" in inspect.signature(layer).parameters:  # some layers draw nothing
-        arguments["seed"] = seed
-    return layer(counts, **arguments)
-
-
 def _word_vectors(
     recipe: Recipe, stream: "TokenStream", vocabulary: "Vocabulary", seed: int | None
 ) -> tuple[Any, Any]:
-    from kerasw2v import optimizers
-    from kerasw2v.cbow import CBOW
-    from kerasw2v.data.block_dataset import block_dataset, default_batch_size
-    from kerasw2v.skip_gram import SkipGram
+    from kerasw2v.architectures import compile_model, make_model, suitable_batch_size
+    from kerasw2v.data.block_dataset import block_dataset
+    from kerasw2v.layers.from_name import make_output_layer
 
-    arguments, training = dict(recipe.model), recipe.training
-    architecture = arguments.pop("architecture")
-    window = arguments["window"]
+    training = recipe.training
+    layer = make_output_layer(counts=vocabulary.counts, seed=seed, **recipe.output_layer)
+    model = make_model(
+        output_layer=layer, seed=seed, name=recipe.model["architecture"], **recipe.model
+    )
     dataset = block_dataset(
         stream,
         vocabulary,
-        window=window,
+        window=model.window,
         sample=training["sample"],
-        batch_size=training["batch_size"] or default_batch_size(vocabulary.corpus_words, window),
+        batch_size=training["batch_size"] or suitable_batch_size(model, vocabulary.corpus_words),
         seed=seed,
     )
-    output_layer = _output_layer(recipe, vocabulary.counts, seed)
-    model_class = CBOW if architecture == "cbow" else SkipGram
-    model = model_class(
-        len(vocabulary), output_layer=output_layer, seed=seed, name=architecture, **arguments
-    )
-    epochs = training["epochs"]
-    schedule = optimizers.default_schedule(
-        architecture, len(dataset), epochs, training["learning_rate"]
-    )
-    model.compile(
-        optimizers.RowSGD(schedule),
+    compile_model(
+        model,
+        len(dataset),
+        training["epochs"],
+        training["learning_rate"],
         steps_per_execution=training["steps_per_execution"],
     )
     return model, dataset
@@ -244,7 +247,8 @@ def _language_model(
     """Returns a plain Keras model, whose outputs are losses, and sequences to train it on."""
     import keras
 
-    from kerasw2v.layers.output_layer import outputs_are_losses
+    from kerasw2v.layers import outputs_are_losses
+    from kerasw2v.layers.from_name import make_output_layer
 
     length, dim = recipe.model["sequence_length"], recipe.model["embedding_dim"]
     units, training = recipe.model["units"], recipe.training
@@ -260,9 +264,8 @@ def _language_model(
         kernel_initializer=initializers.GlorotUniform(seed),
         recurrent_initializer=initializers.Orthogonal(seed=seed),
     )(rows)
-    losses = _output_layer(recipe, vocabulary.counts, seed)(
-        keras.ops.reshape(hidden, (-1, units)), keras.ops.reshape(targets, (-1,))
-    )
+    output_layer = make_output_layer(counts=vocabulary.counts, seed=seed, **recipe.output_layer)
+    losses = output_layer(keras.ops.reshape(hidden, (-1, units)), keras.ops.reshape(targets, (-1,)))
     model = keras.Model(
         [tokens, targets], keras.ops.reshape(losses, (-1, length)), name="language_model"
     )

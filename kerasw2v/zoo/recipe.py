@@ -1,18 +1,20 @@
 """Recipes: a training described in a TOML file, by names that the library registers.
 
-Nothing in a recipe is run or imported. Whatever it says is looked up in the tables below, and what
-is not in them is refused by name. Without TensorFlow, so that recipes can be listed at once.
+Nothing in a recipe is run or imported. Its keys are looked up in the tables below and in the
+signatures of the output layers, and a key that is not there is refused by name.
 """
 
+import inspect
 import math
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-PathLike = str | os.PathLike[str]
+from kerasw2v.utils.files import PathLike
+
 Section = dict[str, Any]
 
 FILE = "recipe.toml"
@@ -39,46 +41,9 @@ _ARCHITECTURES: dict[str, dict[str, tuple[type, Any]]] = {
     "cbow": _WINDOWED | {"gradient": (str, "word2vec"), "combiner": (str, "mean")},
     "lstm": {"embedding_dim": (int, 128), "units": (int, 128), "sequence_length": (int, 32)},
 }
-ARCHITECTURES = tuple(_ARCHITECTURES)
-_SAMPLING = {
-    "num_sampled": int,
-    "noise": str,
-    "exponent": float,
-    "unique": bool,
-    "use_bias": bool,
-}
-# What a recipe may tell an output layer; all may be left out. A test compares with the layers.
-OUTPUT_LAYERS: dict[str, dict[str, type]] = {
-    "AdaptiveSoftmax": {
-        "cutoffs": list,
-        "div_value": float,
-        "min_projection_dim": int,
-        "batch_size": int,
-    },
-    "BinaryCode": {"num_frequent": int, "code_memory": int, "loss": str, "use_bias": bool},
-    "ClassSoftmax": {"num_classes": int},
-    "EmbeddingPrediction": {
-        "target_dim": int,
-        "loss": str,
-        "norm_penalty": float,
-        "dot_weight": float,
-        "margin": float,
-        "num_sampled": int,
-        "use_projection": bool,
-    },
-    "FullSoftmax": {},
-    "HierarchicalSoftmax": {"dense_rows": int},
-    "ImportanceSampling": _SAMPLING,
-    "NCE": _SAMPLING,
-    "NegativeSampling": {
-        "num_sampled": int,
-        "exponent": float,
-        "sharing": str,
-        "group_size": int,
-        "shared_size": int,
-    },
-    "SampledSoftmax": _SAMPLING,
-}
+# Types of an output layer's arguments that a recipe can hold, and what they are in TOML.
+_KINDS: dict[Any, type] = {int: int, float: float, bool: bool, str: str, Sequence[int]: list}
+_KINDS |= {kind | None: plain for kind, plain in _KINDS.items()}
 _TRAINING: dict[str, dict[str, tuple[type, Any]]] = {
     "row-sgd": {
         "learning_rate": (float, None),
@@ -105,7 +70,7 @@ METRICS: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
         ("planted-baskets",),
         "nearest neighbours of the same group, share",
     ),
-    "loss": (ARCHITECTURES, tuple(_DATA), "training loss of the last epoch"),
+    "loss": (tuple(_ARCHITECTURES), tuple(_DATA), "training loss of the last epoch"),
 }
 _POSITIVE = {
     "data": ("max_words", "groups", "items_per_group", "baskets", "basket_size"),
@@ -194,6 +159,16 @@ def read_recipe(path: PathLike, smoke: bool = False) -> Recipe:
     >>> recipe.name, recipe.model["window"], recipe.training["epochs"]
     ('mine', 5, 5)
     """
+    file = recipe_file(path)
+    return _Reader(file, _parse(file)).recipe(smoke)
+
+
+def recipe_file(path: PathLike) -> Path:
+    """Returns the file of a recipe: the path itself, or the `recipe.toml` in that folder.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+    """
     file = Path(path)
     if file.is_dir():
         file = file / FILE
@@ -201,7 +176,27 @@ def read_recipe(path: PathLike, smoke: bool = False) -> Recipe:
         raise FileNotFoundError(
             f"`path` must name a recipe that exists. Received: path={os.fspath(path)!r}."
         )
-    return _Reader(file, _parse(file)).recipe(smoke)
+    return file
+
+
+def layer_arguments(name: str) -> dict[str, type]:
+    """Returns the arguments of an output layer that a recipe can set, and their types in TOML.
+
+    The seed is not among them: it is an argument of the run.
+
+    Example:
+
+    >>> layer_arguments("ClassSoftmax")
+    {'num_classes': <class 'int'>}
+    """
+    from kerasw2v.layers.from_name import output_layers
+
+    parameters = inspect.signature(output_layers()[name]).parameters.values()
+    return {
+        each.name: _KINDS[each.annotation]
+        for each in parameters
+        if each.annotation in _KINDS and each.name != "seed"
+    }
 
 
 def _parse(file: Path) -> dict[str, Any]:
@@ -310,8 +305,10 @@ class _Reader:
         return filled
 
     def _output_layer(self, given: dict[str, Any]) -> Section:
-        name = self._name("output_layer", given, "name", OUTPUT_LAYERS)
-        arguments = OUTPUT_LAYERS[name]
+        from kerasw2v.layers.from_name import output_layers  # only here: it starts TensorFlow
+
+        name = self._name("output_layer", given, "name", output_layers())
+        arguments = layer_arguments(name)
         self._check_keys("output_layer", given, ("name", *arguments))
         return {"name": name} | {
             key: self._check_type("output_layer", key, value, arguments[key])

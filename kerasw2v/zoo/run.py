@@ -1,7 +1,8 @@
 """Training a recipe and comparing what comes out with what it promises."""
 
+import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -10,11 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasw2v.data.corpus import iter_sentences
-from kerasw2v.evaluation import Evaluation, evaluate
+from kerasw2v.evaluation import evaluate
 from kerasw2v.keyed_vectors import to_keyed_vectors
+from kerasw2v.ops.contexts import context_ids
 from kerasw2v.zoo.data import group_of
 from kerasw2v.zoo.loading import Loaded, sequences
 from kerasw2v.zoo.recipe import Recipe
+
+RESULTS = "results.json"
+_ROWS = 256  # contexts whose perplexity is measured at once
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,26 @@ def misses(recipe: Recipe, metrics: Mapping[str, float | None]) -> list[str]:
     ]
 
 
-_ROWS = 256
+def read_results(recipe: Recipe) -> dict[str, Any] | None:
+    """Returns what the `results.json` beside a recipe holds; None if there is none.
+
+    Raises:
+        ValueError: if it is damaged.
+
+    Example:
+
+    >>> from kerasw2v import zoo
+    >>> read_results(zoo.find_recipe("cbow-nce"))["corpus"]["name"]
+    'wiki17m'
+    """
+    file = recipe.path.with_name(RESULTS)
+    if not file.is_file():
+        return None
+    try:
+        results: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{str(file)!r} must be JSON ({error}); remove it.") from error
+    return results
 
 
 def measure(loaded: Loaded, losses: list[float]) -> dict[str, float | None]:
@@ -123,16 +147,12 @@ def measure(loaded: Loaded, losses: list[float]) -> dict[str, float | None]:
     metrics: dict[str, Callable[[], float | None]] = {
         "wordsim353": lambda: evaluation().word_pairs[0].spearman,
         "simlex999": lambda: evaluation().word_pairs[1].spearman,
-        "analogies": lambda: _accuracy(evaluation()),
+        "analogies": lambda: evaluation().total.accuracy,
         "perplexity": lambda: _perplexity(loaded),
         "same_group": lambda: _same_group(loaded),
         "loss": lambda: losses[-1],
     }
     return {name: metrics[name]() for name in loaded.recipe.evaluation["metrics"]}
-
-
-def _accuracy(evaluation: Evaluation) -> float | None:
-    return evaluation.total.accuracy
 
 
 def _perplexity(loaded: Loaded) -> float:
@@ -161,20 +181,9 @@ def _sequence_loss(loaded: Loaded) -> float:
 def _windows(loaded: Loaded) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Returns the held-out words with a full window of known words around each."""
     window = loaded.recipe.model["window"]
-    contexts, targets = [], []
-    for ids in _sentences(loaded):
-        padded = np.pad(ids, window, constant_values=-1)
-        frames = np.lib.stride_tricks.sliding_window_view(padded, 2 * window + 1)
-        contexts.append(np.delete(frames, window, axis=1))
-        targets.append(ids)
-    return np.concatenate(contexts), np.concatenate(targets)
-
-
-def _sentences(loaded: Loaded) -> Iterator[NDArray[np.int32]]:
-    for sentence in iter_sentences(loaded.held_out):
-        ids = loaded.vocabulary.encode(sentence)
-        if len(ids) > 1:  # a word alone has no context
-            yield ids
+    encoded = [loaded.vocabulary.encode(sentence) for sentence in iter_sentences(loaded.held_out)]
+    encoded = [ids for ids in encoded if len(ids) > 1]  # a word alone has no context
+    return np.concatenate([context_ids(ids, window) for ids in encoded]), np.concatenate(encoded)
 
 
 def _same_group(loaded: Loaded) -> float:
