@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from kerasw2v.history import History, Measurement
-from kerasw2v.multi_worker import from_chief, is_chief, lost_workers_are_errors
+from kerasw2v.ops.strategies import from_chief, is_chief, lost_workers_are_errors
 from kerasw2v.utils.checks import check_int
 from kerasw2v.utils.files import PathLike, temporary_sibling
 
