@@ -233,11 +233,7 @@ def plot_plan(counts: ArrayLike, cutoffs: Sequence[int], step: StepCost) -> Any:
     Raises:
         ImportError: if matplotlib is not installed.
     """
-    try:
-        figure_module = import_module("matplotlib.figure")
-    except ImportError as error:
-        raise ImportError("`plot_plan` needs matplotlib: pip install 'kerasw2v[plot]'.") from error
-    figure = figure_module.Figure(figsize=(10, 4), layout="constrained")
+    figure = _matplotlib("figure").Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     _draw_model(left, step)
     _draw_plans(right, counts, cutoffs, step)

@@ -17,7 +17,7 @@ from kerasw2v.data.corpus import Corpus
 from kerasw2v.utils.files import replace_on_success
 from kerasw2v.utils.versions import versions
 from kerasw2v.zoo.data import digest
-from kerasw2v.zoo.loading import corpus_of
+from kerasw2v.zoo.loading import select_corpus
 from kerasw2v.zoo.recipe import Expected, Recipe
 from kerasw2v.zoo.run import RESULTS, read_results
 
@@ -53,7 +53,7 @@ def collect(
     """
     if not recipe.needs_corpus:
         corpus = None
-    name, whole = corpus_of(recipe, corpus)
+    name, whole = select_corpus(recipe, corpus)
     same = {
         "recipe": recipe.name,
         "settings": recipe.settings(),

@@ -1,4 +1,4 @@
-"""What a recipe names, made: corpus, vocabulary, dataset and compiled model."""
+"""Makes what a recipe names: corpus, vocabulary, dataset and compiled model."""
 
 import os
 from collections.abc import Iterator
@@ -25,22 +25,22 @@ FOLDER = _INSIDE if _INSIDE.is_dir() else Path(__file__).parents[2] / "models"
 """The folder of the recipes."""
 VECTORS = "skip-gram-negative-sampling/vectors.npz"
 UNKNOWN = "<unk>"
-"""The word of a language model that stands for all outside its vocabulary."""
+"""The word of a language model that stands for all words outside its vocabulary."""
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a recipe makes of a corpus.
+    """The model, the data and the vocabulary of a recipe.
 
     Attributes:
         model: the compiled, untrained Keras model.
-        dataset: what `model.fit` trains on.
+        dataset: the dataset for `model.fit`.
         vocabulary: the `kerasw2v.Vocabulary` of model and dataset.
         recipe: the `kerasw2v.zoo.recipe.Recipe`.
         corpus_name: name of the corpus.
-        corpus: what was read: a path or sentences, before parts of it were left out.
-        training: the part to train on.
-        held_out: the part to measure perplexity on; empty where the recipe holds nothing out.
+        corpus: the whole corpus, a path or sentences.
+        training: the part of it to train on.
+        held_out: the part to measure perplexity on; empty if the recipe holds nothing out.
     """
 
     model: Any
@@ -73,7 +73,7 @@ def find_recipe(name: PathLike, smoke: bool = False) -> Recipe:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if there is no recipe of that name, or it holds what the library does not know.
+        ValueError: if there is no recipe of that name, or it has an error.
 
     Example:
 
@@ -114,23 +114,23 @@ def load(
     smoke: bool = False,
     seed: int | None = None,
 ) -> Loaded:
-    """Makes the model and the dataset of a recipe; `model.fit(dataset)` is left to do.
+    """Makes the model and the dataset of a recipe, ready for `model.fit(dataset)`.
 
     Args:
         name: one of `names()`, or the path of a recipe of your own.
-        corpus: a path, a list of paths, a re-iterable of token lists, `"text8"` or `"lee"`; the
-            latter, 60,000 words of news that gensim ships, when None. Recipes that make their data
-            themselves, as baskets, make them when None.
+        corpus: a path, a list of paths, a re-iterable of token lists, `"text8"` or `"lee"`. When
+            None, the recipe's own data if it makes them, else `"lee"`: 60,000 words of news that
+            gensim ships.
         smoke: True for the recipe's tiny variant, which trains in seconds on the small corpus.
-        seed: seed of all draws; drawn anew when None.
+        seed: seed of all draws; random when None.
 
     Returns:
-        A `Loaded`, with `model`, `dataset`, `vocabulary`, `recipe`. The number of epochs is
-        `recipe.training["epochs"]`; the learning rate falls over that many.
+        A `Loaded`, with `model`, `dataset`, `vocabulary`, `recipe`. Train for
+        `recipe.training["epochs"]` epochs: the learning rate falls over that many.
 
     Raises:
         ConnectionError: for text8, if it cannot be downloaded.
-        FileNotFoundError, TypeError, ValueError: for a recipe or a corpus that is none.
+        FileNotFoundError, TypeError, ValueError: for a bad recipe or corpus.
 
     Example:
 
@@ -141,7 +141,7 @@ def load(
     ['loss']
     """
     recipe = find_recipe(name, smoke)
-    corpus_name, whole = corpus_of(recipe, corpus)
+    corpus_name, whole = select_corpus(recipe, corpus)
     training, held_out = _parts(recipe, whole)
     from kerasw2v.data.counted_corpus import read_corpus
     from kerasw2v.data.vocabulary import Vocabulary
@@ -160,10 +160,10 @@ def load(
 def english_vectors() -> Any:
     """Returns the vectors that come with the package, ready to use.
 
-    They are those of the recipe `skip-gram-negative-sampling`, trained on English Wikipedia text:
-    the most frequent words, 100 dimensions, with counts. Wikipedia's text is under CC BY-SA; so
-    are these vectors, with attribution to its authors. The recipe's card has what packing them
-    small cost.
+    The recipe `skip-gram-negative-sampling` trained them on the text of English Wikipedia: the most
+    frequent words, 100 dimensions, with counts. Wikipedia's text is under CC BY-SA; so are these
+    vectors, with attribution to its authors. Numbers are rounded to a byte; the recipe's card shows
+    what that costs.
 
     Returns:
         A `gensim.models.KeyedVectors`.
@@ -177,8 +177,8 @@ def english_vectors() -> Any:
     return load_packed(FOLDER / VECTORS)
 
 
-def corpus_of(recipe: Recipe, corpus: Corpus | None) -> tuple[str, Corpus]:
-    """Returns name and sentences of a recipe's corpus: the given one, or that which it makes."""
+def select_corpus(recipe: Recipe, corpus: Corpus | None) -> tuple[str, Corpus]:
+    """Returns the name and the sentences of `corpus`, or of the data that the recipe makes."""
     if recipe.needs_corpus or corpus is not None:
         return open_corpus(corpus)
     arguments = dict(recipe.data)
@@ -195,7 +195,7 @@ def _parts(recipe: Recipe, corpus: Corpus) -> tuple[Corpus, Corpus]:
 
 
 def with_unknown(vocabulary: "Vocabulary") -> "Vocabulary":
-    """Returns a vocabulary in which one word more, `<unk>`, stands for all that it leaves out.
+    """Returns a vocabulary with one more word, `<unk>`, for all words that it leaves out.
 
     Example:
 
@@ -206,9 +206,9 @@ def with_unknown(vocabulary: "Vocabulary") -> "Vocabulary":
     from kerasw2v.data.vocabulary import Vocabulary
 
     unknown = vocabulary.corpus_words - int(vocabulary.counts.sum())
-    place = int(np.searchsorted(-vocabulary.counts, -max(unknown, 1), side="right"))
-    words = [*vocabulary.words[:place], UNKNOWN, *vocabulary.words[place:]]
-    return Vocabulary(words, np.insert(vocabulary.counts, place, max(unknown, 1)))
+    index = int(np.searchsorted(-vocabulary.counts, -max(unknown, 1), side="right"))
+    words = [*vocabulary.words[:index], UNKNOWN, *vocabulary.words[index:]]
+    return Vocabulary(words, np.insert(vocabulary.counts, index, max(unknown, 1)))
 
 
 def _word_vectors(
@@ -283,8 +283,8 @@ def sequences(
 ) -> Any:
     """Returns a dataset of `((tokens, targets), targets)`, the targets being the next tokens.
 
-    The corpus is one stream, cut into sequences, in an order that is drawn anew in each epoch; what
-    is left over at the end is dropped.
+    The corpus is one stream, cut into sequences whose order is drawn anew in each epoch. An
+    incomplete last batch is dropped.
 
     Args:
         corpus: any corpus.

@@ -1,4 +1,4 @@
-"""Training a recipe and comparing what comes out with what it promises."""
+"""Trains a recipe, measures the result and compares it with what the recipe promises."""
 
 import json
 import time
@@ -14,7 +14,7 @@ from kerasw2v.data.corpus import iter_sentences
 from kerasw2v.evaluation import evaluate
 from kerasw2v.keyed_vectors import to_keyed_vectors
 from kerasw2v.ops.contexts import context_ids
-from kerasw2v.zoo.data import group_of
+from kerasw2v.zoo.data import item_group
 from kerasw2v.zoo.loading import Loaded, sequences
 from kerasw2v.zoo.recipe import Recipe
 
@@ -24,14 +24,14 @@ _ROWS = 256  # contexts whose perplexity is measured at once
 
 @dataclass(frozen=True)
 class Run:
-    """What one training gave.
+    """The result of one training.
 
     Attributes:
         metrics: the recipe's metrics; None where a test set has no word of the vocabulary.
         losses: mean loss of each epoch.
-        seconds: how long `fit` took, the compiling of its graph included.
-        words: words of the corpus in an epoch, whether trained or subsampled.
-        words_per_s: of all epochs, in `seconds`.
+        seconds: duration of `fit`, with the time to compile its graph.
+        words: words of the corpus in an epoch, subsampled ones included.
+        words_per_s: words of all epochs divided by `seconds`.
     """
 
     metrics: Mapping[str, float | None]
@@ -42,7 +42,7 @@ class Run:
 
 
 def run(loaded: Loaded, callbacks: Any = ()) -> Run:
-    """Trains a recipe's model for its epochs, and measures it.
+    """Trains a recipe's model for all of its epochs, and measures it.
 
     Args:
         loaded: from `kerasw2v.zoo.load`.
@@ -79,11 +79,11 @@ def run(loaded: Loaded, callbacks: Any = ()) -> Run:
 
 
 def misses(recipe: Recipe, metrics: Mapping[str, float | None]) -> list[str]:
-    """Returns the metrics of a run that are not what the recipe promises.
+    """Returns the metrics of a run that are outside the tolerance of the recipe.
 
     Args:
         recipe: a recipe with expected results.
-        metrics: what was measured.
+        metrics: the measured values.
 
     Raises:
         ValueError: if the recipe promises nothing.
@@ -127,7 +127,7 @@ def read_results(recipe: Recipe) -> dict[str, Any] | None:
 
 
 def measure(loaded: Loaded, losses: list[float]) -> dict[str, float | None]:
-    """Returns the metrics that a recipe names, of a model that has been trained.
+    """Returns the metrics that a recipe names, of a trained model.
 
     Args:
         loaded: recipe, model and corpus.
@@ -156,7 +156,7 @@ def measure(loaded: Loaded, losses: list[float]) -> dict[str, float | None]:
 
 
 def _perplexity(loaded: Loaded) -> float:
-    """Returns how unsure the model is of held-out words: exp of their mean negative log p."""
+    """Returns the perplexity of held-out words: exp of their mean negative log-probability."""
     if loaded.recipe.model["architecture"] == "lstm":
         return float(np.exp(_sequence_loss(loaded)))
     import tensorflow as tf
@@ -173,13 +173,13 @@ def _perplexity(loaded: Loaded) -> float:
 
 def _sequence_loss(loaded: Loaded) -> float:
     length = loaded.recipe.model["sequence_length"]
-    # One sequence a batch drops the least at the end.
+    # Batches of one sequence drop the least at the end.
     dataset = sequences(loaded.held_out, loaded.vocabulary, length, batch_size=1, seed=1)
     return float(loaded.model.evaluate(dataset.unbatch().batch(32), verbose=0))
 
 
 def _windows(loaded: Loaded) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Returns the held-out words with a full window of known words around each."""
+    """Returns the contexts and the ids of the known held-out words."""
     window = loaded.recipe.model["window"]
     encoded = [loaded.vocabulary.encode(sentence) for sentence in iter_sentences(loaded.held_out)]
     encoded = [ids for ids in encoded if len(ids) > 1]  # a word alone has no context
@@ -191,6 +191,6 @@ def _same_group(loaded: Loaded) -> float:
     vectors = to_keyed_vectors(loaded.model, loaded.vocabulary)
     shares = []
     for item in vectors.index_to_key:
-        near = [group_of(other) for other, _ in vectors.most_similar(item, topn=10)]
-        shares.append(near.count(group_of(item)) / len(near))
+        near = [item_group(other) for other, _ in vectors.most_similar(item, topn=10)]
+        shares.append(near.count(item_group(item)) / len(near))
     return float(np.mean(shares))
