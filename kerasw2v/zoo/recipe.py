@@ -22,8 +22,9 @@ FILE = "recipe.toml"
 _TEXTS = ("title", "summary", "use", "limits")
 _SECTIONS = ("data", "vocabulary", "model", "output_layer", "training", "evaluation", "expected")
 
+# In place of a default: the key must be there; the key stays out.
+_REQUIRED, _ABSENT = object(), object()
 # The keys of each kind of data: their types and defaults.
-_REQUIRED = object()
 _DATA: dict[str, dict[str, tuple[type, Any]]] = {
     "text": {"max_words": (int, None), "held_out_words": (int, 0)},
     "planted-baskets": {
@@ -189,13 +190,22 @@ def layer_arguments(name: str) -> dict[str, type]:
     >>> layer_arguments("ClassSoftmax")
     {'num_classes': <class 'int'>}
     """
-    from kerasw2v.layers.from_name import output_layers
+    from kerasw2v.layers.from_name import output_layers  # only here: it starts TensorFlow
 
     parameters = inspect.signature(output_layers()[name]).parameters.values()
     return {
         each.name: _KINDS[each.annotation]
         for each in parameters
         if each.annotation in _KINDS and each.name != "seed"
+    }
+
+
+def _layer_keys() -> dict[str, dict[str, tuple[type, Any]]]:
+    from kerasw2v.layers.from_name import output_layers
+
+    return {
+        name: {key: (kind, _ABSENT) for key, kind in layer_arguments(name).items()}
+        for name in output_layers()
     }
 
 
@@ -243,7 +253,9 @@ class _Reader:
             data=data,
             vocabulary=self._with_defaults("vocabulary", values["vocabulary"], _VOCABULARY),
             model=model,
-            output_layer=self._output_layer(values["output_layer"]),
+            output_layer=self._variant_section(
+                "output_layer", values["output_layer"], "name", _layer_keys()
+            ),
             training=self._training(values["training"], model["architecture"]),
             evaluation=self._with_defaults("evaluation", values["evaluation"], _EVALUATION),
             expected=self._expected(values["expected"]),
@@ -297,24 +309,13 @@ class _Reader:
         self._check_keys(section, values, (*more, *keys))
         filled = {}
         for key, (kind, default) in keys.items():
-            if key not in values and default is _REQUIRED:
-                raise ValueError(f"{str(self.file)!r}: [{section}] must have a key `{key}`.")
-            filled[key] = default
             if key in values:
                 filled[key] = self._check_type(section, key, values[key], kind)
+            elif default is _REQUIRED:
+                raise ValueError(f"{str(self.file)!r}: [{section}] must have a key `{key}`.")
+            elif default is not _ABSENT:
+                filled[key] = default
         return filled
-
-    def _output_layer(self, values: dict[str, Any]) -> Section:
-        from kerasw2v.layers.from_name import output_layers  # only here: it starts TensorFlow
-
-        name = self._name("output_layer", values, "name", output_layers())
-        arguments = layer_arguments(name)
-        self._check_keys("output_layer", values, ("name", *arguments))
-        return {"name": name} | {
-            key: self._check_type("output_layer", key, value, arguments[key])
-            for key, value in values.items()
-            if key != "name"
-        }
 
     def _expected(self, values: dict[str, Any]) -> dict[str, Expected]:
         self._check_keys("expected", values, tuple(METRICS))

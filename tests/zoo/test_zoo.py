@@ -128,6 +128,14 @@ class TestLoad:
 
         assert losses(1) == losses(1) != losses(2)
 
+    @pytest.mark.parametrize(("largest", "size"), [(4096, 1024), (512, 512)])
+    def test_batch_size_is_that_of_model_and_corpus(self, mine, monkeypatch, largest, size):
+        mine.write_text(MINE.replace("batch_size = 64\n", ""))
+        monkeypatch.setattr("kerasw2v.SkipGram.largest_batch", largest)
+        loaded = zoo.load(mine, [list("abcdefgh")] * 40_000, seed=1)
+        blocks, _ = loaded.dataset.element_spec.shape
+        assert blocks * loaded.model.block_length == size
+
     def test_trains_on_the_small_corpus_by_default(self, mine):
         loaded = zoo.load(mine, seed=1)
         assert (loaded.corpus_name, len(loaded.corpus)) == ("lee", 300)
