@@ -143,14 +143,14 @@ def check_workers(workers: Any, index: Any) -> tuple[list[str], int]:
 
 
 def _from_tf_config() -> tuple[list[str], int]:
-    found = tf_config()
-    if found is None:
+    cluster = tf_config()
+    if cluster is None:
         text = os.environ.get("TF_CONFIG", "")
         raise ValueError(
             "`workers` must be given, or the environment variable TF_CONFIG must name the cluster "
             f"and the task of this process. Received: TF_CONFIG={text!r}."
         )
-    return found
+    return cluster
 
 
 def sharded_blocks(

@@ -157,9 +157,9 @@ def _draw_words(figure: Any, axes: Any, vectors: Any, number: int) -> None:
         _label(figure, axes, shown.words, np.column_stack([x, y]), points)
 
 
-def _label(figure: Any, axes: Any, words: list[str], places: Any, points: Any) -> None:
-    """Writes each word beside its point unless it would cover another label or point."""
-    spots = axes.transData.transform(places)
+def _label(figure: Any, axes: Any, words: list[str], coordinates: Any, points: Any) -> None:
+    """Writes each word next to its point unless it would cover another label or point."""
+    spots = axes.transData.transform(coordinates)
     room = axes.get_window_extent()
     boxes = np.empty((0, 4))
     renderer = figure.canvas.get_renderer()
@@ -169,7 +169,7 @@ def _label(figure: Any, axes: Any, words: list[str], places: Any, points: Any) -
         # A `$` in a word does not start a formula.
         text = axes.annotate(
             str(word),
-            places[i],
+            coordinates[i],
             textcoords="offset points",
             fontsize=9,
             fontfamily=fonts,

@@ -96,12 +96,12 @@ def word_map(vectors: Any, words: list[Any], fit: int | None = None) -> WordMap:
     rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
     centre = rows[:fit].mean(axis=0)
     _, spread, axes = np.linalg.svd(rows[:fit] - centre, full_matrices=False)
-    places = np.zeros((len(words), 3))
+    coordinates = np.zeros((len(words), 3))
     axes = axes[:3]
-    places[:, : len(axes)] = (rows - centre) @ axes.T
-    farthest = np.abs(places[:fit]).argmax(axis=0)
-    places *= np.where(places[farthest, range(3)] < 0, -1, 1)
+    coordinates[:, : len(axes)] = (rows - centre) @ axes.T
+    farthest = np.abs(coordinates[:fit]).argmax(axis=0)
+    coordinates *= np.where(coordinates[farthest, range(3)] < 0, -1, 1)
     shares = np.zeros(3)
     shares[: len(axes)] = spread[:3] ** 2 / max((spread**2).sum(), 1e-12)
     first, second, third = shares.round(12).tolist()
-    return WordMap(list(words), places, (first, second, third))
+    return WordMap(list(words), coordinates, (first, second, third))

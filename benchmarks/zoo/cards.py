@@ -163,7 +163,7 @@ def write_pages(folder: str | os.PathLike[str]) -> list[Path]:
 
     Raises:
         OSError: if the folder cannot be written.
-        ValueError: if a recipe or a result is none.
+        ValueError: if a recipe or its results are damaged.
     """
     changed = [
         (path, text)

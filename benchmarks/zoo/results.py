@@ -49,7 +49,7 @@ def collect(
 
     Raises:
         ChildProcessError: if a training fails.
-        FileNotFoundError, ValueError: if the corpus is none.
+        FileNotFoundError, ValueError: if the corpus is missing or of a wrong kind.
     """
     if not recipe.needs_corpus:
         corpus = None

@@ -229,12 +229,12 @@ def quantize_rows(rows: NDArray[Any]) -> tuple[NDArray[np.int8], NDArray[Any]]:
     return np.rint(rows / scales[:, None]).astype(np.int8), scales
 
 
-def _within_frame(places: NDArray[np.float64]) -> NDArray[np.float64]:
+def _within_frame(coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
     """Scales each axis to -1 to 1; clips a fiftieth at both ends of the third, the colours."""
-    low, high = places.min(axis=0), places.max(axis=0)
-    low[2], high[2] = np.quantile(places[:, 2], [0.02, 0.98])
+    low, high = coordinates.min(axis=0), coordinates.max(axis=0)
+    low[2], high[2] = np.quantile(coordinates[:, 2], [0.02, 0.98])
     middle, reach = (low + high) / 2, np.maximum((high - low) / 2, 1e-12)
-    within: NDArray[np.float64] = np.clip((places - middle) / reach, -1, 1)
+    within: NDArray[np.float64] = np.clip((coordinates - middle) / reach, -1, 1)
     return within
 
 

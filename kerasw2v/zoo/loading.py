@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kerasw2v.data.token_stream import TokenStream
     from kerasw2v.data.vocabulary import Vocabulary
 
-# In an installed package the recipes lie inside it, in a checkout beside it.
+# An installed package has the recipes inside; in a checkout they are next to the package.
 _INSIDE = Path(__file__).parents[1] / "models"
 FOLDER = _INSIDE if _INSIDE.is_dir() else Path(__file__).parents[2] / "models"
 """The folder of the recipes."""
@@ -283,7 +283,7 @@ def sequences(
 ) -> Any:
     """Returns a dataset of `((tokens, targets), targets)`, the targets being the next tokens.
 
-    The corpus is one stream, cut into sequences whose order is drawn anew in each epoch. An
+    The corpus is one stream, cut into sequences in a new random order each epoch. An
     incomplete last batch is dropped.
 
     Args:

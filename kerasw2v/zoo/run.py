@@ -105,7 +105,7 @@ def misses(recipe: Recipe, metrics: Mapping[str, float | None]) -> list[str]:
 
 
 def read_results(recipe: Recipe) -> dict[str, Any] | None:
-    """Returns what the `results.json` beside a recipe holds; None if there is none.
+    """Returns the content of the `results.json` of a recipe; None if it has no such file.
 
     Raises:
         ValueError: if it is damaged.
