@@ -7,10 +7,11 @@ import sys
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from kerasw2v import CBOW, SkipGram, Vocabulary, block_dataset, layers, optimizers
+from kerasw2v import Vocabulary, block_dataset, layers
+from kerasw2v.architectures import compile_model, make_model, suitable_batch_size
+from kerasw2v.block_model import BlockModel
 from kerasw2v.callbacks import AverageTables, Checkpoint, Progress, Record
 from kerasw2v.cli.options import RunState, TrainOptions
-from kerasw2v.data.block_dataset import default_batch_size
 from kerasw2v.data.corpus import Corpus
 from kerasw2v.data.counted_corpus import read_corpus
 from kerasw2v.data.demo_corpus import lee_corpus
@@ -102,12 +103,14 @@ def _fit(
 ) -> tuple[Any, History | None]:
     """Returns the trained model, and loss and speed over time if a plot or report shows them."""
     shared = None if options.local_steps else strategy  # alone, workers share no variables
-    dataset, steps = _dataset(options, vocabulary, stream, shared)
     with shared.scope() if shared else nullcontext():
-        model = _model(options, vocabulary, steps)
+        model = _model(options, vocabulary)
+        batch_size = _batch_size(options, model, stream)
+        dataset, steps = _dataset(options, vocabulary, stream, batch_size, shared)
+        compile_model(model, steps, options.epochs, options.alpha)
     checkpoint, epochs_done = _resume(options, state, model, steps)
     if epochs_done:
-        dataset, _ = _dataset(options, vocabulary, stream, shared, epochs_done)
+        dataset, _ = _dataset(options, vocabulary, stream, batch_size, shared, epochs_done)
     record = _record(options, state, stream, epochs_done)
     callbacks = [
         None if options.quiet else Progress(stream.corpus_words),
@@ -133,6 +136,7 @@ def _dataset(
     options: TrainOptions,
     vocabulary: Vocabulary,
     stream: TokenStream,
+    batch_size: int,
     shared: Any,
     first_epoch: int = 0,
 ) -> tuple[Any, int]:
@@ -140,7 +144,7 @@ def _dataset(
     arguments: dict[str, Any] = {
         "window": options.window,
         "sample": options.sample,
-        "batch_size": _batch_size(options, stream),
+        "batch_size": batch_size,
         "seed": options.worker_seed,
         "first_epoch": first_epoch,
     }
@@ -152,21 +156,14 @@ def _dataset(
     return dataset, len(dataset)
 
 
-def _batch_size(options: TrainOptions, stream: TokenStream) -> int:
-    return options.batch_size or default_batch_size(stream.corpus_words, options.window)
+def _batch_size(options: TrainOptions, model: BlockModel, stream: TokenStream) -> int:
+    return options.batch_size or suitable_batch_size(model, stream.corpus_words)
 
 
-def _model(options: TrainOptions, vocabulary: Vocabulary, steps: int) -> Any:
-    """Returns the compiled model, for epochs of so many steps."""
-    architecture = CBOW if options.architecture == "cbow" else SkipGram
+def _model(options: TrainOptions, vocabulary: Vocabulary) -> BlockModel:
     seed = options.worker_seed
     noise = layers.NegativeSampling(vocabulary.counts, options.negative, seed=seed)
-    model = architecture(len(vocabulary), options.size, noise, window=options.window, seed=seed)
-    schedule = optimizers.default_schedule(
-        options.architecture, steps, options.epochs, options.alpha
-    )
-    model.compile(optimizer=optimizers.RowSGD(schedule))
-    return model
+    return make_model(options.architecture, options.size, noise, window=options.window, seed=seed)
 
 
 def _resume(
@@ -245,7 +242,7 @@ def _settings(options: TrainOptions, model: Any, stream: TokenStream) -> dict[st
     """Returns all that decided how the vectors came out, in groups, for the report."""
     groups = options.for_report()
     groups["Model"]["parameters"] = model.count_params()
-    groups["Training"]["batch size"] = _batch_size(options, stream)
+    groups["Training"]["batch size"] = _batch_size(options, model, stream)
     corpus = {
         "files": ", ".join(options.corpus) or "300 news articles that gensim ships",
         "words in it": stream.corpus_words,

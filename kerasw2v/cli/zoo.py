@@ -3,6 +3,7 @@
 import argparse
 from typing import Any
 
+from kerasw2v.cli import arguments
 from kerasw2v.cli.arguments import add_command
 
 _EXAMPLES = """\
@@ -62,7 +63,11 @@ def _add_training(action: argparse.ArgumentParser, seed: int | None) -> None:
     )
     default = "" if seed is None else f" ({seed})"
     action.add_argument(
-        "--seed", type=int, metavar="N", default=seed, help=f"make the draws repeatable{default}"
+        "--seed",
+        type=arguments.seed,
+        metavar="N",
+        default=seed,
+        help=f"make the draws repeatable{default}",
     )
 
 
