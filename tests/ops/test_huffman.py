@@ -11,7 +11,7 @@ from gensim.models import Word2Vec
 from kerasw2v.layers.hierarchical_softmax import HierarchicalSoftmax
 from kerasw2v.ops import huffman
 from kerasw2v.ops.huffman import (
-    ancestor_steps,
+    ancestor_edges,
     huffman_path,
     huffman_tree,
     path_lengths,
@@ -112,25 +112,25 @@ def test_paths(counts):
 def test_top_and_lower_paths_make_up_the_path(counts, top):
     size = len(counts)
     top = min(top, size - 1)
-    below = size - 1 - top
+    lower_rows = size - 1 - top
     parents, codes = huffman_tree(counts)
-    branches, ways = top_paths(parents, codes, top)
-    assert ways.shape == (top + 1, 2, top)
-    assert set(branches) == set(range(top + 1))
-    steps = tf.Variable(ancestor_steps(parents, codes))
-    assert steps.shape == (2 * size - 1, 4)
-    climbed = lower_paths(steps, tf.range(size), below).numpy()
+    subtree_of_word, path_of_subtree = top_paths(parents, codes, top)
+    assert path_of_subtree.shape == (top + 1, 2, top)
+    assert set(subtree_of_word) == set(range(top + 1))
+    table = tf.Variable(ancestor_edges(parents, codes))
+    assert table.shape == (2 * size - 1, 4)
+    paths = lower_paths(table, tf.range(size), lower_rows).numpy()
     for word in range(size):
         points, labels = huffman_path(parents, codes, word)
-        high = points >= below
-        assert (
-            climbed[word][climbed[word] >= 0].tolist()
-            == (2 * points + labels)[~high][::-1].tolist()
+        in_top = points >= lower_rows
+        edges = (2 * points + labels)[~in_top][::-1]
+        assert paths[word][paths[word] >= 0].tolist() == edges.tolist()
+        on_path, with_code_0 = np.zeros((2, top))
+        on_path[points[in_top] - lower_rows] = 1
+        with_code_0[points[in_top & (labels == 0)] - lower_rows] = 1
+        np.testing.assert_array_equal(
+            path_of_subtree[subtree_of_word[word]], [on_path, with_code_0]
         )
-        visited, left = np.zeros((2, top))
-        visited[points[high] - below] = 1
-        left[points[high & (labels == 0)] - below] = 1
-        np.testing.assert_array_equal(ways[branches[word]], [visited, left])
 
 
 @each_tree
@@ -139,7 +139,7 @@ def test_leaf_log_probs(counts):
         return
     parents, codes = huffman_tree(counts)
     scores = np.random.default_rng(0).normal(0, 2, (len(counts) - 1, 3)).astype(np.float32)
-    result = leaf_log_probs(tf.Variable(ancestor_steps(parents, codes)), tf.constant(scores))
+    result = leaf_log_probs(tf.Variable(ancestor_edges(parents, codes)), tf.constant(scores))
     for word in range(len(counts)):
         points, labels = huffman_path(parents, codes, word)
         signed = np.float64(scores[points]) * (1 - 2.0 * labels)[:, None]
