@@ -21,6 +21,10 @@ def huffman_tree(counts: ArrayLike) -> tuple[NDArray[np.int32], NDArray[np.int8]
     Words and inner nodes wait in two queues, each in rising order of counts; the smallest two are
     merged, the inner node first where counts are equal. The second of the two gets code 1.
 
+    Words of count 0 would form a chain as long as there are such words. Together they weigh half as
+    much as the rarest other word, so that they form a balanced subtree and no path of another word
+    gets longer.
+
     Args:
         counts: frequencies of the words, most frequent first, `(V,)`.
 
@@ -37,7 +41,10 @@ def huffman_tree(counts: ArrayLike) -> tuple[NDArray[np.int32], NDArray[np.int8]
 
     Source: Mikolov et al., word2vec.c, 2013.
     """
-    weights = np.asarray(counts, np.float64).tolist()
+    array = np.asarray(counts, np.float64)
+    is_unseen = array == 0
+    floor = array[~is_unseen].min(initial=1.0) / (2 * max(is_unseen.sum(), 1))
+    weights = np.where(is_unseen, floor, array).tolist()
     size = len(weights)
     root = 2 * size - 2
     weights += [np.inf] * size  # an inner node that is not made yet is never the smallest

@@ -152,6 +152,16 @@ def test_log_probs_are_the_losses(dense_rows):
         np.testing.assert_allclose(layer(hidden, np.full(5, word)), -log_probs[:, word], rtol=1e-5)
 
 
+def test_top_k_with_many_words_that_never_occur():
+    counts = np.concatenate([np.arange(1000, 0, -1), np.zeros(99_000)])
+    layer = HierarchicalSoftmax(counts)
+    layer.build((None, DIM))
+    assert layer.target_mass(np.arange(len(counts))).numpy().max() < 40
+    ids, scores = layer.top_k(np.ones((1, DIM), np.float32), 3)
+    # A table of zeros: every edge has probability 1/2.
+    np.testing.assert_allclose(scores, -np.log(2) * layer.target_mass(ids), rtol=1e-6)
+
+
 @each_top
 @pytest.mark.parametrize("scale", [50.0, 200.0])
 def test_extreme_scores(dense_rows, scale):

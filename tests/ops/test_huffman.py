@@ -26,6 +26,7 @@ TREES = {
     "three": np.array([5, 1, 1]),
     "ties": np.ones(13, int),
     "zeros": np.array([7, 7, 2, 0, 0]),
+    "mostly zeros": np.concatenate([np.sort(100 // np.arange(1, 50))[::-1], np.zeros(300, int)]),
     "chain": 2 ** np.arange(20)[::-1],
     "zipf": np.sort(1000 // np.arange(1, 400))[::-1],  # many ties at the end
 }
@@ -90,6 +91,20 @@ def test_ties_are_broken_as_in_word2vec_c():
     parents, codes = huffman_tree([2, 2, 1, 1])
     assert parents.tolist() == [6, 5, 4, 4, 5, 6, 6]
     assert codes.tolist() == [0, 1, 1, 0, 0, 1, 0]
+
+
+def test_words_that_never_occur_have_short_paths():
+    seen, unseen = np.sort(100_000 // np.arange(1, 1001))[::-1], 199_000
+    lengths = path_lengths(huffman_tree([*seen, *[0] * unseen])[0])
+    # One more leaf under the rarest word, and a balanced tree from there.
+    assert lengths.max() <= lengths[:1000].max() + 1 + np.ceil(np.log2(unseen))
+    with_one_more = path_lengths(huffman_tree([*seen, 0])[0])
+    np.testing.assert_array_equal(lengths[:1000], with_one_more[:1000])
+
+
+@pytest.mark.parametrize("counts", [[0.5, 0.3, 0, 0], [0, 0, 0, 0, 0]])
+def test_any_counts_of_zero_make_a_tree(counts):
+    assert sum(2.0 ** -np.float64(path_lengths(huffman_tree(counts)[0]))) == 1
 
 
 @each_tree
