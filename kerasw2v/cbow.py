@@ -47,11 +47,11 @@ class CBOW(BlockModel):
         output_layer: a `kerasw2v.layers.OutputLayer` for the same vocabulary.
         window: largest distance between a centre and a context word.
         gradient: `"word2vec"` adds the whole error of the mean to each context row, as word2vec.c
-            and gensim do; `"exact"` is the gradient of the mean, one n-th of it for n context
-            words, and wants a learning rate that much larger.
-        combiner: `"mean"`, or `"sum"` for the sum of the context as hidden vector, gensim's
-            `cbow_mean=0`. Its exact gradient adds the whole error to each context row; gensim's,
-            here `"word2vec"` again, one n-th of it.
+            and gensim do; `"exact"` is the gradient of the mean, an n-th of it for n context
+            words, and needs a learning rate n times as large.
+        combiner: `"mean"`, or `"sum"` for the sum of the context as hidden vector (gensim's
+            `cbow_mean=0`). With `"sum"`, the exact gradient adds the whole error to each context
+            row, and `"word2vec"` an n-th of it, as gensim does.
         shrink_windows: True to draw each centre's window from 1 to `window`, as word2vec does.
         block_length: centres in a block; that of `block_dataset` for this window when None.
         seed: seed of the initial vectors and of the windows.

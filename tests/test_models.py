@@ -135,8 +135,7 @@ def test_reported_loss_is_the_mean_of_a_double_loop(
     inputs, targets = plain(model_class, sentences, vocabulary)
     table, output = tables(model)
     scores = hidden_of(model_class, table, inputs) @ np.float64(output).T
-    places = np.arange(len(targets))
-    losses = np.logaddexp(0, -scores[places, targets])
+    losses = np.logaddexp(0, -scores[np.arange(len(targets)), targets])
     for word in pool:
         losses += K / len(pool) * np.where(targets == word, 0, np.logaddexp(0, scores[:, word]))
     expected = pytest.approx(losses.mean(), rel=2e-6)  # float32 losses, summed a batch at a time
@@ -302,11 +301,11 @@ def test_cbows_mass_is_what_its_gradient_merges(sentences, vocabulary):
 def test_sample_weights_count_examples(model_class, sentences, vocabulary):
     inputs, targets = (array[:60] for array in plain(model_class, sentences, vocabulary))
     weights = np.random.default_rng(0).integers(0, 3, 60)
-    places = np.repeat(np.arange(60), weights)
+    repeated = np.repeat(np.arange(60), weights)
     results, losses = [], []
     for data in (
         {"x": inputs, "y": targets, "sample_weight": weights.astype(np.float32)},
-        {"x": inputs[places], "y": targets[places]},
+        {"x": inputs[repeated], "y": targets[repeated]},
     ):
         model = make(model_class, vocabulary, FullSoftmax(len(vocabulary)), filled=True)
         model.compile(RowSGD(0.05))
