@@ -61,7 +61,7 @@ def step_of_kerasw2v(counts: np.ndarray, cutoffs: list[int]) -> Callable[..., An
 
     from kerasw2v import optimizers
     from kerasw2v.layers import AdaptiveSoftmax
-    from kerasw2v.ops.row_mass import record_row_mass
+    from kerasw2v.ops.row_gradients import record_rows
 
     layer = AdaptiveSoftmax(counts, cutoffs, div_value=DIV_VALUE, seed=1)
     layer.build((None, DIM), (None,))
@@ -70,11 +70,11 @@ def step_of_kerasw2v(counts: np.ndarray, cutoffs: list[int]) -> Callable[..., An
 
     @tf.function
     def step(hidden: Any, targets: Any) -> Any:
-        with record_row_mass() as masses, tf.GradientTape() as tape:
+        with tf.GradientTape() as tape, record_rows(tape) as record:
             tape.watch(hidden)
             loss = tf.reduce_sum(layer(hidden, targets))
-        of_hidden, *gradients = tape.gradient(loss, [hidden, *layer.trainable_variables])
-        optimizer.apply(gradients, layer.trainable_variables, masses)
+        of_hidden, *gradients = record.gradients(loss, [hidden, *layer.trainable_variables])
+        optimizer.apply(gradients, layer.trainable_variables)
         return tf.reduce_sum(of_hidden)
 
     return lambda hidden, targets: step(tf.constant(hidden), tf.constant(targets, tf.int32)).numpy()

@@ -7,8 +7,7 @@ import tensorflow as tf
 
 from kerasw2v.layers.embedding_lookup import EmbeddingLookup
 from kerasw2v.layers.output_layer import OutputLayer
-from kerasw2v.ops.row_gradients import as_slices, record_lookups, row_gradients
-from kerasw2v.ops.row_mass import record_row_mass
+from kerasw2v.ops.row_gradients import as_slices, record_rows
 from kerasw2v.ops.seeds import add_draw_state, evaluation_draws, next_seed
 from kerasw2v.ops.strategies import lost_workers_are_errors, reducible_logs, repeated_for_workers
 from kerasw2v.ops.windows import decode_blocks, default_block_length
@@ -207,30 +206,25 @@ class BlockModel(keras.Model):
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         variables = self.trainable_variables
-        with (
-            tf.GradientTape() as tape,
-            record_row_mass() as row_masses,
-            record_lookups(tape) as lookups,
-        ):
-            losses, pairs = self._pair_losses(data)
+        with tf.GradientTape() as tape, record_rows(tape) as record:
+            losses, pairs = self._batch_losses(data)
             loss = self.optimizer.scale_loss(tf.reduce_sum(losses))
-        gradients = row_gradients(tape, loss, variables, lookups)
-        if isinstance(self.optimizer, RowSGD):
-            self.optimizer.apply(gradients, variables, row_masses)
-        else:
-            self.optimizer.apply([as_slices(gradient) for gradient in gradients], variables)
+        gradients = record.gradients(loss, variables)
+        if not isinstance(self.optimizer, RowSGD):
+            gradients = [as_slices(gradient) for gradient in gradients]
+        self.optimizer.apply(gradients, variables)
         return self._report(losses, pairs)
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         inputs, _, _ = keras.utils.unpack_x_y_sample_weight(data)
         with evaluation_draws(inputs):
-            return self._report(*self._pair_losses(data))
+            return self._report(*self._batch_losses(data))
 
     def _report(self, losses: tf.Tensor, pairs: tf.Tensor) -> dict[str, tf.Tensor]:
         self.pair_mean.update_state(losses, pairs)
         return reducible_logs({"loss": self.pair_mean.result()}, self.distribute_strategy)
 
-    def _pair_losses(self, data: Any) -> tuple[tf.Tensor, tf.Tensor]:
+    def _batch_losses(self, data: Any) -> tuple[tf.Tensor, tf.Tensor]:
         inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
         if targets is None:
             return self.loss_of_blocks(*self._decoded(inputs))

@@ -1,4 +1,4 @@
-"""Keras callbacks: progress and records in words a second, checkpoints that survive anything."""
+"""Keras callbacks: progress and records in words a second, checkpoints, averages over workers."""
 
 import os
 import sys
@@ -9,20 +9,54 @@ import keras
 import tensorflow as tf
 
 from kerasw2v.history import History, Measurement
-from kerasw2v.multi_worker import from_chief, is_chief, lost_workers_are_errors
+from kerasw2v.ops.strategies import from_chief, is_chief, lost_workers_are_errors
 from kerasw2v.utils.checks import check_int
-from kerasw2v.utils.files import temporary_sibling
+from kerasw2v.utils.files import PathLike, temporary_sibling
 
 _BAR_WIDTH = 20
 _SECONDS_BETWEEN_DRAWINGS = 0.2
 
 
-class Progress(keras.callbacks.Callback):
-    """Shows how far training is: a bar with words a second, the loss and the time left.
+class _WordCounter(keras.callbacks.Callback):
+    """Knows which share of an epoch is done; for data of unknown length, after the first epoch."""
 
-    On a terminal it is one line that is drawn again and again; elsewhere, one line an epoch.
-    Words a second are counted from the end of the first call into the graph, so that they do not
-    include the time that TensorFlow takes to compile it.
+    def __init__(self, words_per_epoch: int) -> None:
+        super().__init__()
+        self.words_per_epoch = words_per_epoch
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self._begin = time.perf_counter()
+        self._steps: int | None = self.params["steps"]
+        self._first_call: tuple[float, int] | None = None  # when it ended, and its batches
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._epoch = epoch
+        self._batches, self._last_logs = 0, None
+
+    def _count(self, now: float, batch: int, logs: Any) -> None:
+        self._batches, self._last_logs = batch + 1, logs
+        if self._first_call is None:
+            self._first_call = now, self._batches
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._steps = self._steps or max(1, self._batches)
+
+    def _epoch_loss(self, logs: Any) -> float:
+        # Keras 3.15 averages data of unknown length over one step too many, their end.
+        logs = logs if self.params["steps"] else self._last_logs
+        return float((logs or {}).get("loss", float("nan")))
+
+    def _share(self, batches: int) -> float:
+        # Keras may report the last call into the graph as longer than it was.
+        return min(1.0, batches / self._steps) if self._steps else 0.0
+
+
+class Progress(_WordCounter):
+    """Shows the progress of training: a bar with words a second, the loss and the time left.
+
+    On a terminal it is one line that is redrawn; elsewhere, one line an epoch. The time before the
+    end of the first call into the graph, which compiles it, does not count for words a second. For
+    a dataset of unknown length, the first epoch shows the number of batches in place of the bar.
 
     Args:
         words_per_epoch: number of words of the corpus, subsampled ones included.
@@ -40,36 +74,33 @@ class Progress(keras.callbacks.Callback):
     """
 
     def __init__(self, words_per_epoch: int, stream: TextIO | None = None) -> None:
-        super().__init__()
-        self.words_per_epoch = words_per_epoch
+        super().__init__(words_per_epoch)
         self.stream = sys.stderr if stream is None else stream
         self._redraw = self.stream.isatty()
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self._begin = time.perf_counter()
-        self._warm: tuple[float, float] | None = None  # time and words at the first call's end
+        super().on_train_begin(logs)
         self._first_epoch: int | None = None
         self._drawn = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        super().on_epoch_begin(epoch, logs)
         if self._first_epoch is None:
             self._first_epoch = epoch
-        self._epoch = epoch
         self._loss = float("nan")
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         now = time.perf_counter()
-        share = _share(batch, self.params["steps"])
-        if self._warm is None:
-            self._warm = now, self._words(share)
+        self._count(now, batch, logs)
         if self._redraw and now - self._drawn > _SECONDS_BETWEEN_DRAWINGS:
             self._drawn = now
             # Only here: reading the loss waits for the device.
             self._loss = float((logs or {}).get("loss", self._loss))
-            self._draw(share, end="")
+            self._draw(self._share(self._batches), end="")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self._loss = float((logs or {}).get("loss", self._loss))
+        super().on_epoch_end(epoch, logs)
+        self._loss = self._epoch_loss(logs)
         if self._redraw:
             self._draw(1.0, end="\n" if epoch + 1 == self.params["epochs"] else "")
         else:
@@ -81,7 +112,8 @@ class Progress(keras.callbacks.Callback):
 
     def _words_per_second(self, share: float) -> float:
         now = time.perf_counter()
-        start, before = self._warm or (self._begin, 0.0)
+        start, batches = self._first_call or (self._begin, 0)
+        before = self._share(batches) * self.words_per_epoch
         if self._words(share) <= before:  # everything so far was one call
             start, before = self._begin, 0.0
         return (self._words(share) - before) / max(now - start, 1e-9)
@@ -93,29 +125,33 @@ class Progress(keras.callbacks.Callback):
         return f"epoch {self._epoch + 1}/{self.params['epochs']}"
 
     def _draw(self, share: float, end: str) -> None:
-        done = round(share * _BAR_WIDTH)
-        bar = "#" * done + "-" * (_BAR_WIDTH - done)
-        left = (self.params["epochs"] - self._epoch - share) * self.words_per_epoch
-        seconds = left / max(self._words_per_second(share), 1e-9)
-        line = (
-            f"{self._epoch_of()} [{bar}] {share:4.0%}  {self._rate(share)}  "
-            f"loss {self._loss:.4f}  {_clock(seconds)} left"
-        )
-        # The escape clears what a longer line has left behind.
+        if not self._steps:
+            line = f"{self._epoch_of()}  batch {self._batches:,}  loss {self._loss:.4f}"
+        else:
+            done = round(share * _BAR_WIDTH)
+            bar = "#" * done + "-" * (_BAR_WIDTH - done)
+            left = (self.params["epochs"] - self._epoch - share) * self.words_per_epoch
+            seconds = left / max(self._words_per_second(share), 1e-9)
+            line = (
+                f"{self._epoch_of()} [{bar}] {share:4.0%}  {self._rate(share)}  "
+                f"loss {self._loss:.4f}  {_clock(seconds)} left"
+            )
+        # The escape clears the rest of a longer line.
         self.stream.write(f"\r{line}\x1b[K{end}")
         self.stream.flush()
 
 
-class Record(keras.callbacks.Callback):
-    """Keeps loss and words a second over time, for `kerasw2v.plots` and `kerasw2v.report`.
+class Record(_WordCounter):
+    """Records loss and words a second over time, for `kerasw2v.plots` and `kerasw2v.report`.
 
-    The loss of a point is that since the point before, worked out of the running mean of the epoch
-    that Keras hands to callbacks, as if each batch had equally many pairs. Words a second are
-    counted from the end of the first call into the graph, as in `Progress`.
+    The loss of a point is the mean since the previous point. It is computed from the running mean
+    of the epoch, which is all that Keras gives to callbacks, as if each batch had equally many
+    pairs. Words a second are counted as in `Progress`. For a dataset of unknown length, the first
+    epoch is a single point.
 
     Args:
         words_per_epoch: number of words of the corpus, subsampled ones included.
-        history: the `kerasw2v.history.History` to go on with; a new one when None.
+        history: the `kerasw2v.history.History` to continue; a new one when None.
         path: a file where the history is saved after every epoch, for a training that may be
             interrupted; nowhere when None.
 
@@ -135,47 +171,50 @@ class Record(keras.callbacks.Callback):
         self,
         words_per_epoch: int,
         history: History | None = None,
-        path: str | os.PathLike[str] | None = None,
+        path: PathLike | None = None,
     ) -> None:
-        super().__init__()
-        self.words_per_epoch = words_per_epoch
+        super().__init__(words_per_epoch)
         self.history = History() if history is None else history
         self.path = path
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self._begin = time.perf_counter() - self.history.seconds
-        self._warm = False
+        super().on_train_begin(logs)
+        self._begin -= self.history.seconds
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._epoch = epoch
-        self._share = self._mean = 0.0  # of the epoch that has been measured, and its loss
-        # Where the epoch began, and where the last point was: epochs and time.
+        super().on_epoch_begin(epoch, logs)
+        self._done = self._mean = 0.0  # share of the epoch at the last point, and the mean loss
+        # Start of the epoch, and the last point: epochs and time.
         self._start = self._measured = float(epoch), time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         now = time.perf_counter()
-        share = _share(batch, self.params["steps"])
-        if not self._warm:
-            self._warm = True
-            self._add(now, share, logs, timed=False)
+        is_first = self._first_call is None
+        self._count(now, batch, logs)
+        if self._steps and (is_first or now - self._measured[1] > _SECONDS_BETWEEN_DRAWINGS):
+            loss = float((logs or {}).get("loss", float("nan")))
+            self._add(now, self._share(self._batches), loss, timed=not is_first)
+        if is_first:
             self._start = self._measured
-        elif now - self._measured[1] > _SECONDS_BETWEEN_DRAWINGS:
-            self._add(now, share, logs)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         now = time.perf_counter()
-        if self._share < 1:
-            self._add(now, 1.0, logs)
+        was_known = bool(self._steps)
+        super().on_epoch_end(epoch, logs)
+        if not was_known and self._first_call:
+            end_of_call, batches = self._first_call
+            self._start = self._measured = epoch + self._share(batches), end_of_call
+        if self._done < 1:
+            self._add(now, 1.0, self._epoch_loss(logs))
         self.history.epochs.append(self._measurement(now, 1.0, self._mean, self._start))
         if self.path is not None:
             self.history.save(self.path)
 
-    def _add(self, now: float, share: float, logs: Any, timed: bool = True) -> None:
-        mean = float((logs or {}).get("loss", float("nan")))
-        loss = (mean * share - self._mean * self._share) / (share - self._share)
+    def _add(self, now: float, share: float, mean: float, timed: bool = True) -> None:
+        loss = (mean * share - self._mean * self._done) / (share - self._done)
         since = self._measured if timed else None
         self.history.add(self._measurement(now, share, loss, since))
-        self._share, self._mean = share, mean
+        self._done, self._mean = share, mean
         self._measured = self._epoch + share, now
 
     def _measurement(
@@ -190,12 +229,12 @@ class Record(keras.callbacks.Callback):
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Saves the state of training after every epoch, and takes it up again.
+    """Saves the state of training after every epoch, and restores it.
 
-    In difference to `keras.callbacks.BackupAndRestore` a checkpoint is replaced in one step, so
-    that an interruption or a full disk while it is written leaves the one before intact, and it is
-    not removed at the end of training, so that it outlives a failure to save the result. Of several
-    workers the chief alone writes and reads the file, and hands the state on.
+    Unlike `keras.callbacks.BackupAndRestore`, it replaces a checkpoint in one step: an interruption
+    or a full disk leaves the previous one intact. It does not remove the checkpoint at the end of
+    training, so that it outlives a failure to save the result. Of several workers only the chief
+    reads and writes the file, and sends the state to the others.
 
     Args:
         path: the file, ending in `.weights.h5`.
@@ -217,7 +256,7 @@ class Checkpoint(keras.callbacks.Callback):
     2
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: PathLike) -> None:
         super().__init__()
         self.path = os.fspath(path)
         if not self.path.endswith(".weights.h5"):
@@ -236,7 +275,7 @@ class Checkpoint(keras.callbacks.Callback):
             steps_per_epoch: number of steps of the optimizer in an epoch.
 
         Returns:
-            How many epochs that state has behind it: the `initial_epoch` for `fit`.
+            The number of epochs done, which is the `initial_epoch` for `fit`.
 
         Raises:
             ValueError: if the file is damaged or does not fit the model.
@@ -254,7 +293,7 @@ class Checkpoint(keras.callbacks.Callback):
         try:
             model.load_weights(self.path)
         except Exception as error:
-            # HDF5 and Keras report damage and misfit in many ways, and at length.
+            # HDF5 and Keras report damaged and unfit files in many ways, and at length.
             raise ValueError(
                 "`path` must be an undamaged checkpoint of the same model. "
                 f"Received: path={self.path!r}."
@@ -262,30 +301,30 @@ class Checkpoint(keras.callbacks.Callback):
 
 
 class AverageTables(keras.callbacks.Callback):
-    """Lets workers train on their own, and averages what they have learned now and then.
+    """Lets workers train separately, and averages their tables every few steps.
 
-    Sending gradients at every step wants a fast network. With this each worker trains a model of
-    its own, made outside the strategy's scope, on a shard of the corpus, at the speed of a single
+    Sending gradients at every step needs a fast network. With this callback each worker trains its
+    own model, made outside the strategy's scope, on a shard of the corpus, at the speed of a single
     process. After every `steps` steps, and after each epoch, all tables become
 
-        row = row before + (sum over workers of what it moved by) / (number of workers it moved on)
+        row = previous row + (sum over workers of its change) / (number of workers that changed it)
 
-    which is the average over those that met the word: a rare word that one worker met keeps all
-    it has learned. Every worker must take the same number of steps, as `block_dataset(...,
-    shard=(n, i))` provides, and should draw with a seed of its own.
+    which averages over the workers that saw the word: a rare word that only one worker saw keeps
+    its whole change. Every worker must take the same number of steps, as `block_dataset(...,
+    shard=(n, i))` provides, and should have a seed of its own.
 
     Args:
         strategy: from `kerasw2v.multi_worker.connect`.
-        steps: how many steps to take between two averages; rounded up to whole calls into the
-            graph (`steps_per_execution` of `compile`).
+        steps: number of steps between two averages; rounded up to whole calls into the graph
+            (`steps_per_execution` of `compile`).
 
     Raises:
         ConnectionError: in training, if another worker is lost.
         TypeError, ValueError: if `steps` is not a positive integer, or (in training) if the model
             was made under a strategy.
 
-    Cost: `2 (n - 1) / n * 4 V d` bytes for each table and average, for n workers, and memory for a
-    copy of each table.
+    Cost: each average sends `2 (n - 1) / n * 4 V d` bytes a table, for n workers; memory for a copy
+    of each table.
 
     Source: Ji et al., "Parallelizing word2vec in shared and distributed memory", 2016; Gupta and
     Khare, "BlazingText: scaling and accelerating word2vec using multiple GPUs", 2017.
@@ -327,7 +366,7 @@ class AverageTables(keras.callbacks.Callback):
         def replica(before: list[tf.Tensor]) -> list[tf.Tensor]:
             context = tf.distribute.get_replica_context()
             moves = [table - old for table, old in zip(self._tables, before, strict=True)]
-            # What every number of a row has in common; some of them may stay as they are.
+            # A row has moved if any of its numbers has.
             moved = [
                 tf.cast(tf.reduce_any(move != 0, tf.range(1, tf.rank(move)), True), move.dtype)
                 for move in moves
@@ -337,11 +376,6 @@ class AverageTables(keras.callbacks.Callback):
             return [old + move / tf.maximum(number, 1) for old, move, number in shares]
 
         return self.strategy.run(replica, args=(before,))
-
-
-def _share(batch: int, steps: int) -> float:
-    # The last call into the graph may be told as longer than it was.
-    return min(1.0, (batch + 1) / steps)
 
 
 def _clock(seconds: float) -> str:

@@ -10,16 +10,25 @@ from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops.parts import in_two_branches
 from kerasw2v.ops.rows import as_ids
 from kerasw2v.ops.window_means import (
-    block_means,
-    context_mean,
-    sum_over_windows,
+    extent_means,
+    sum_over_extents,
+    sum_over_weights,
+    weight_means,
     window_extents,
-    window_sums,
 )
 from kerasw2v.utils.checks import check_choice
 
 GRADIENTS = ("word2vec", "exact")
 COMBINERS = ("mean", "sum")
+# Of a window of n words the hidden vector is `n ** p` times the sum, and each row gets `n ** q`
+# times its error. A step of all n rows moves the hidden vector by `n ** r`, r = p + q + 1.
+_POWERS = {
+    # combiner, gradient: p, q, r
+    ("mean", "word2vec"): (-1, 0, 0),
+    ("mean", "exact"): (-1, -1, -1),
+    ("sum", "word2vec"): (0, -1, 0),
+    ("sum", "exact"): (0, 0, 1),
+}
 
 
 @keras.saving.register_keras_serializable("kerasw2v")
@@ -38,11 +47,11 @@ class CBOW(BlockModel):
         output_layer: a `kerasw2v.layers.OutputLayer` for the same vocabulary.
         window: largest distance between a centre and a context word.
         gradient: `"word2vec"` adds the whole error of the mean to each context row, as word2vec.c
-            and gensim do; `"exact"` is the gradient of the mean, one n-th of it for n context
-            words, and wants a learning rate that much larger.
-        combiner: `"mean"`, or `"sum"` for the sum of the context as hidden vector, gensim's
-            `cbow_mean=0`. Its exact gradient adds the whole error to each context row; gensim's,
-            here `"word2vec"` again, one n-th of it.
+            and gensim do; `"exact"` is the gradient of the mean, an n-th of it for n context
+            words, and needs a learning rate n times as large.
+        combiner: `"mean"`, or `"sum"` for the sum of the context as hidden vector (gensim's
+            `cbow_mean=0`). With `"sum"`, the exact gradient adds the whole error to each context
+            row, and `"word2vec"` an n-th of it, as gensim does.
         shrink_windows: True to draw each centre's window from 1 to `window`, as word2vec does.
         block_length: centres in a block; that of `block_dataset` for this window when None.
         seed: seed of the initial vectors and of the windows.
@@ -100,29 +109,14 @@ class CBOW(BlockModel):
         )
 
     def call(self, inputs: Any) -> tf.Tensor:
-        ids = as_ids(inputs)
-        weights = tf.cast(ids >= 0, tf.float32)[:, None, :]
-        return self._means(tf.maximum(ids, 0), weights)[:, 0]
-
-    def _means(
-        self, ids: tf.Tensor, weights: tf.Tensor, shares: tf.Tensor | None = None
-    ) -> tf.Tensor:
-        """Returns the hidden vector of each window: `(b, C), (b, L, C) -> (b, L, d)`."""
-        rows = self.embedding(ids)
-        weights = tf.cast(weights, rows.dtype)
-        shares = None if shares is None else tf.cast(shares, rows.dtype)
-        return context_mean(rows, weights, self._is_error_whole, self.combiner, shares)
+        ids, weights = _contexts(inputs)
+        no_terms = tf.zeros_like(weights[:, :, 0])
+        _, scale, gradient_scale, _ = sum_over_weights(weights, no_terms, self._powers)
+        return weight_means(self.embedding(ids), weights, scale, gradient_scale)[:, 0]
 
     @property
-    def _is_error_whole(self) -> bool:
-        """Whether each row of a window gets the whole error of its hidden vector."""
-        return (self.gradient == "word2vec") == (self.combiner == "mean")
-
-    @property
-    def _step_power(self) -> tf.Tensor:
-        """How far a step of all rows of a window moves its hidden vector: n to this power."""
-        power = -1 if self.combiner == "mean" else 1
-        return tf.constant(0 if self.gradient == "word2vec" else power, tf.float32)
+    def _powers(self) -> tf.Tensor:
+        return tf.constant(_POWERS[self.combiner, self.gradient], tf.float32)
 
     def loss_of_blocks(
         self, ids: tf.Tensor, sentences: tf.Tensor, reach: tf.Tensor | None
@@ -138,23 +132,23 @@ class CBOW(BlockModel):
     ) -> tuple[tf.Tensor, tf.Tensor]:
         ones = tf.ones_like(before)
         terms = ones * self.output_layer.target_mass(centres)
-        sizes, inverse, mass = sum_over_windows(before, behind, terms, self._step_power, ids)
+        sizes, scale, gradient_scale, mass = sum_over_extents(
+            before, behind, terms, self._powers, ids
+        )
         self.embedding.add_mass(ids, mass)
-        scale = inverse if self.combiner == "mean" else ones
-        gradient_scale = ones if self._is_error_whole else inverse
-        hidden = block_means(self.embedding(ids), before, behind, scale, gradient_scale)
+        hidden = extent_means(self.embedding(ids), before, behind, scale, gradient_scale)
         return self._target_losses(hidden, centres, ones, sizes)
 
     def loss_of_examples(
         self, inputs: Any, targets: tf.Tensor, weights: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        ids, targets, weights = as_ids(inputs), targets[:, None], weights[:, None]
-        present = tf.cast(ids >= 0, tf.float32)[:, None, :]
-        ids = tf.maximum(ids, 0)
+        ids, context_weights = _contexts(inputs)
+        targets, weights = targets[:, None], weights[:, None]
         terms = tf.abs(weights) * self.output_layer.target_mass(targets)
-        sizes, shares, mass = window_sums(present, terms, self._step_power)
+        sizes, scale, gradient_scale, mass = sum_over_weights(context_weights, terms, self._powers)
         self.embedding.add_mass(ids, mass)
-        return self._target_losses(self._means(ids, present, shares), targets, weights, sizes)
+        hidden = weight_means(self.embedding(ids), context_weights, scale, gradient_scale)
+        return self._target_losses(hidden, targets, weights, sizes)
 
     def _target_losses(
         self, hidden: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor, sizes: tf.Tensor
@@ -166,3 +160,13 @@ class CBOW(BlockModel):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "gradient": self.gradient, "combiner": self.combiner}
+
+
+def _contexts(inputs: Any) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the ids of contexts, 0 for padding, and their weights: `(n, width)`, `(n, 1, width)`.
+
+    Args:
+        inputs: ids, negative for padding.
+    """
+    ids = as_ids(inputs)
+    return tf.maximum(ids, 0), tf.cast(ids >= 0, tf.float32)[:, None, :]

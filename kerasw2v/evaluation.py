@@ -1,6 +1,6 @@
-"""How good are word vectors? Analogies, and agreement with people about similarity.
+"""Tests of word vectors: analogies, and agreement with people about similarity.
 
-The three test sets are those that papers report, and come with gensim: `questions-words.txt`
+The three test sets are those that papers report; gensim ships them: `questions-words.txt`
 (Mikolov et al., 2013), WordSim353 (Finkelstein et al., 2002) and SimLex999 (Hill et al., 2015).
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from gensim.test.utils import datapath
 
-PathLike = str | os.PathLike[str]
+from kerasw2v.utils.files import PathLike
 
 _WORD_PAIRS = {"WordSim353": "wordsim353.tsv", "SimLex999": "simlex999.txt"}
 
@@ -25,7 +25,7 @@ class AnalogyScore:
     Attributes:
         name: name of the section.
         correct: number of right answers.
-        total: number of questions whose four words are all known; the others are not asked.
+        total: number of questions whose four words are all known; others are left out.
     """
 
     name: str
@@ -44,9 +44,9 @@ class PairScore:
 
     Attributes:
         name: name of the test set.
-        spearman: rank correlation; None where fewer than two pairs have both words known, or all
-            the similarities are equal.
-        pearson: linear correlation, None likewise.
+        spearman: rank correlation; None if fewer than two pairs have both words known, or all
+            similarities are equal.
+        pearson: linear correlation; None in the same cases.
         pairs: number of pairs in the test set.
         out_of_vocabulary: share of pairs with an unknown word; these are left out.
     """
@@ -60,13 +60,13 @@ class PairScore:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What `evaluate` found out.
+    """Results of `evaluate`.
 
     Attributes:
         sections: score of each section of the analogy questions.
         semantic: all sections about the world (capitals, currencies, families) together; None if
-            the file does not tell grammar from the rest by names that begin with "gram".
-        syntactic: all sections about grammar together, None likewise.
+            no section has a name that begins with "gram".
+        syntactic: all sections about grammar together; None in the same case.
         total: all sections together.
         word_pairs: score of each set of word pairs.
     """
@@ -78,7 +78,7 @@ class Evaluation:
     word_pairs: tuple[PairScore, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns everything as dicts, lists, strings, numbers and None, fit for JSON.
+        """Returns everything as dicts, lists, strings, numbers and None, ready for JSON.
 
         Example:
 
@@ -127,8 +127,8 @@ class Evaluation:
         ]
         names = max(len(row[0]) for row in (("Word pairs",), *analogies, *pairs))
         parts = [
-            _lines(("Analogies", "accuracy", "correct", "asked"), analogies, names),
-            _lines(("Word pairs", "Spearman", "Pearson", "pairs", "unknown"), pairs, names),
+            _aligned(("Analogies", "accuracy", "correct", "asked"), analogies, names),
+            _aligned(("Word pairs", "Spearman", "Pearson", "pairs", "unknown"), pairs, names),
         ]
         return "\n\n".join(parts)
 
@@ -141,8 +141,8 @@ def evaluate(
 ) -> Evaluation:
     """Runs the usual tests on word vectors.
 
-    Case is ignored. Questions and pairs with unknown words are left out, as is customary, so
-    compare vectors of the same vocabulary only.
+    Case is ignored. Questions and pairs with unknown words are left out, as is usual, so compare
+    only vectors of the same vocabulary.
 
     Args:
         vectors: a `gensim.models.KeyedVectors`, most frequent word first.
@@ -150,16 +150,15 @@ def evaluate(
             `questions-words.txt` when None.
         word_pairs: name and file of each set of word pairs, two words and a judgement a line,
             separated by tabs; WordSim353 and SimLex999 when None.
-        restrict_vocab: analogies are asked and answered among so many words, the most frequent
-            ones. 30,000 is the custom, and what word2vec's own evaluation used. Word pairs use
-            all words.
+        restrict_vocab: number of most frequent words that analogies are restricted to; the default
+            is that of word2vec's own evaluation. Word pairs use all words.
 
     Returns:
         An `Evaluation`. Takes about ten seconds for a vocabulary of 30,000 words or more.
 
     Raises:
         FileNotFoundError: if a file does not exist.
-        ValueError: if a file holds no question or pair, or `restrict_vocab` is not positive.
+        ValueError: if a file has no question or pair, or `restrict_vocab` is not positive.
 
     Example:
 
@@ -178,7 +177,7 @@ def evaluate(
         word_pairs = {name: datapath(file) for name, file in _WORD_PAIRS.items()}
     if analogies is None:
         analogies = datapath("questions-words.txt")
-    # Cheap checks of all files come before the first slow test.
+    # All files are checked before the first slow test.
     sizes = {name: _count_pairs(path) for name, path in word_pairs.items()}
     _check_questions(analogies)
     return Evaluation(
@@ -217,13 +216,13 @@ def _sum(name: str, sections: Iterable[AnalogyScore]) -> AnalogyScore:
 def _word_pairs(vectors: Any, name: str, path: PathLike, pairs: int) -> PairScore:
     try:
         with warnings.catch_warnings():
-            # SciPy warns of constant input; the result is NaN then and shows as None.
+            # SciPy warns of constant input; its result, NaN, becomes None.
             warnings.simplefilter("ignore")
             pearson, spearman, unknown = vectors.evaluate_word_pairs(
                 os.fspath(path), restrict_vocab=len(vectors)
             )
     except ValueError:
-        # The file has been checked: no pair is known, or one, which has no correlation.
+        # The file is valid, so fewer than two pairs are known.
         return PairScore(name, None, None, pairs, _unknown_share(vectors, path))
     return PairScore(name, _number(spearman[0]), _number(pearson[0]), pairs, float(unknown) / 100)
 
@@ -249,7 +248,7 @@ def _count_pairs(path: PathLike) -> int:
 
 
 def _read_pairs(path: PathLike) -> Iterable[tuple[str, str]]:
-    for line in _lines_of(path, "word_pairs"):
+    for line in _read_lines(path, "word_pairs"):
         parts = line.split("\t")
         if line.startswith("#") or len(parts) != 3 or not _is_number(parts[2]):
             continue
@@ -265,7 +264,7 @@ def _is_number(text: str) -> bool:
 
 
 def _check_questions(path: PathLike) -> None:
-    lines = _lines_of(path, "analogies")
+    lines = _read_lines(path, "analogies")
     headed = bool(lines) and lines[0].startswith(": ")
     if not headed or not any(len(line.split()) == 4 and line[0] != ":" for line in lines):
         raise ValueError(
@@ -274,7 +273,7 @@ def _check_questions(path: PathLike) -> None:
         )
 
 
-def _lines_of(path: PathLike, argument: str) -> list[str]:
+def _read_lines(path: PathLike, argument: str) -> list[str]:
     if not os.path.exists(path):
         raise FileNotFoundError(
             f"`{argument}` must name a file that exists. Received: {os.fspath(path)!r}."
@@ -300,7 +299,7 @@ def _decimal(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}".replace("0.", ".", 1)
 
 
-def _lines(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], names: int) -> str:
+def _aligned(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], names: int) -> str:
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(1, len(head))]
     return "\n".join(
         "  ".join(

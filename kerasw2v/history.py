@@ -1,23 +1,22 @@
-"""What was measured in training: loss and speed over time, in a bounded number of points."""
+"""Loss and speed of a training over time, in a bounded number of points."""
 
 import json
-import os
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from kerasw2v.utils.files import replace_on_success
+from kerasw2v.utils.files import PathLike, replace_on_success
 
-_MOST_POINTS = 1000
+_MAX_POINTS = 1000
 
 
 class Measurement(NamedTuple):
-    """Loss and speed since the measurement before.
+    """Loss and speed since the previous measurement.
 
     Attributes:
         epoch: epochs done, with a fraction.
-        words: words of the corpus read since training began, subsampled ones included.
-        seconds: time since training began.
-        loss: mean loss since the measurement before.
+        words: words of the corpus read since the start of training, subsampled ones included.
+        seconds: time since the start of training.
+        loss: mean loss since the previous measurement.
         words_per_second: mean speed since then; None while TensorFlow compiles the graph.
     """
 
@@ -30,13 +29,13 @@ class Measurement(NamedTuple):
 
 @dataclass
 class History:
-    """Loss and speed of a training, perhaps a resumed one.
+    """Loss and speed of a training, which may be resumed.
 
-    However long training takes, at most about a thousand points are kept: two neighbours become
-    one when there are more.
+    It has at most a thousand points, however long training takes: when there are more, each two
+    neighbours are merged.
 
     Attributes:
-        begun: epochs that were done before the first measurement.
+        begun: number of epochs before the first measurement.
         points: measurements in order of time.
         epochs: one measurement for each epoch.
 
@@ -56,10 +55,10 @@ class History:
     def add(self, point: Measurement) -> None:
         """Adds the next point."""
         self.points.append(point)
-        if len(self.points) > _MOST_POINTS:
-            self._halve()
+        if len(self.points) > _MAX_POINTS:
+            self._merge_neighbours()
 
-    def _halve(self) -> None:
+    def _merge_neighbours(self) -> None:
         before = self.begun * self.points[0].words / self.points[0].epoch
         merged = []
         for first, second in zip(self.points[::2], self.points[1::2], strict=False):
@@ -69,31 +68,31 @@ class History:
 
     @property
     def seconds(self) -> float:
-        """How long training has taken."""
+        """Duration of the training so far."""
         return max((m.seconds for m in (*self.points[-1:], *self.epochs[-1:])), default=0.0)
 
     @property
     def words_per_second(self) -> float | None:
-        """Mean speed of all that was measured, None if nothing was."""
+        """Mean speed of all measured epochs; None if there are none."""
         speeds = [each.words_per_second for each in self.epochs if each.words_per_second]
         return len(speeds) / sum(1 / speed for speed in speeds) if speeds else None
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: PathLike) -> None:
         """Writes everything as JSON."""
         with replace_on_success(path, "w") as file:
             json.dump([self.begun, self.points, self.epochs], file)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], epochs: int) -> "History":
-        """Reads the history of a training that goes on after so many epochs.
+    def load(cls, path: PathLike, epochs: int) -> "History":
+        """Reads the history of a training that continues.
 
         Args:
-            path: a file that `save` wrote. It may be missing or damaged: a picture is lost then,
-                not a training.
-            epochs: how many epochs are done; what was measured later is dropped.
+            path: a file of `save`. If it is missing or damaged, a new history begins: only a
+                picture is lost.
+            epochs: number of epochs done; later measurements are dropped.
 
         Returns:
-            The history so far. A new one, with `begun=epochs`, if the file does not reach so far.
+            The history so far. A new one, with `begun=epochs`, if the file ends before that.
 
         Example:
 

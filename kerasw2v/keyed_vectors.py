@@ -1,4 +1,4 @@
-"""From a trained model to gensim's `KeyedVectors`, and from those to files and back."""
+"""Converts a trained model to gensim's `KeyedVectors`; saves and loads them."""
 
 import os
 import pickle
@@ -13,20 +13,19 @@ from gensim.models import KeyedVectors
 from smart_open import open as open_any
 
 from kerasw2v.utils.files import (
+    PathLike,
     check_output_path,
     check_suffix,
     replace_on_success,
     temporary_sibling,
 )
 
-PathLike = str | os.PathLike[str]
-
 _TEXT = (".vec", ".txt", ".vec.gz", ".txt.gz")
 _BINARY = (".bin", ".bin.gz")
 SUFFIXES = (".kv", *_TEXT, *_BINARY)
-"""What the names of files of vectors end in."""
+"""Endings of the names of vector files."""
 
-# All that the pickle of a KeyedVectors names, whichever NumPy wrote it.
+# Every global in the pickle of a KeyedVectors, for all versions of NumPy.
 _TRUSTED = {("gensim.models.keyedvectors", "KeyedVectors"), ("builtins", "frozenset")} | {
     (f"numpy{module}", name)
     for module, name in (
@@ -40,26 +39,26 @@ _TRUSTED = {("gensim.models.keyedvectors", "KeyedVectors"), ("builtins", "frozen
         (".core.numeric", "_frombuffer"),
     )
 }
-# A byte of a gzip file unpacks to at most about a thousand.
-_MOST_COMPRESSED = 1032
+# The largest compression ratio of gzip.
+_MAX_GZIP_RATIO = 1032
 
 
 class Words(Protocol):
-    """What is asked of a vocabulary: `kerasw2v.Vocabulary` has it."""
+    """What `to_keyed_vectors` needs of a vocabulary, such as `kerasw2v.Vocabulary`."""
 
     words: list[str]
     counts: npt.NDArray[np.int64]
 
 
 def to_keyed_vectors(model: Any, vocabulary: Words, table: str = "input") -> KeyedVectors:
-    """Copies a model's word vectors into a gensim `KeyedVectors`, the words' counts with them.
+    """Copies a model's word vectors and the counts of the words into a gensim `KeyedVectors`.
 
     Args:
         model: a trained `kerasw2v.SkipGram`, `kerasw2v.CBOW` or anything else with
             `model.embedding.embeddings` of shape `(V, d)`.
         vocabulary: the `kerasw2v.Vocabulary` that the model was trained with.
-        table: `"input"` for the word vectors that are commonly used, `"output"` for those that a
-            word has as a target, which sampling layers and the full softmax have.
+        table: `"input"` for the input vectors, the usual choice; `"output"` for the output vectors,
+            which only sampling layers and the full softmax have.
 
     Returns:
         A `gensim.models.KeyedVectors` of float32 vectors, most frequent word first, with
@@ -84,11 +83,30 @@ def to_keyed_vectors(model: Any, vocabulary: Words, table: str = "input") -> Key
             "`vocabulary` must be the one the model was trained with. Received: "
             f"{len(vocabulary.words):,} words for {len(matrix):,} vectors."
         )
+    return with_counts(vocabulary.words, matrix, vocabulary.counts)
+
+
+def with_counts(
+    words: list[str], matrix: npt.NDArray[np.float32], counts: npt.NDArray[np.int64]
+) -> KeyedVectors:
+    """Returns words and their vectors as a gensim `KeyedVectors` with counts.
+
+    Args:
+        words: the words, most frequent first.
+        matrix: `(V, d)`, a vector for each word.
+        counts: how often each word occurs.
+
+    Example:
+
+    >>> vectors = with_counts(["rose", "is"], np.eye(2), np.array([3, 2]))
+    >>> vectors.get_vecattr("rose", "count")
+    np.int64(3)
+    """
     vectors = KeyedVectors(matrix.shape[1])
-    vectors.add_vectors(vocabulary.words, matrix)
-    # gensim's own `extras` of add_vectors fails, and set_vecattr is a call a word.
+    vectors.add_vectors(words, matrix)
+    # gensim's own `extras` of add_vectors fails, and set_vecattr takes a call for each word.
     vectors.allocate_vecattrs(["count"], [int])
-    vectors.expandos["count"][:] = vocabulary.counts
+    vectors.expandos["count"][:] = counts
     return vectors
 
 
@@ -99,7 +117,7 @@ def check_vectors_path(path: PathLike) -> None:
         path: where vectors are going to be saved.
 
     Raises:
-        ValueError: if the name does not end as one of the formats.
+        ValueError: if the name ends in none of the suffixes.
         OSError: if the folder does not exist, or it or the file cannot be written.
 
     Example:
@@ -115,24 +133,24 @@ path='vectors.pdf'.
 
 
 def save_vectors(vectors: KeyedVectors, path: PathLike) -> None:
-    """Saves vectors in the format that the file's name asks for.
+    """Saves vectors; the suffix of the file's name decides the format.
 
-    What the name ends in, the format, and what gensim reads it with:
+    Suffixes, their formats, and how gensim reads them:
 
     - `.kv`: gensim's own, keeps the counts; `KeyedVectors.load(path)`
     - `.vec`, `.txt`, also `.gz`: word2vec text; `KeyedVectors.load_word2vec_format(path)`
     - `.bin`, also `.gz`: word2vec binary; the same with `binary=True`
 
-    The file appears whole or not at all. gensim puts very large arrays (over 10 million numbers)
-    beside a `.kv` file in `.kv.vectors.npy`; keep the two together.
+    The file appears whole or not at all. For a `.kv` file, gensim saves very large arrays (over 10
+    million numbers) separately in `.kv.vectors.npy`; keep the two files together.
 
     Args:
         vectors: any `gensim.models.KeyedVectors`.
-        path: where to save; a file that is there is replaced.
+        path: where to save; an existing file is replaced.
 
     Raises:
-        ValueError: if the name ends in none of these, or a word has whitespace in it or is empty
-            and the word2vec formats could not tell where it ends.
+        ValueError: if the name ends in none of these, or a word is empty or has whitespace, which
+            the word2vec formats cannot represent.
         OSError: if the folder does not exist, cannot be written, or the disk fills.
 
     Example:
@@ -160,22 +178,22 @@ def save_vectors(vectors: KeyedVectors, path: PathLike) -> None:
 
 
 def load_vectors(path: PathLike) -> KeyedVectors:
-    r"""Loads vectors from a file in one of the formats of `save_vectors`, whoever wrote it.
+    r"""Loads vectors from a file in one of the formats of `save_vectors`, from any source.
 
-    A `.kv` file is a Python pickle, and unpickling a stranger's file can run a stranger's code.
-    This function refuses every pickle that names anything but `KeyedVectors` and NumPy's arrays;
-    gensim's own `KeyedVectors.load` does not.
+    A `.kv` file is a Python pickle, which can run code when it is loaded. This function refuses
+    every pickle that names anything but `KeyedVectors` and NumPy's arrays; gensim's own
+    `KeyedVectors.load` does not.
 
     Args:
         path: the file; its name ends in one of the suffixes of `save_vectors`.
 
     Returns:
-        The `gensim.models.KeyedVectors`. The word2vec formats hold no counts; gensim then numbers
-        the words downwards.
+        The `gensim.models.KeyedVectors`. The word2vec formats have no counts; gensim counts down
+        from the number of words instead.
 
     Raises:
         ValueError: if the name ends in none of these, or the file is damaged or of another kind.
-        OSError: if there is no such file or it cannot be read.
+        OSError: if the file does not exist or cannot be read.
 
     Example:
 
@@ -195,7 +213,7 @@ def load_vectors(path: PathLike) -> KeyedVectors:
     try:
         return _load_kv(path) if suffix == ".kv" else _load_word2vec(path, suffix in _BINARY)
     except OSError as error:
-        # The system's own errors carry a number; those of a decompressor do not.
+        # Errors of the system have a number; those of a decompressor do not.
         if error.errno is not None and not isinstance(error, FileNotFoundError):
             raise
         raise _damaged(path, error) from error
@@ -207,7 +225,7 @@ def load_vectors(path: PathLike) -> KeyedVectors:
 
 
 def save_projector(vectors: KeyedVectors, folder: PathLike, max_words: int = 10_000) -> None:
-    """Writes the files that TensorBoard's embedding projector opens.
+    """Writes the files for TensorBoard's embedding projector.
 
     They are `tensors.tsv`, `metadata.tsv` and `projector_config.pbtxt`: run
     `tensorboard --logdir FOLDER` and open the Projector tab. The two `.tsv` files can also be
@@ -215,9 +233,8 @@ def save_projector(vectors: KeyedVectors, folder: PathLike, max_words: int = 10_
 
     Args:
         vectors: any `gensim.models.KeyedVectors`.
-        folder: where to write; it is made if it does not exist, its parent must.
-        max_words: the first, that is the most frequent, words are written; a browser is slow
-            beyond the default.
+        folder: where to write. It is created if only its parent exists.
+        max_words: number of most frequent words to write; browsers are slow beyond the default.
 
     Raises:
         ValueError: if `max_words` is not positive.
@@ -245,7 +262,7 @@ def save_projector(vectors: KeyedVectors, folder: PathLike, max_words: int = 10_
     labels = (f"{_printable(str(word))}\t{n}" for word, n in zip(words, counts, strict=False))
     files = {
         "tensors.tsv": rows,
-        # The projector drops blank lines and takes two columns for a sign of a header.
+        # The projector drops blank lines, and expects a header if there are two columns.
         "metadata.tsv": ("word\tcount", *labels),
         "projector_config.pbtxt": (
             "embeddings {",
@@ -338,14 +355,14 @@ def _check_state(state: dict[str, Any]) -> None:
     if array.shape != (len(words), size) or array.dtype.kind != "f":
         raise ValueError(f"its {len(words)} words have vectors of shape {array.shape}")
     if state.get("key_to_index") != {word: i for i, word in enumerate(words)}:
-        raise ValueError("its words and their places do not agree")
+        raise ValueError("its words and their indices do not agree")
     if not isinstance(state.setdefault("expandos", {}), dict):
         raise ValueError("its counts are no table")
-    state["norms"] = None  # computed anew when needed
+    state["norms"] = None  # gensim computes them when needed
 
 
 class _StrictVectors(KeyedVectors):
-    """Refuses a row of another width, where NumPy would repeat a single number."""
+    """Refuses a row of another width; NumPy would broadcast a single number."""
 
     def add_vector(self, key: str, vector: Any) -> int:
         if len(vector) != self.vector_size:
@@ -362,7 +379,7 @@ def _load_word2vec(path: str, binary: bool) -> KeyedVectors:
 
 
 def _check_header(path: str, binary: bool) -> None:
-    """Refuses a first line that promises more than the file can hold: gensim would allocate it."""
+    """Refuses a first line with more vectors than the file can hold: gensim would allocate them."""
     with open_any(path, "rb") as file:
         header = file.readline(100)
     parts = header.split()
@@ -372,6 +389,6 @@ def _check_header(path: str, binary: bool) -> None:
     if not words or not size:
         raise ValueError("its first line promises no vectors")
     least = words * (1 + size * (4 if binary else 2))
-    room = os.path.getsize(path) * (_MOST_COMPRESSED if path.lower().endswith(".gz") else 1)
+    room = os.path.getsize(path) * (_MAX_GZIP_RATIO if path.lower().endswith(".gz") else 1)
     if least > room:
         raise ValueError(f"its first line promises {words} words, which it is too short for")

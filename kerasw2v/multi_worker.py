@@ -1,8 +1,8 @@
-"""Training on several machines: joining the cluster, sharding the corpus, sharing a state.
+"""Training on several machines: joining the cluster, sharding the corpus, comparing workers.
 
-Keras 3.15 calls `fit` under `tf.distribute.MultiWorkerMirroredStrategy` unsupported. It fails in
-two places: building a model from its first batch, which the models of this package do not need, and
-reducing the logs of a step, for which `reducible_logs` is the workaround, all of it.
+Keras 3.15 does not support `fit` under `tf.distribute.MultiWorkerMirroredStrategy`. It fails in two
+places: building a model from its first batch, which the models of this package do not need, and
+reducing the logs of a step, which `reducible_logs` works around.
 """
 
 import os
@@ -19,25 +19,28 @@ from kerasw2v.data.corpus import Corpus
 from kerasw2v.data.token_stream import TokenStream
 from kerasw2v.data.vocabulary import Vocabulary
 from kerasw2v.ops.strategies import (
-    from_chief as from_chief,
+    from_chief,
+    is_chief,
+    is_multi_worker,
+    lost_workers_are_errors,
+    reducible_logs,
+    repeated_for_workers,
 )
-from kerasw2v.ops.strategies import (
-    is_chief as is_chief,
-)
-from kerasw2v.ops.strategies import (
-    is_multi_worker as is_multi_worker,
-)
-from kerasw2v.ops.strategies import (
-    lost_workers_are_errors as lost_workers_are_errors,
-)
-from kerasw2v.ops.strategies import (
-    reducible_logs as reducible_logs,
-)
-from kerasw2v.ops.strategies import (
-    repeated_for_workers as repeated_for_workers,
-)
-from kerasw2v.utils.checks import check_int
+from kerasw2v.utils.checks import check_workers
 from kerasw2v.utils.runtime import tf_config
+
+__all__ = [
+    "check_same",
+    "check_workers",
+    "connect",
+    "from_chief",
+    "is_chief",
+    "is_multi_worker",
+    "lost_workers_are_errors",
+    "reducible_logs",
+    "repeated_for_workers",
+    "sharded_blocks",
+]
 
 _POLL_SECONDS = 0.2
 
@@ -47,24 +50,24 @@ def connect(
 ) -> Any:
     """Joins a cluster of processes that train one model together.
 
-    Every process calls it, before anything else with TensorFlow, and gets the strategy under whose
-    `scope` the model is made. It is `tf.distribute.MultiWorkerMirroredStrategy`, which waits for
-    ever for a process that is not there; this waits as long as it is told.
+    Every process calls it before it uses TensorFlow, and makes the model in the `scope` of the
+    returned strategy. Unlike `tf.distribute.MultiWorkerMirroredStrategy`, which waits forever for a
+    missing process, it has a timeout.
 
     Args:
         workers: `"host:port"` of every process, in the same order everywhere. The first is the
-            chief, which alone writes. Taken from the environment variable `TF_CONFIG` when None.
-        index: which of them this process is, from 0; from `TF_CONFIG` when None.
+            chief, the only one that writes. From the environment variable `TF_CONFIG` when None.
+        index: index of this process among them; from `TF_CONFIG` when None.
         timeout: seconds to wait until the others listen on their addresses.
 
     Returns:
         The `tf.distribute.MultiWorkerMirroredStrategy`.
 
     Raises:
-        ConnectionError: if not all of them are there in time.
-        RuntimeError: if TensorFlow is in use already (TensorFlow says so).
-        TypeError, ValueError: if `workers` are not different addresses or `index` is none of them,
-            or if `TF_CONFIG` does not say them.
+        ConnectionError: if a worker is missing after the timeout.
+        RuntimeError: if TensorFlow is in use already (raised by TensorFlow).
+        TypeError, ValueError: if `workers` are not different addresses, `index` is out of range,
+            or `TF_CONFIG` is needed and incomplete.
     """
     if workers is None:
         workers, from_config = _from_tf_config()
@@ -72,7 +75,7 @@ def connect(
     workers, index = check_workers(workers, index)
     if not timeout > 0:
         raise ValueError(f"`timeout` must be positive. Received: timeout={timeout}.")
-    _meet(workers, index, timeout)
+    _wait_for_workers(workers, index, timeout)
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
         tf.train.ClusterSpec({"worker": workers}),
         task_type="worker",
@@ -82,11 +85,8 @@ def connect(
     return tf.distribute.MultiWorkerMirroredStrategy(resolver)
 
 
-def _meet(workers: list[str], index: int, timeout: float) -> None:
-    """Waits until every other worker listens on its address, as this one does on its own.
-
-    TensorFlow does so too, but the chief would wait for ever.
-    """
+def _wait_for_workers(workers: list[str], index: int, timeout: float) -> None:
+    """Waits until every worker listens on its address; in TensorFlow the chief waits forever."""
     end = time.monotonic() + timeout
     missing = [address for other, address in enumerate(workers) if other != index]
     port = int(workers[index].rpartition(":")[2])
@@ -118,39 +118,15 @@ def _listens(address: str) -> bool:
     return True
 
 
-def check_workers(workers: Any, index: Any) -> tuple[list[str], int]:
-    """Returns the addresses and the index of this process, or raises TypeError or ValueError."""
-    if isinstance(workers, str):
-        raise TypeError(
-            f"`workers` must be a list of addresses, not a string. Received: workers={workers!r}."
-        )
-    addresses = list(workers)
-    for address in addresses:
-        host, _, port = address.rpartition(":")
-        if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
-            raise ValueError(f"`workers` must be host:port each. Received: {address!r}.")
-    if len(set(addresses)) != len(addresses) or not addresses:
-        raise ValueError(f"`workers` must be different addresses. Received: {addresses}.")
-    if index is None:
-        raise ValueError("`index` must be given with `workers`. Received: index=None.")
-    index = check_int("index", index, minimum=0)
-    if index >= len(addresses):
-        raise ValueError(
-            f"`index` must be below the number of workers, {len(addresses)}. "
-            f"Received: index={index}."
-        )
-    return addresses, index
-
-
 def _from_tf_config() -> tuple[list[str], int]:
-    found = tf_config()
-    if found is None:
+    cluster = tf_config()
+    if cluster is None:
         text = os.environ.get("TF_CONFIG", "")
         raise ValueError(
             "`workers` must be given, or the environment variable TF_CONFIG must name the cluster "
             f"and the task of this process. Received: TF_CONFIG={text!r}."
         )
-    return found
+    return cluster
 
 
 def sharded_blocks(
@@ -160,11 +136,10 @@ def sharded_blocks(
     batch_size: int = 4096,
     **options: Any,
 ) -> tuple[Any, int]:
-    """Returns what `block_dataset` does, each worker reading sentences of its own.
+    """Returns a `block_dataset` for several workers, each of which reads its own sentences.
 
-    The sentences are cut into as many runs of about the same number of tokens as there are
-    workers. A plain `block_dataset` trains on several workers too, but each makes all blocks then,
-    to keep its share of them.
+    The sentences are divided into one run for each worker, of about equal numbers of tokens. With a
+    plain `block_dataset` each worker would make all blocks and drop most of them.
 
     Args:
         strategy: the `tf.distribute.Strategy`.
@@ -174,7 +149,7 @@ def sharded_blocks(
         **options: other arguments of `block_dataset`.
 
     Returns:
-        `(dataset, steps)`: a distributed dataset without an end, and how many steps an epoch has:
+        `(dataset, steps)`: an infinite distributed dataset, and the number of steps in an epoch:
         `model.fit(dataset, steps_per_epoch=steps, epochs=5)`.
 
     Raises:
@@ -185,7 +160,7 @@ def sharded_blocks(
 
     lengths = []
 
-    def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
+    def worker_dataset(context: tf.distribute.InputContext) -> tf.data.Dataset:
         dataset = block_dataset(
             corpus,
             vocabulary,
@@ -196,7 +171,7 @@ def sharded_blocks(
         lengths.append(len(dataset))
         return dataset.repeat()
 
-    return strategy.distribute_datasets_from_function(of_worker), lengths[0]
+    return strategy.distribute_datasets_from_function(worker_dataset), lengths[0]
 
 
 def check_same(strategy: Any, what: str, value: str) -> None:
@@ -204,7 +179,7 @@ def check_same(strategy: Any, what: str, value: str) -> None:
 
     Args:
         strategy: the `tf.distribute.Strategy`; nothing happens unless it spans processes.
-        what: what the text tells, for the message.
+        what: what the text describes, for the message.
         value: the text, of any length.
     """
     if not is_multi_worker(strategy):

@@ -1,6 +1,5 @@
 """Stochastic gradient descent over row-sparse gradients."""
 
-import threading
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -11,8 +10,13 @@ import tensorflow as tf
 from kerasw2v.ops.fused import bucketed_length, fused_per_bucket
 from kerasw2v.ops.learning_rates import default_end, default_learning_rate
 from kerasw2v.ops.replica_sum import REDUCTIONS, sum_over_replicas
-from kerasw2v.ops.row_gradients import Piece, RowGradient, pieces_of
-from kerasw2v.ops.row_mass import RowMass
+from kerasw2v.ops.row_gradients import (
+    RowGradient,
+    RowMass,
+    RowProducts,
+    RowSlices,
+    as_row_gradient,
+)
 from kerasw2v.utils.checks import check_choice, check_int
 
 __all__ = ["RowSGD", "default_learning_rate", "default_schedule", "linear_decay"]
@@ -89,45 +93,18 @@ class RowSGD(keras.optimizers.Optimizer):
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         self.max_step = float(max_step)
         self.reduction = check_choice("reduction", reduction, REDUCTIONS)
-        self._step = threading.local()  # replicas trace in threads of their own
-
-    def apply(
-        self,
-        grads: list[Any],
-        trainable_variables: list[Any] | None = None,
-        row_masses: dict[int, RowMass] | None = None,
-    ) -> None:
-        """Updates variables by their gradients.
-
-        Args:
-            grads: one gradient a variable; for tables `tf.IndexedSlices`, or what
-                `ops.row_gradients.row_gradients` returns.
-            trainable_variables: the variables; those of `build` when None.
-            row_masses: what `ops.row_mass.record_row_mass` collected; None to count how often the
-                gradient names each row.
-        """
-        self._step.row_masses = row_masses or {}
-        try:
-            super().apply(grads, trainable_variables)
-        finally:
-            del self._step.row_masses
 
     def _backend_update_step(
         self, grads: list[Any], trainable_variables: list[Any], learning_rate: Any
     ) -> None:
-        masses = [
-            _mass_slices(gradient, self._step.row_masses.get(id(variable)))
-            for gradient, variable in zip(grads, trainable_variables, strict=True)
-        ]
+        gradients = list(map(as_row_gradient, grads, trainable_variables))
         # The bound must see the whole batch.
-        shapes = [variable.shape for variable in trainable_variables]
-        grads, masses = sum_over_replicas(grads, masses, shapes, self.reduction)
+        gradients = sum_over_replicas(gradients, self.reduction)
         tf.__internal__.distribute.interim.maybe_merge_call(
             self._update_all,
             self._distribution_strategy,
             [variable.value for variable in trainable_variables],
-            grads,
-            masses,
+            gradients,
             learning_rate,
         )
 
@@ -135,34 +112,24 @@ class RowSGD(keras.optimizers.Optimizer):
         self,
         strategy: tf.distribute.Strategy,
         variables: list[Any],
-        grads: list[Any],
-        masses: list[Any],
+        gradients: list[Any],
         learning_rate: Any,
     ) -> None:
-        for variable, gradient, mass in zip(variables, grads, masses, strict=True):
+        for variable, gradient in zip(variables, gradients, strict=True):
             strategy.extended.update(
-                variable, self._update_one, args=(gradient, mass, learning_rate), group=False
+                variable, self._update_one, args=(gradient, learning_rate), group=False
             )
 
-    def _update_one(self, variable: Any, gradient: Any, mass: Any, learning_rate: Any) -> None:
+    def _update_one(self, variable: Any, gradient: Any, learning_rate: Any) -> None:
         learning_rate = tf.cast(learning_rate, variable.dtype)
-        if mass is None:
+        if not isinstance(gradient, RowGradient):
             variable.assign_sub(learning_rate * gradient)
             return
         limit = tf.constant(self.max_step, variable.dtype)
-        if not isinstance(mass, tf.IndexedSlices):  # summed over replicas, one for each row
-            _update_rows_once(variable, gradient, _rate(mass, learning_rate, limit))
-        elif isinstance(gradient, RowGradient | tf.IndexedSlices):
-            pieces = pieces_of(gradient)
-            with _beside(variable, pieces):
-                masses = _padded_to_bucket(Piece(mass.indices, mass.values))
-                total = _sum_by_row(variable, masses.ids, masses.values)
-                for piece in pieces:
-                    _subtract_piece(variable, piece, total, learning_rate, limit)
-        else:
-            total = tf.math.unsorted_segment_sum(mass.values, mass.indices, variable.shape[0])
-            rate = _rate(total, learning_rate, limit)
-            variable.assign_sub(_by_row(rate, gradient) * gradient)
+        with _device_of(variable, gradient):
+            masses = _total_mass(variable, gradient.mass)
+            for slices in gradient.slices:
+                _subtract(variable, slices, masses, learning_rate, limit)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Not used: `_backend_update_step` updates a table together with its masses."""
@@ -235,25 +202,6 @@ def linear_decay(
     )
 
 
-def _mass_slices(gradient: Any, recorded: RowMass | None) -> tf.IndexedSlices | None:
-    """Returns the masses of a gradient's rows as slices, which replicas can sum; None if dense."""
-    if recorded:
-        ids = [
-            tf.range(tf.size(mass), dtype=tf.int32) if rows is None else rows
-            for rows, mass in recorded
-        ]
-        values = [tf.cast(mass, tf.float32) for _, mass in recorded]
-        return tf.IndexedSlices(_concat(values), _concat(ids))
-    if isinstance(gradient, RowGradient | tf.IndexedSlices):
-        ids = _concat([piece.ids for piece in pieces_of(gradient)])
-        return tf.IndexedSlices(tf.ones_like(ids, tf.float32), ids)
-    return None
-
-
-def _concat(parts: list[tf.Tensor]) -> tf.Tensor:
-    return parts[0] if len(parts) == 1 else tf.concat(parts, axis=0)
-
-
 def _rate(mass: tf.Tensor, learning_rate: tf.Tensor, limit: tf.Tensor) -> tf.Tensor:
     """Returns `learning_rate * min(1, limit / (learning_rate * mass))`."""
     return tf.minimum(learning_rate, limit / tf.maximum(mass, 1e-30))
@@ -264,64 +212,68 @@ def _by_row(rate: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     return tf.reshape(rate, [-1] + [1] * (len(rows.shape) - 1))
 
 
-def _is_of_fixed_length(ids: tf.Tensor) -> bool:
-    return not tf.inside_function() or ids.shape.is_fully_defined()
+def _is_length_known(ids: tf.Tensor | None) -> bool:
+    return ids is None or not tf.inside_function() or ids.shape.is_fully_defined()
 
 
-def _padded_to_bucket(piece: Piece) -> Piece:
-    """Returns a piece with zeros for row 0 behind it where its number of rows is not fixed."""
-    if piece.is_bucketed or _is_of_fixed_length(piece.ids):
-        return piece
-    piece = piece.multiplied()
-    length = tf.size(piece.ids)
-    missing = bucketed_length(length) - length
-    rest = [[0, 0]] * (len(piece.values.shape) - 1)
-    return Piece(tf.pad(piece.ids, [[0, missing]]), tf.pad(piece.values, [[0, missing], *rest]))
-
-
-def _beside(variable: Any, pieces: list[Piece]) -> AbstractContextManager[Any]:
-    """Returns the place of an update: XLA cannot reach a shard that lies on another device.
+def _device_of(variable: Any, gradient: RowGradient) -> AbstractContextManager[Any]:
+    """Returns the device of a shard, for XLA cannot reach a variable on another one.
 
     How many rows of a shard a batch names is never known beforehand.
     """
-    if all(_is_of_fixed_length(piece.ids) for piece in pieces):
+    if all(_is_length_known(each.ids) for each in (*gradient.slices, gradient.mass)):
         return nullcontext()
-    beside: AbstractContextManager[Any] = tf.device(variable.handle.device)
-    return beside
+    device: AbstractContextManager[Any] = tf.device(variable.handle.device)
+    return device
 
 
-def _update_rows_once(variable: tf.Variable, gradient: Any, rates: tf.Tensor) -> None:
-    """Subtracts a gradient with a rate for each row, none of which it names twice."""
-    if isinstance(gradient, tf.IndexedSlices):
-        steps = _by_row(rates, gradient.values) * gradient.values
-        variable.scatter_sub(tf.IndexedSlices(steps, gradient.indices))
-    else:
-        variable.assign_sub(_by_row(rates, gradient) * gradient)
+def _padded_to_bucket(ids: tf.Tensor, *values: tf.Tensor) -> list[tf.Tensor]:
+    """Returns arrays with zeros behind them, for row 0, where their length is not known."""
+    if _is_length_known(ids):
+        return [ids, *values]
+    missing = bucketed_length(tf.size(ids)) - tf.size(ids)
+    return [
+        tf.pad(each, [[0, missing]] + [[0, 0]] * (len(each.shape) - 1)) for each in (ids, *values)
+    ]
 
 
-@fused_per_bucket
-def _sum_by_row(variable: tf.Variable, ids: tf.Tensor, masses: tf.Tensor) -> tf.Tensor:
+def _total_mass(variable: tf.Variable, mass: RowMass) -> tf.Tensor:
     """Returns the mass of every row, `(V,)`."""
-    return tf.math.unsorted_segment_sum(masses, ids, variable.shape[0])
+    if mass.ids is None:
+        return mass.values
+    return _sum_by_row(variable, *_padded_to_bucket(mass.ids, mass.values))
 
 
-def _subtract_piece(
+def _subtract(
     variable: tf.Variable,
-    piece: Piece,
+    slices: RowSlices | RowProducts,
     masses: tf.Tensor,
     learning_rate: tf.Tensor,
     limit: tf.Tensor,
 ) -> None:
-    piece = _padded_to_bucket(piece)
-    if piece.is_matrix_product:
+    """Subtracts `rate * gradient` from each row."""
+    if isinstance(slices, RowSlices) and slices.ids is None:
+        rate = _rate(masses, learning_rate, limit)
+        variable.assign_sub(_by_row(rate, slices.values) * slices.values)
+    elif isinstance(slices, RowProducts):
         # Factors are multiplied, being smaller than rows.
-        rates = _rate(tf.gather(masses, piece.ids), learning_rate, limit)
-        rates = tf.reshape(rates, tf.shape(piece.factors)[:2])
-        steps = replace(piece, factors=rates[:, :, None] * piece.factors).multiplied()
-        _scatter_sub(variable, steps.ids, steps.values)
-        return
-    factors = () if piece.factors is None else (piece.factors,)
-    _subtract_rows(variable, piece.ids, piece.values, masses, learning_rate, limit, *factors)
+        rate = _rate(tf.gather(masses, slices.ids), learning_rate, limit)
+        factors = tf.reshape(rate, [*tf.unstack(tf.shape(slices.factors)[:2]), 1]) * slices.factors
+        steps = replace(slices, factors=factors).rows()
+        ids, values = steps.ids, steps.values
+        if not slices.is_bucketed:
+            ids, values = _padded_to_bucket(ids, values)
+        _scatter_sub(variable, ids, values)
+    else:
+        arrays = [slices.ids, slices.values] + ([] if slices.scale is None else [slices.scale])
+        if not slices.is_bucketed:
+            arrays = _padded_to_bucket(*arrays)
+        _subtract_rows(variable, masses, learning_rate, limit, *arrays)
+
+
+@fused_per_bucket
+def _sum_by_row(variable: tf.Variable, ids: tf.Tensor, masses: tf.Tensor) -> tf.Tensor:
+    return tf.math.unsorted_segment_sum(masses, ids, variable.shape[0])
 
 
 # Fused, the scatter runs over the rows in order: twice as fast on a CPU as TensorFlow's kernels,
@@ -329,16 +281,16 @@ def _subtract_piece(
 @fused_per_bucket
 def _subtract_rows(
     variable: tf.Variable,
-    ids: tf.Tensor,
-    values: tf.Tensor,
     masses: tf.Tensor,
     learning_rate: tf.Tensor,
     limit: tf.Tensor,
-    factors: tf.Tensor | None = None,
+    ids: tf.Tensor,
+    values: tf.Tensor,
+    scale: tf.Tensor | None = None,
 ) -> None:
     rate = _rate(tf.gather(masses, ids), learning_rate, limit)
-    if factors is not None:
-        rate *= factors
+    if scale is not None:
+        rate *= scale
     variable.scatter_nd_sub(ids[:, None], _by_row(rate, values) * values)
 
 

@@ -1,6 +1,5 @@
-"""Pictures: of a training, and of the plan of an adaptive softmax."""
+"""Pictures of a training, and of the plan of an adaptive softmax."""
 
-import os
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
@@ -11,17 +10,15 @@ from numpy.typing import ArrayLike
 
 from kerasw2v.history import History
 from kerasw2v.ops.cutoffs import StepCost, best_plans, expected_cost
-from kerasw2v.utils.files import check_output_path, check_suffix, temporary_sibling
+from kerasw2v.utils.files import PathLike, check_output_path, check_suffix, temporary_sibling
 from kerasw2v.word_map import content_words, word_map
-
-PathLike = str | os.PathLike[str]
 
 _SUFFIXES = (".png", ".pdf", ".svg")
 _WORDS = 250
 _INCHES = 11
-# For words that matplotlib's own font has no letters for; those that are installed.
+# Used, if installed, for letters that are missing in matplotlib's own font.
 _FONTS = ("Noto Sans CJK JP", "Noto Sans CJK SC", "Hiragino Sans", "Microsoft YaHei", "Noto Sans")
-# Where a label may go, seen from its point, the best place first: alignments and directions.
+# Positions of a label relative to its point, best first: alignments and directions.
 _SIDES = (
     ("left", "center", 1, 0),
     ("right", "center", -1, 0),
@@ -38,7 +35,7 @@ def check_plot_path(path: PathLike) -> None:
     """Checks, before any work is done, that `save_plot` can draw and write to `path`.
 
     Args:
-        path: where the picture is going to be saved.
+        path: where the picture will be saved.
 
     Raises:
         ValueError: if the name does not end in .png, .pdf or .svg.
@@ -58,20 +55,20 @@ def check_plot_path(path: PathLike) -> None:
 
 
 def plot_training(vectors: Any, history: History | None = None, words: int = _WORDS) -> Any:
-    """Draws the most frequent words that mean something, and below them the loss of training.
+    """Draws the most frequent words that carry meaning, and below them the loss of training.
 
     The plane is spanned by the first two principal components of the words' vectors, scaled to
-    length 1; the third one is the colour, so that words that only seem near differ in it. Labels
-    never overlap: a word that finds no room remains a point.
+    length 1. The third one is the colour: words that only seem close differ in it. Labels never
+    overlap: a word without room for its label remains a point.
 
     Args:
         vectors: a `gensim.models.KeyedVectors`, most frequent word first.
-        history: loss and speed, of `kerasw2v.callbacks.Record`; without one, or with an empty one,
-            the words alone are drawn.
-        words: how many words at most.
+        history: loss and speed, of `kerasw2v.callbacks.Record`; if None or empty, only the words
+            are drawn.
+        words: the largest number of words.
 
     Returns:
-        A `matplotlib.figure.Figure` for `save_plot`, or for a notebook to show.
+        A `matplotlib.figure.Figure`, for `save_plot` or a notebook.
 
     Raises:
         ImportError: if matplotlib is not installed.
@@ -99,11 +96,11 @@ def plot_training(vectors: Any, history: History | None = None, words: int = _WO
 
 
 def save_plot(figure: Any, path: PathLike) -> None:
-    """Saves a figure as the file's name asks for: .png, .pdf or .svg. It appears whole or not.
+    """Saves a figure; the suffix decides the format. The file appears whole or not at all.
 
     Args:
         figure: a `matplotlib.figure.Figure`.
-        path: where to save; a file that is there is replaced.
+        path: where to save, ending in .png, .pdf or .svg; an existing file is replaced.
 
     Raises:
         ValueError: if the name ends otherwise.
@@ -131,7 +128,7 @@ def _matplotlib(module: str) -> Any:
 
 
 def _without_font_warnings() -> Any:
-    # A letter that no font has is drawn as a box, which says enough.
+    # A letter that no font has is drawn as a box, so a warning adds nothing.
     return warnings.catch_warnings(action="ignore", category=UserWarning)
 
 
@@ -155,24 +152,24 @@ def _draw_words(figure: Any, axes: Any, vectors: Any, number: int) -> None:
         bar = figure.colorbar(points, ax=axes, label=f"third, {third:.0%}", shrink=0.4, aspect=30)
         bar.set_ticks([])
         bar.outline.set_visible(False)
-        figure.draw_without_rendering()  # lays out, so that points have their places
+        figure.draw_without_rendering()  # computes the layout, and so the positions of points
         figure.set_layout_engine("none")
         _label(figure, axes, shown.words, np.column_stack([x, y]), points)
 
 
-def _label(figure: Any, axes: Any, words: list[str], places: Any, points: Any) -> None:
-    """Writes each word beside its point unless it would cover another label or point."""
-    spots = axes.transData.transform(places)
+def _label(figure: Any, axes: Any, words: list[str], coordinates: Any, points: Any) -> None:
+    """Writes each word next to its point unless it would cover another label or point."""
+    spots = axes.transData.transform(coordinates)
     room = axes.get_window_extent()
     boxes = np.empty((0, 4))
     renderer = figure.canvas.get_renderer()
     fonts = _fonts()
     for i, word in enumerate(words):
         colour = np.array(points.to_rgba(points.get_array()[i])[:3]) * 0.65
-        # A `$` in a word is a dollar, not the begin of a formula.
+        # A `$` in a word does not start a formula.
         text = axes.annotate(
             str(word),
-            places[i],
+            coordinates[i],
             textcoords="offset points",
             fontsize=9,
             fontfamily=fonts,
@@ -220,14 +217,14 @@ def _draw_loss(axes: Any, history: Any) -> None:
 
 
 def plot_plan(counts: ArrayLike, cutoffs: Sequence[int], step: StepCost) -> Any:
-    """Draws the fitted cost model, and what plans of different numbers of tails cost.
+    """Draws the fitted cost model, and the costs of plans with different numbers of tails.
 
-    Left: measured times and the model's, by scores. Right: the cheapest plan of each number of
+    Left: measured and fitted times by number of scores. Right: the cheapest plan for each number of
     tails; a line marks the cost of `cutoffs`.
 
     Args:
         counts: frequencies, most frequent first, or V alone.
-        cutoffs: first word of each tail, rising.
+        cutoffs: first word of each tail, in ascending order.
         step: see `kerasw2v.ops.cutoffs.StepCost`.
 
     Returns:
@@ -236,11 +233,7 @@ def plot_plan(counts: ArrayLike, cutoffs: Sequence[int], step: StepCost) -> Any:
     Raises:
         ImportError: if matplotlib is not installed.
     """
-    try:
-        figure_module = import_module("matplotlib.figure")
-    except ImportError as error:
-        raise ImportError("`plot_plan` needs matplotlib: pip install 'kerasw2v[plot]'.") from error
-    figure = figure_module.Figure(figsize=(10, 4), layout="constrained")
+    figure = _matplotlib("figure").Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     _draw_model(left, step)
     _draw_plans(right, counts, cutoffs, step)

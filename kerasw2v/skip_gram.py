@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from kerasw2v.block_model import BlockModel
-from kerasw2v.ops.windows import cut_blocks, short_block_length, window_weights
+from kerasw2v.ops.windows import split_blocks, sub_block_length, window_weights
 
 
 @keras.saving.register_keras_serializable("kerasw2v")
@@ -36,9 +36,9 @@ class SkipGram(BlockModel):
             one for another vocabulary.
 
     Cost: for a token, one input row, `1 + 2 * window / block_length` output rows, and the output
-    layer's block form with `block_length + 2 * window` candidates. Where targets cost most, an
-    input row for each distinct word, and blocks of a few targets and the words around them (see
-    `ops.windows.short_block_length`). None of it grows with V.
+    layer's block form with `block_length + 2 * window` candidates. With an output layer whose
+    targets are costly, an input row for each distinct word, and blocks of a few targets and the
+    words around them (see `ops.windows.sub_block_length`). None of it grows with V.
 
     Example:
 
@@ -57,7 +57,7 @@ class SkipGram(BlockModel):
 
     @property
     def largest_batch(self) -> int:
-        # Steps of many small ops: a token takes a tenth less time in one of twice the size.
+        # Costly targets make steps of many small ops, which larger batches share among more tokens.
         return 8192 if self.output_layer.targets_are_costly else super().largest_batch
 
     def call(self, inputs: Any) -> tf.Tensor:
@@ -76,19 +76,19 @@ class SkipGram(BlockModel):
         return losses, weights
 
     def _loss_of_centres(self, ids: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        """Returns the loss of the same pairs from their other end, as word2vec.c takes them.
+        """Returns the loss with centres as targets and context words as hidden vectors.
 
-        Centres are fewer than context words, and here they are the targets. Each meets all words
-        of its block, so blocks are cut into pieces.
+        So does word2vec.c: the pairs are the same, seen from the other word, and there are fewer
+        targets. Each target is scored against all words of its block, so blocks are made short.
         """
         centres = slice(self.window, -self.window)
         terms = weights * self.output_layer.target_mass(ids[:, centres, None])
         self.embedding.add_mass(ids, tf.reduce_sum(terms, axis=1))
-        hidden, words, places = self.embedding.distinct_rows(ids)
-        length = min(short_block_length(self.window), self.block_length)
-        places, weights = cut_blocks(places, weights, length)
-        targets = tf.gather(words, places[:, centres])
-        return self.output_layer.shared_loss(hidden, places, targets, weights)
+        hidden, words, indices = self.embedding.distinct_rows(ids)
+        length = min(sub_block_length(self.window), self.block_length)
+        indices, weights = split_blocks(indices, weights, length)
+        targets = tf.gather(words, indices[:, centres])
+        return self.output_layer.shared_loss(hidden, indices, targets, weights)
 
     def loss_of_examples(
         self, inputs: Any, targets: tf.Tensor, weights: tf.Tensor

@@ -1,4 +1,4 @@
-"""Which words a picture of vectors shows, and where: principal component analysis."""
+"""Chooses words for a picture of vectors, and their coordinates: principal component analysis."""
 
 import re
 from dataclasses import dataclass
@@ -10,18 +10,18 @@ from numpy.typing import NDArray
 
 from kerasw2v.utils.checks import check_int
 
-# A word above this share of a corpus is grammar in any language; where `--sample` begins.
+# In any language a word above this share of a corpus is grammar; the default of `--sample`.
 _FILLER_SHARE = 1e-3
 
 
 @dataclass(frozen=True)
 class WordMap:
-    """Places of words in the plane that shows most of how their vectors differ.
+    """Coordinates of words in the plane that shows most of the variance of their vectors.
 
     Attributes:
-        words: the words, in the order that they were asked for.
-        places: `(n, 3)` coordinates; the third axis is for colours.
-        shares: share of the variance that each of the three axes shows.
+        words: the words, in the order of the argument.
+        places: coordinates, `(n, 3)`; the third axis is for colours.
+        shares: share of the variance along each of the three axes.
     """
 
     words: list[Any]
@@ -30,16 +30,15 @@ class WordMap:
 
 
 def content_words(vectors: Any, number: int, among: int | None = None) -> list[Any]:
-    """Returns frequent words that mean something, most frequent first.
+    """Returns frequent words that carry meaning, most frequent first.
 
-    Stop words of English, words that are more than a thousandth of the corpus, single Latin letters
-    and strings without a letter are fillers: they come in only where there are not enough others,
-    at the end.
+    English stop words, words that are more than a thousandth of the corpus, single Latin letters
+    and strings without a letter are fillers: they come last, and only if there are too few others.
 
     Args:
         vectors: a `gensim.models.KeyedVectors`, most frequent word first.
         number: how many words at most.
-        among: only so many of the most frequent words are looked at; all when None.
+        among: number of most frequent words to choose from; all when None.
 
     Raises:
         TypeError, ValueError: if `number` is not a positive integer.
@@ -55,7 +54,7 @@ def content_words(vectors: Any, number: int, among: int | None = None) -> list[A
     check_int("number", number, minimum=1)
     words = vectors.index_to_key[:among]
     counts = vectors.expandos.get("count")
-    limit = np.inf if counts is None else _limit(counts)
+    limit = np.inf if counts is None else _filler_count(counts)
     fillers = [
         str(word).lower() in STOPWORDS
         or not re.search(r"[^\W\d_]{2}|[^\W\d_a-zA-Z]", str(word))
@@ -66,21 +65,21 @@ def content_words(vectors: Any, number: int, among: int | None = None) -> list[A
     return [words[i] for i in order[:number]]
 
 
-def _limit(counts: NDArray[np.int64]) -> float:
-    # In a small vocabulary most words are above any fixed share; at most a tenth are fillers.
+def _filler_count(counts: NDArray[np.int64]) -> float:
+    # In a small vocabulary most words exceed any fixed share; at most a tenth are fillers.
     return max(_FILLER_SHARE * float(counts.sum()), float(counts[len(counts) // 10]))
 
 
 def word_map(vectors: Any, words: list[Any], fit: int | None = None) -> WordMap:
-    """Places words by the principal components of their vectors, scaled to length 1.
+    """Computes the principal components of words' vectors, which are scaled to length 1 first.
 
-    The axes are the right singular vectors of the centred matrix, largest singular value first;
-    their signs are such that the word farthest out lies on the positive side.
+    The axes are the right singular vectors of the centred matrix, largest singular value first.
+    Their signs put the word with the largest coordinate on the positive side.
 
     Args:
         vectors: a `gensim.models.KeyedVectors`.
-        words: which words to place; at least one.
-        fit: the axes are those of the first so many words; of all when None.
+        words: the words; at least one.
+        fit: number of first words that determine the axes; all when None.
 
     Raises:
         KeyError: if a word is unknown.
@@ -97,12 +96,12 @@ def word_map(vectors: Any, words: list[Any], fit: int | None = None) -> WordMap:
     rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
     centre = rows[:fit].mean(axis=0)
     _, spread, axes = np.linalg.svd(rows[:fit] - centre, full_matrices=False)
-    places = np.zeros((len(words), 3))
-    kept = axes[:3]
-    places[:, : len(kept)] = (rows - centre) @ kept.T
-    farthest = np.abs(places[:fit]).argmax(axis=0)
-    places *= np.where(places[farthest, range(3)] < 0, -1, 1)
+    coordinates = np.zeros((len(words), 3))
+    axes = axes[:3]
+    coordinates[:, : len(axes)] = (rows - centre) @ axes.T
+    farthest = np.abs(coordinates[:fit]).argmax(axis=0)
+    coordinates *= np.where(coordinates[farthest, range(3)] < 0, -1, 1)
     shares = np.zeros(3)
-    shares[: len(kept)] = spread[:3] ** 2 / max((spread**2).sum(), 1e-12)
+    shares[: len(axes)] = spread[:3] ** 2 / max((spread**2).sum(), 1e-12)
     first, second, third = shares.round(12).tolist()
-    return WordMap(list(words), places, (first, second, third))
+    return WordMap(list(words), coordinates, (first, second, third))

@@ -11,7 +11,7 @@ import tensorflow as tf
 from kerasw2v import CBOW, SkipGram, Vocabulary, block_dataset
 from kerasw2v.layers import EmbeddingLookup, FullSoftmax, NegativeSampling
 from kerasw2v.ops.replica_sum import bytes_as_rows, bytes_as_table, cheaper_reduction
-from kerasw2v.ops.row_mass import record_row_mass
+from kerasw2v.ops.row_gradients import RowGradient, RowMass, RowSlices, record_rows
 from kerasw2v.optimizers import RowSGD
 
 # `importlib` mode keeps the folder of the table off the path.
@@ -128,11 +128,9 @@ def test_a_step_of_two_replicas_is_a_step_of_one_device(strategy):
             # Every second entry, so that rows 4 and 1 are in both halves.
             rows, parts = tf.constant(ids)[half::2], tf.constant(values)[half::2]
             of_dense = tf.constant(start) * (1.0 + tf.cast(half, tf.float32))  # 1 + 2 = 3 times
-            optimizer.apply(
-                [tf.IndexedSlices(parts, rows), of_dense],
-                [table, dense],
-                {id(table): [(rows, tf.constant(masses)[half::2])]},
-            )
+            mass = RowMass(rows, tf.constant(masses)[half::2])
+            of_table = RowGradient([RowSlices(rows, parts)], mass, start.shape)
+            optimizer.apply([of_table, of_dense], [table, dense])
 
         strategy.run(replica)
 
@@ -163,10 +161,10 @@ def layer_with_weights(row):
 
 def update(layer, optimizer, hidden, targets):
     """A step of training the layer's weights on some pairs."""
-    with record_row_mass() as masses, tf.GradientTape() as tape:
+    with tf.GradientTape() as tape, record_rows(tape) as record:
         loss = tf.reduce_sum(layer(hidden, targets))
     variables = layer.trainable_variables
-    optimizer.apply(tape.gradient(loss, variables), variables, masses)
+    optimizer.apply(record.gradients(loss, variables), variables)
 
 
 @each_layer
@@ -232,9 +230,9 @@ def test_both_ways_of_sending_gradients_give_the_same_step(reduction, strategy):
         def replica():
             half = tf.distribute.get_replica_context().replica_id_in_sync_group
             rows = tf.constant(ids)[3 * half : 3 * half + 3]
-            slices = tf.IndexedSlices(tf.constant(values)[3 * half : 3 * half + 3], rows)
-            mass = tf.constant(masses)[3 * half : 3 * half + 3]
-            optimizer.apply([slices], [table], {id(table): [(rows, mass)]})
+            slices = RowSlices(rows, tf.constant(values)[3 * half : 3 * half + 3])
+            mass = RowMass(rows, tf.constant(masses)[3 * half : 3 * half + 3])
+            optimizer.apply([RowGradient([slices], mass, start.shape)], [table])
 
         strategy.run(replica)
 
@@ -297,13 +295,13 @@ def test_a_step_reads_and_updates_the_owning_shard_alone():
     optimizer = RowSGD(0.5)
     optimizer.build(layer.trainable_variables)
     ids = tf.constant([[4, 1], [4, 4]])  # all of them in part 1
-    with record_row_mass() as masses, tf.GradientTape() as tape:
+    with tf.GradientTape() as tape, record_rows(tape) as record:
         rows = layer(ids)
         layer.add_mass(ids, tf.fill(ids.shape, 4.0))  # 12 for row 4: a rate of a third
         loss = tf.reduce_sum(rows)
-    gradients = tape.gradient(loss, layer.trainable_variables)
-    assert [gradient.indices.shape[0] for gradient in gradients] == [0, 4, 0]
-    optimizer.apply(gradients, layer.trainable_variables, masses)
+    gradients = record.gradients(loss, layer.trainable_variables)
+    assert [gradient.slices[0].ids.shape[0] for gradient in gradients] == [0, 4, 0]
+    optimizer.apply(gradients, layer.trainable_variables)
     expected = before.copy()
     expected[1] -= 0.5
     expected[4] -= 3 * (4 / 12)

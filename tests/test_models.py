@@ -16,7 +16,7 @@ import tensorflow as tf
 from kerasw2v import CBOW, SkipGram, Vocabulary, block_dataset
 from kerasw2v.block_model import PairMean
 from kerasw2v.layers import FullSoftmax, HierarchicalSoftmax, NegativeSampling
-from kerasw2v.ops import noise
+from kerasw2v.ops import noise, row_gradients
 from kerasw2v.ops.row_gradients import RowGradient
 from kerasw2v.optimizers import RowSGD
 
@@ -135,8 +135,7 @@ def test_reported_loss_is_the_mean_of_a_double_loop(
     inputs, targets = plain(model_class, sentences, vocabulary)
     table, output = tables(model)
     scores = hidden_of(model_class, table, inputs) @ np.float64(output).T
-    places = np.arange(len(targets))
-    losses = np.logaddexp(0, -scores[places, targets])
+    losses = np.logaddexp(0, -scores[np.arange(len(targets)), targets])
     for word in pool:
         losses += K / len(pool) * np.where(targets == word, 0, np.logaddexp(0, scores[:, word]))
     expected = pytest.approx(losses.mean(), rel=2e-6)  # float32 losses, summed a batch at a time
@@ -173,34 +172,34 @@ def test_one_step_on_blocks_is_one_step_on_arrays(model_class, sentences, vocabu
         np.testing.assert_allclose(block_table, array_table, rtol=2e-5, atol=2e-5)
 
 
-def test_cbow_in_halves_takes_the_same_step(sentences, vocabulary, monkeypatch):
+def test_cbow_in_two_branches_takes_the_same_step(sentences, vocabulary, monkeypatch):
     dataset = block_dataset(
         sentences * 10, vocabulary, WINDOW, 0, batch_size=4096, reshuffle_each_iteration=False
     )
     results = []
-    for halves in (False, True):
+    for is_split in (False, True):
         layer = FullSoftmax(len(vocabulary))
-        layer.can_split_batch = halves
+        layer.can_split_batch = is_split
         model = make(CBOW, vocabulary, layer, filled=True, shrink_windows=False)
         calls = []
         call = layer.pair_loss
         monkeypatch.setattr(layer, "pair_loss", lambda *a, c=call, n=calls: n.append(a) or c(*a))
         model.compile(RowSGD(0.05))
         losses = model.fit(dataset, verbose=0).history["loss"]
-        assert {int(hidden.shape[0]) for hidden, *_ in calls} == {2048 if halves else 4096}
+        assert {int(hidden.shape[0]) for hidden, *_ in calls} == {2048 if is_split else 4096}
         results.append((losses, model.pair_mean.sums()[1], tables(model)))
-    (loss, pairs, whole), (loss_of_halves, pairs_of_halves, halved) = results
-    assert pairs == pairs_of_halves > 2048
-    np.testing.assert_allclose(loss, loss_of_halves, rtol=1e-6)
-    for table, table_of_halves in zip(whole, halved, strict=True):
-        np.testing.assert_allclose(table, table_of_halves, rtol=2e-5, atol=2e-5)
+    (loss, pairs, whole), (split_loss, split_pairs, split) = results
+    assert pairs == split_pairs > 2048
+    np.testing.assert_allclose(loss, split_loss, rtol=1e-6)
+    for table, split_table in zip(whole, split, strict=True):
+        np.testing.assert_allclose(table, split_table, rtol=2e-5, atol=2e-5)
 
 
-def test_skip_gram_takes_pairs_from_their_other_end_where_targets_cost_most(
+def test_skip_gram_scores_centres_as_targets_where_targets_are_costly(
     sentences, vocabulary, monkeypatch
 ):
     dataset = block_dataset(sentences, vocabulary, 2, sample=0, batch_size=64, seed=1)
-    blocks, length, piece = 2, 32, 12  # 12 centres and their halos fill a register of 16
+    blocks, length, shorter = 2, 32, 12  # 12 centres and their halos fill a register of 16
 
     def losses(form):
         layer = HierarchicalSoftmax(vocabulary.counts)
@@ -213,7 +212,7 @@ def test_skip_gram_takes_pairs_from_their_other_end_where_targets_cost_most(
         return model.evaluate(dataset, verbose=0), model.pair_mean.sums()[1], shapes[0]
 
     mean, pairs, shape = losses("shared_loss")
-    assert shape == (3 * blocks, piece + 4, piece)
+    assert shape == (3 * blocks, shorter + 4, shorter)
     monkeypatch.setattr(HierarchicalSoftmax, "targets_are_costly", False)
     other_mean, other_pairs, other_shape = losses("block_loss")
     assert other_shape == (blocks, length, length + 4)
@@ -222,7 +221,7 @@ def test_skip_gram_takes_pairs_from_their_other_end_where_targets_cost_most(
     np.testing.assert_allclose(mean, other_mean, rtol=1e-5)
 
 
-def test_batches_are_larger_where_targets_cost_most(vocabulary):
+def test_batches_are_larger_where_targets_are_costly(vocabulary):
     for layer, size in ((HierarchicalSoftmax, 8192), (NegativeSampling, 4096)):
         model = SkipGram(len(vocabulary), 6, layer(vocabulary.counts))
         assert model.largest_batch == size
@@ -302,11 +301,11 @@ def test_cbows_mass_is_what_its_gradient_merges(sentences, vocabulary):
 def test_sample_weights_count_examples(model_class, sentences, vocabulary):
     inputs, targets = (array[:60] for array in plain(model_class, sentences, vocabulary))
     weights = np.random.default_rng(0).integers(0, 3, 60)
-    places = np.repeat(np.arange(60), weights)
+    repeated = np.repeat(np.arange(60), weights)
     results, losses = [], []
     for data in (
         {"x": inputs, "y": targets, "sample_weight": weights.astype(np.float32)},
-        {"x": inputs[places], "y": targets[places]},
+        {"x": inputs[repeated], "y": targets[repeated]},
     ):
         model = make(model_class, vocabulary, FullSoftmax(len(vocabulary)), filled=True)
         model.compile(RowSGD(0.05))
@@ -569,15 +568,17 @@ def test_gradients_of_both_tables_are_sparse(model_class, sharing, blocks, vocab
     model.compile(RowSGD(0.05), run_eagerly=True)
     seen = []
 
-    def apply(grads, trainable_variables=None, row_masses=None):
-        seen.append((grads, row_masses))
+    # Every table's mass is reported, not counted from its lookups.
+    monkeypatch.setattr(row_gradients, "_occurrences", lambda *_: pytest.fail("not reported"))
+
+    def apply(grads, trainable_variables=None):
+        seen.append(grads)
 
     monkeypatch.setattr(model.optimizer, "apply", apply)
     model.fit(blocks.take(1), verbose=0)
-    ((gradients, masses),) = seen
+    (gradients,) = seen
     assert len(gradients) == 2
     assert all(isinstance(gradient, RowGradient) for gradient in gradients)
-    assert set(masses) == {id(variable) for variable in model.trainable_variables}
 
 
 # Bad input

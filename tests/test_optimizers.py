@@ -10,7 +10,14 @@ import tensorflow as tf
 from kerasw2v import SkipGram, Vocabulary, block_dataset
 from kerasw2v.data.token_stream import TokenStream
 from kerasw2v.layers import NegativeSampling
-from kerasw2v.ops.row_gradients import Piece, RowGradient
+from kerasw2v.ops.row_gradients import (
+    RowGradient,
+    RowMass,
+    RowProducts,
+    RowSlices,
+    record_rows,
+)
+from kerasw2v.ops.row_mass import add_row_mass
 from kerasw2v.optimizers import RowSGD, default_learning_rate, default_schedule, linear_decay
 
 V, DIM = 9, 3
@@ -44,11 +51,11 @@ class Step:
         self.table = keras.Variable(table, name="table")
         self.optimizer = optimizer
         self.with_masses = with_masses
-        self.in_pieces = "pieces" in mode
+        self.in_parts = "parts" in mode
         self.is_bucketed = "few" in mode
         if mode == "eager":
             self.run = self.apply
-        elif mode in ("graph", "pieces"):
+        elif mode in ("graph", "parts"):
             self.run = tf.function(self.apply)
         else:
             shapes = [([None], tf.int32), ([None, DIM], tf.float32)] * 2
@@ -58,12 +65,12 @@ class Step:
 
     def apply(self, ids, values, mass_ids, masses):
         gradient = tf.IndexedSlices(values, ids, dense_shape=self.table.shape)
-        if self.in_pieces:
-            parts = slice(0, 3), slice(3, None)
-            pieces = [Piece(ids[part], values[part], self.is_bucketed) for part in parts]
-            gradient = RowGradient(pieces, TABLE.shape)
-        recorded = {id(self.table): [(mass_ids[:3], masses[:3]), (mass_ids[3:], masses[3:])]}
-        self.optimizer.apply([gradient], [self.table], recorded if self.with_masses else None)
+        if self.with_masses:
+            parts = (slice(0, 3), slice(3, None)) if self.in_parts else (slice(None),)
+            bucketed = {"is_bucketed": self.is_bucketed}
+            slices = [RowSlices(ids[part], values[part], **bucketed) for part in parts]
+            gradient = RowGradient(slices, RowMass(mass_ids, masses), TABLE.shape)
+        self.optimizer.apply([gradient], [self.table])
 
     def __call__(self, ids=IDS, values=VALUES, mass_ids=MASS_IDS, masses=MASSES):
         self.run(*map(tf.constant, (ids, values, mass_ids, masses)))
@@ -74,9 +81,9 @@ MODES = (
     "eager",
     "graph",
     "unknown shapes",
-    "pieces",
-    "pieces of unknown shapes",
-    "pieces of few shapes",
+    "parts",
+    "parts of unknown shapes",
+    "parts of few shapes",
 )
 
 
@@ -104,9 +111,9 @@ def test_rows_that_are_matrix_products(few):
     def apply(factors):
         rows = tf.constant(ids)[:, : tf.shape(factors)[1]]
         values = tf.constant(right, tf.float32)
-        piece = Piece(tf.reshape(rows, [-1]), values, few, factors)
-        recorded = {id(table): [(tf.constant(MASS_IDS), tf.constant(MASSES))]}
-        optimizer.apply([RowGradient([piece], TABLE.shape)], [table], recorded)
+        products = RowProducts(tf.reshape(rows, [-1]), factors, values, few)
+        mass = RowMass(tf.constant(MASS_IDS), tf.constant(MASSES))
+        optimizer.apply([RowGradient([products], mass, TABLE.shape)], [table])
 
     apply(tf.constant(left, tf.float32))
     values = (left @ right).reshape(-1, DIM)
@@ -167,13 +174,14 @@ def test_dense_gradients_with_masses_are_bounded_row_by_row(graph):
     table = keras.Variable(TABLE)
     optimizer = RowSGD(0.05)
     gradient = np.random.default_rng(2).normal(size=TABLE.shape).astype(np.float32)
-    recorded = [
-        (None, tf.range(float(V)) * 20),
-        (tf.constant(MASS_IDS), tf.constant(MASSES)),
-    ]
+    factors = tf.constant(gradient)
 
     def apply():
-        optimizer.apply([tf.constant(gradient)], [table], {id(table): recorded})
+        with tf.GradientTape() as tape, record_rows(tape) as record:
+            add_row_mass(table, None, tf.range(float(V)) * 20)
+            add_row_mass(table, tf.constant(MASS_IDS), tf.constant(MASSES))
+            loss = tf.reduce_sum(factors * table.value)
+        optimizer.apply(record.gradients(loss, [table]), [table])
 
     (tf.function(apply) if graph else apply)()
     mass = total_mass() + 20 * np.arange(V)
@@ -287,11 +295,9 @@ def test_where_plain_sgd_does():
 def test_biases_are_rows_of_one_number(dense):
     biases = keras.Variable(TABLE[:, 0], name="biases")
     values = np.bincount(IDS, VALUES[:, 0], V) if dense else VALUES[:, 0]
-    gradient = tf.constant(values, tf.float32)
-    if not dense:
-        gradient = tf.IndexedSlices(gradient, IDS, dense_shape=(V,))
-    recorded = {id(biases): [(MASS_IDS, MASSES)]}
-    RowSGD(0.05).apply([gradient], [biases], recorded)
+    slices = RowSlices(None if dense else tf.constant(IDS), tf.constant(values, tf.float32))
+    mass = RowMass(tf.constant(MASS_IDS), tf.constant(MASSES))
+    RowSGD(0.05).apply([RowGradient([slices], mass, (V,))], [biases])
     expected = by_numpy(TABLE[:, :1], IDS, VALUES[:, :1], 0.05, np.maximum(total_mass(), 1e-9))
     np.testing.assert_allclose(biases.numpy(), expected[:, 0], rtol=1e-5)
 

@@ -1,11 +1,12 @@
 """The command line: `kerasw2v train | evaluate | similar | zoo`.
 
-What takes long to import is imported by the command that needs it, so that `--help` is instant and
-`similar` does not wait for TensorFlow.
+Each command imports slow modules only when it runs, so that `--help` is instant and `similar` does
+not wait for TensorFlow.
 """
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 
@@ -21,8 +22,11 @@ examples:
   kerasw2v similar cat                                     with vectors that come with the package
   kerasw2v zoo list                                        trainings that are known to work
 
-`kerasw2v COMMAND --help` tells more.
+`kerasw2v COMMAND --help` explains all options.
 """
+
+# Lines of TensorFlow's messages that say where, not what.
+_TRACE = re.compile(r"\s|\[\[|Graph execution error|Detected at node|<stack traces|Traceback")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,8 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the arguments, without the program's name; those of the process when None.
 
     Returns:
-        The exit code: 0, 1 for an error in data or surroundings (one sentence on stderr), 130
-        after Ctrl-C. Errors of usage leave through `SystemExit` with code 2.
+        The exit code: 0 for success, 1 for an error in the data or on the machine (one sentence on
+        stderr), 130 after Ctrl-C. Wrong usage raises `SystemExit` with code 2.
 
     Example:
 
@@ -48,10 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"\nkerasw2v: {stop or 'Stopped.'}", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader of the output, such as `head`, has had enough.
+        # The reader of the output, such as `head`, has left.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (ImportError, MemoryError, OSError, ValueError) as error:
+    except _expected_errors() as error:
         print(f"kerasw2v: {_sentence(error)}", file=sys.stderr)
         return 1
     return 0
@@ -60,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="kerasw2v",
-        description="word2vec with Keras: train word vectors, judge them, look words up.",
+        description="word2vec with Keras: train word vectors, test them, look up similar words.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -73,10 +77,24 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _expected_errors() -> tuple[type[Exception], ...]:
+    """Returns the errors that are reported in one line, TensorFlow's only if it is loaded."""
+    return (ImportError, MemoryError, OSError, ValueError, *_tensorflow_errors())
+
+
+def _tensorflow_errors() -> tuple[type[Exception], ...]:
+    errors = getattr(sys.modules.get("tensorflow"), "errors", None)
+    return (errors.OpError,) if errors else ()
+
+
 def _sentence(error: BaseException) -> str:
-    """Returns an error's message in one line; the system's own errors in a readable form."""
+    """Returns an error's message in one line; errors of the system in a readable form."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename!r}: {error.strerror}."
     if isinstance(error, MemoryError):
         return "Out of memory."
-    return " ".join(str(error).split()) or type(error).__name__
+    message = str(error)
+    if isinstance(error, _tensorflow_errors()):
+        lines = re.sub(r"{{.*?}}\s*|\[Op:.*", "", message).splitlines()
+        message = next((line for line in lines if line and not _TRACE.match(line)), "")
+    return " ".join(message.split()) or type(error).__name__

@@ -1,4 +1,4 @@
-"""What the parsers of all commands share."""
+"""Helpers of all commands' parsers."""
 
 import argparse
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ def add_command(commands: Any, name: str, **texts: str) -> argparse.ArgumentPars
 
 
 def positive_int(text: str) -> int:
-    """Reads a whole number from 1; for `type=` of an argument."""
+    """Reads an integer of at least 1; for `type=` of an argument, as all of these."""
     try:
         number = int(text)
     except ValueError:
@@ -24,7 +24,7 @@ def positive_int(text: str) -> int:
 
 
 def non_negative_float(text: str) -> float:
-    """Reads a finite number from 0."""
+    """Reads a finite number, not negative."""
     try:
         number = float(text)
     except ValueError:
@@ -42,12 +42,26 @@ def positive_float(text: str) -> float:
     return number
 
 
+def seed(text: str) -> int:
+    """Reads a seed: NumPy's generators need it to be non-negative, TensorFlow's to be an int64."""
+    if not text.isdecimal() or not int(text) < 2**63:
+        raise argparse.ArgumentTypeError(f"must be an integer from 0 to 2**63 - 1, not {text!r}")
+    return int(text)
+
+
+def non_empty(text: str) -> str:
+    """Refuses the empty text, which would pass for an option that is absent."""
+    if not text:
+        raise argparse.ArgumentTypeError("must not be empty")
+    return text
+
+
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
 
 
 def open_vectors(path: str | None) -> "KeyedVectors":
-    """Loads vectors from a file, or those of the package."""
+    """Loads vectors from a file, or the vectors of the package."""
     if path is None:
         from kerasw2v.zoo import english_vectors
 

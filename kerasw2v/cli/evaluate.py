@@ -1,4 +1,4 @@
-"""`kerasw2v evaluate`: vectors tested on analogies and word similarity."""
+"""`kerasw2v evaluate`: tests vectors on analogies and word similarity."""
 
 import argparse
 import json
@@ -14,8 +14,8 @@ def add(commands: Any) -> None:
         "evaluate",
         help="test vectors on analogies and word similarity",
         description=(
-            "Tests vectors on the usual English test sets: analogies by section\n"
-            "(questions-words) and agreement with people on similarity (WordSim353, SimLex999)."
+            "Tests vectors on the usual English test sets: analogies (questions-words), and\n"
+            "agreement with people about the similarity of words (WordSim353, SimLex999)."
         ),
     )
     command.set_defaults(run=_run)
@@ -23,19 +23,19 @@ def add(commands: Any) -> None:
         "vectors",
         nargs="?",
         metavar="VECTORS",
-        help="a .kv, .vec, .txt or .bin file; vectors that come with the package without",
+        help="a .kv, .vec, .txt or .bin file; without it, the vectors of the package",
     )
     command.add_argument("--json", action="store_true", help="print JSON instead of a table")
     command.add_argument(
         "--analogies",
         metavar="FILE",
-        help="your own questions, four words a line, sections headed by `: name`",
+        help="your own questions: four words per line, sections headed by `: name`",
     )
     command.add_argument(
         "--pairs",
         metavar="FILE",
         action="append",
-        help="your own pairs, two words and a number a line, with tabs; may be repeated",
+        help="your own pairs: two words and a number per line, between tabs; may be repeated",
     )
     command.add_argument(
         "--restrict-vocab",

@@ -1,167 +1,210 @@
-"""The folder of `kerasw2v train --checkpoint`: the state of a run, and what run it is of."""
+"""The options of `kerasw2v train`, and the folder that keeps an interrupted run."""
 
-import argparse
 import json
 import os
-import platform
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from kerasw2v.history import History
-from kerasw2v.utils.files import replace_on_success
-from kerasw2v.utils.versions import versions
+from kerasw2v.utils.files import check_output_path, replace_on_success
 
-if TYPE_CHECKING:
-    from kerasw2v.callbacks import Checkpoint
 
-# What must be the same for a checkpoint to be taken up again, beside the corpus.
-RUN_OPTIONS = (
-    "read_vocab",
-    "architecture",
-    "size",
-    "window",
-    "negative",
-    "min_count",
-    "max_vocab",
-    "epochs",
-    "alpha",
-    "sample",
-    "batch_size",
-    "seed",
-)
+def _option(group: str, writes: str | None = None) -> Any:
+    return field(metadata={"group": group, "writes": writes})
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """All options of `kerasw2v train`, checked, with every default filled in.
+
+    The parser makes it once. The training, the identity of a run and the report read it. The group
+    of a field is its table in the report; `writes` says whether it names a "file" or a "folder"
+    that the command writes. Workers other than the chief write nothing: these are None there.
+    """
+
+    corpus: tuple[str, ...]
+    quiet: bool
+    architecture: str = _option("Model")
+    size: int = _option("Model")
+    window: int = _option("Model")
+    negative: int = _option("Model")
+    min_count: int = _option("Model")
+    max_vocab: int | None = _option("Model")
+    epochs: int = _option("Training")
+    alpha: float = _option("Training")
+    sample: float = _option("Training")
+    seed: int | None = _option("Training")
+    batch_size: int | None = _option("Training")
+    workers: tuple[str, ...] = _option("Several machines")
+    index: int = _option("Several machines")
+    local_steps: int | None = _option("Several machines")
+    wait: float = _option("Several machines")
+    output: str | None = _option("Files", writes="file")
+    save_vocab: str | None = _option("Files", writes="file")
+    read_vocab: str | None = _option("Files")
+    save_model: str | None = _option("Files", writes="file")
+    checkpoint: str | None = _option("Files")
+    projector: str | None = _option("Files", writes="folder")
+    plot: str | None = _option("Files", writes="file")
+    report: str | None = _option("Files", writes="file")
+
+    def group(self, name: str) -> dict[str, Any]:
+        """Returns the names and values of a group of options."""
+        return {option: getattr(self, option) for option in _names("group", name)}
+
+    def outputs(self, kind: str) -> list[str]:
+        """Returns the paths of all files, or folders, that the command writes."""
+        paths = [getattr(self, option) for option in _names("writes", kind)]
+        return [path for path in paths if path]
+
+    def without_outputs(self) -> "TrainOptions":
+        """Returns the options of a worker that writes nothing, not even to the terminal."""
+        names = _names("writes", "file") + _names("writes", "folder")
+        changes: dict[str, Any] = {"quiet": True, **dict.fromkeys(names)}
+        return replace(self, **changes)
+
+    def hyperparameters(self) -> dict[str, Any]:
+        """Returns the options that decide, with the corpus, how the vectors come out."""
+        return self.group("Model") | self.group("Training")
+
+    def identity(self) -> dict[str, Any]:
+        """Returns what must be equal for a checkpoint to be resumed, as JSON stores it."""
+        corpus = [[os.path.realpath(path), os.path.getsize(path)] for path in self.corpus]
+        workers = max(1, len(self.workers))  # their addresses may change
+        inputs = {"corpus": corpus, "workers": workers, "read_vocab": self.read_vocab}
+        return inputs | self.hyperparameters()
+
+    def for_report(self) -> dict[str, dict[str, Any]]:
+        """Returns the groups of options that a report shows, names in words."""
+        groups = ["Model", "Training", *(["Several machines"] if self.workers else []), "Files"]
+        return {
+            group: {name.replace("_", " "): value for name, value in self.group(group).items()}
+            for group in groups
+        }
+
+    def run_state(self) -> "RunState | None":
+        """Returns the folder of `--checkpoint`, if there is one."""
+        return RunState(self.checkpoint, self.identity()) if self.checkpoint else None
+
+    @property
+    def worker_seed(self) -> int | None:
+        """The seed of this process: workers that train on their own must not draw alike."""
+        if self.seed is None or not self.local_steps:
+            return self.seed
+        return (self.seed + self.index) % 2**63
+
+
+def _names(key: str, value: str) -> list[str]:
+    return [each.name for each in fields(TrainOptions) if each.metadata.get(key) == value]
 
 
 class RunState:
-    """The state of a run in a folder.
+    """The state of an unfinished run, in the folder of `--checkpoint`.
 
     Args:
-        args: what the parser of `kerasw2v train` makes of the command line, with `--checkpoint`.
+        folder: its path; `begin` makes it.
+        identity: see `TrainOptions.identity`.
+
+    Attributes:
+        weights: file of the model's state after the last whole epoch.
+        history: file of loss and speed so far.
     """
 
-    def __init__(self, args: argparse.Namespace) -> None:
-        self.args = args
-        self.folder = Path(args.checkpoint)
+    def __init__(self, folder: str, identity: dict[str, Any]) -> None:
+        self.folder = Path(folder)
         self.weights = self.folder / "kerasw2v.weights.h5"
         self.history = self.folder / "kerasw2v.history.json"
-        self._settings = self.folder / "kerasw2v.json"
+        self._identity_file = self.folder / "kerasw2v.json"
+        self._identity = identity
 
     def check(self) -> None:
-        """Refuses to go on from the state of a run with other options.
+        """Refuses to continue a run that had other options.
 
         Raises:
-            ValueError: if there is such a state, or it does not say what it is of.
+            ValueError: if the folder holds the state of another run, or does not say of which.
         """
         if not self.weights.exists():
             return
-        options = self._options()
         try:
-            before = json.loads(self._settings.read_text("utf-8"))
-            differing = [name for name in options if before[name] != options[name]]
+            stored = json.loads(self._identity_file.read_text("utf-8"))
+            differing = [name for name, value in self._identity.items() if stored[name] != value]
         except (KeyError, OSError, TypeError, ValueError) as error:
             raise ValueError(
-                f"{str(self._settings)!r} is missing or damaged; remove {str(self.weights)!r} "
-                "to start anew."
+                f"{str(self._identity_file)!r} is missing or damaged; remove "
+                f"{str(self.weights)!r} to start anew."
             ) from error
         if differing:
-            told = ", ".join(name.replace("_", "-") for name in differing)
+            names = ", ".join(name.replace("_", "-") for name in differing)
             raise ValueError(
                 "`--checkpoint` must not name a folder with the state of a run with other options "
-                f"({told}). Received: --checkpoint {self.args.checkpoint}."
+                f"({names}). Received: --checkpoint {self.folder}."
             )
 
-    def open(self) -> "Checkpoint":
-        """Returns the callback that saves the state; the chief notes what run it is of."""
-        from kerasw2v.callbacks import Checkpoint
-
-        if self.args.writes:
-            self.folder.mkdir(exist_ok=True)
-            with replace_on_success(self._settings, "w") as text:
-                json.dump(self._options(), text)
-        return Checkpoint(self.weights)
-
-    def load_history(self, epochs: int) -> History:
-        """Returns what was measured in the epochs that are done."""
-        return History.load(self.history, epochs)
+    def begin(self) -> None:
+        """Makes the folder and writes down whose state it is."""
+        self.folder.mkdir(exist_ok=True)
+        with replace_on_success(self._identity_file, "w") as file:
+            json.dump(self._identity, file)
 
     def remove(self) -> None:
-        """Removes the state of a run that has come to its end."""
-        for file in (self.weights, self._settings, self.history):
+        """Removes the state of a run that has finished."""
+        for file in (self.weights, self._identity_file, self.history):
             file.unlink(missing_ok=True)
 
-    def _options(self) -> dict[str, Any]:
-        args = self.args
-        corpus = [[os.path.realpath(path), os.path.getsize(path)] for path in args.corpus]
-        workers = len(args.workers or [""])  # which they are may change
-        options = {name: getattr(args, name) for name in RUN_OPTIONS}
-        return {"corpus": corpus, "workers": workers} | options
 
+def check_paths(options: TrainOptions) -> None:
+    """Checks all files and folders before any work is done.
 
-def stopped_message(args: argparse.Namespace) -> str:
-    """Returns what to tell after Ctrl-C."""
-    if args.checkpoint and RunState(args).weights.exists():
-        return (
-            f"Stopped; {args.checkpoint} holds the state after the last whole epoch, and the same "
-            "command goes on from there."
-        )
-    if args.checkpoint:
-        return "Stopped in the first epoch; nothing was saved yet."
-    return "Stopped; no vectors were saved. With `--checkpoint FOLDER` training can be taken up."
-
-
-if TYPE_CHECKING:
-    from kerasw2v.data.vocabulary import Vocabulary
-
-# The options that a report shows, in groups.
-_MODEL = ("architecture", "size", "window", "negative", "min_count", "max_vocab")
-_TRAINING = ("epochs", "alpha", "sample", "seed")
-_TOGETHER = ("workers", "index", "local_steps", "wait")
-_FILES = (
-    "output",
-    "save_vocab",
-    "read_vocab",
-    "save_model",
-    "checkpoint",
-    "projector",
-    "plot",
-    "report",
-)
-
-
-def batch_size(args: argparse.Namespace, vocabulary: "Vocabulary") -> int:
-    """Returns the number of words a step: that of the command line, or what suits the corpus."""
-    from kerasw2v.data.block_dataset import default_batch_size
-
-    return args.batch_size or default_batch_size(vocabulary.corpus_words, args.window)
-
-
-def run_settings(
-    args: argparse.Namespace, vocabulary: "Vocabulary", parameters: int
-) -> dict[str, dict[str, object]]:
-    """Returns all that decided how the vectors came out, in groups, for a report.
-
-    Args:
-        args: what the parser of `kerasw2v train` makes of the command line.
-        vocabulary: the words of the corpus.
-        parameters: number of the model's parameters.
+    Raises:
+        ValueError, OSError, ImportError: with one sentence.
     """
-    corpus = {
-        "files": ", ".join(args.corpus) or "300 news articles that gensim ships",
-        "words in it": vocabulary.corpus_words,
-        "words known": len(vocabulary),
-    }
-    machine = {
-        "system": f"{platform.system()} {platform.machine()}",
-        "cores": os.cpu_count(),
-    }
-    return {
-        "Corpus": corpus,
-        "Model": _options(args, _MODEL) | {"parameters": parameters},
-        "Training": _options(args, _TRAINING) | {"batch size": batch_size(args, vocabulary)},
-        **({"Several machines": _options(args, _TOGETHER)} if args.workers else {}),
-        "Files": _options(args, _FILES),
-        "Versions": {**versions(), **machine},
-    }
+    from kerasw2v.data.corpus import check_corpus
+    from kerasw2v.keyed_vectors import check_vectors_path
+    from kerasw2v.plots import check_plot_path
+    from kerasw2v.report import check_report_path
+
+    if options.output:
+        check_vectors_path(options.output)
+    if options.plot:
+        check_plot_path(options.plot)
+    if options.report:
+        check_report_path(options.report)
+    if options.save_model and not options.save_model.endswith(".keras"):
+        raise ValueError(
+            f"`--save-model` must end in .keras. Received: --save-model {options.save_model}."
+        )
+    files = options.outputs("file")
+    for path in files:
+        check_output_path(path)
+    folders = [*options.outputs("folder"), *filter(None, [options.checkpoint])]
+    _check_distinct(files, [*options.corpus, *filter(None, [options.read_vocab]), *folders])
+    for folder in folders:
+        _check_folder(folder)
+    if options.read_vocab and not os.path.isfile(options.read_vocab):
+        raise FileNotFoundError(
+            f"`--read-vocab` must name a file that exists. Received: {options.read_vocab!r}."
+        )
+    for path in options.corpus:
+        check_corpus(Path(path))
+    state = options.run_state()
+    if state and options.output:
+        state.check()
 
 
-def _options(args: argparse.Namespace, names: tuple[str, ...]) -> dict[str, object]:
-    return {name.replace("_", " "): getattr(args, name) for name in names}
+def _check_distinct(outputs: list[str], others: list[str]) -> None:
+    used = {os.path.realpath(path) for path in others}
+    for path in outputs:
+        real = os.path.realpath(path)
+        if real in used:
+            raise ValueError(
+                f"`{path}` must not be written: the same command reads or writes it already."
+            )
+        used.add(real)
+
+
+def _check_folder(folder: str) -> None:
+    # A file inside an existing folder and a new folder need the same: a parent to write to.
+    path = Path(folder)
+    check_output_path(path / "file" if path.is_dir() else path)
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(f"`FOLDER` must not be a file. Received: {folder!r}.")

@@ -1,4 +1,4 @@
-"""`kerasw2v similar`: the nearest words of words, and of sums of words."""
+"""`kerasw2v similar`: prints the nearest words of words, and of sums of words."""
 
 import argparse
 import difflib
@@ -34,22 +34,32 @@ def add(commands: Any) -> None:
     command.add_argument(
         "vectors",
         metavar="VECTORS",
-        help="a .kv, .vec, .txt or .bin file; without, vectors that come with the package: the "
-        "most frequent words of English Wikipedia",
+        help="a .kv, .vec, .txt or .bin file; without it, the vectors of the package: the most "
+        "frequent words of English Wikipedia",
     )
     command.add_argument(
         "words",
         nargs="*",
         metavar="WORD",
-        help="a word, or words joined by + and - with blanks around them, in quotes",
+        help="a word; or words joined by + and - between blanks, in quotes",
     )
     command.add_argument(
-        "--topn", type=positive_int, default=10, metavar="N", help="so many each (%(default)s)"
+        "--topn",
+        type=positive_int,
+        default=10,
+        metavar="N",
+        help="number of similar words (%(default)s)",
     )
 
 
 def _run(args: argparse.Namespace) -> None:
-    path, words = _file_and_words(args.vectors, args.words)
+    from kerasw2v.keyed_vectors import SUFFIXES
+
+    path, words = args.vectors, args.words
+    if not path.lower().endswith(SUFFIXES):
+        path, words = None, [path, *words]
+    elif not words:
+        raise ValueError(f"`WORD` must be given. Received: only the file {path!r}.")
     vectors = open_vectors(path)
     name = repr(path) if path else _PACKAGED
     queries = [(query, *_parse_query(query, vectors, name)) for query in words]
@@ -59,18 +69,7 @@ def _run(args: argparse.Namespace) -> None:
             print(f"  {cosine:6.3f}  {word}")
 
 
-def _file_and_words(first: str, others: list[str]) -> tuple[str | None, list[str]]:
-    """Tells whether the first argument is a file of vectors or a word already."""
-    from kerasw2v.keyed_vectors import SUFFIXES
-
-    if first.lower().endswith(SUFFIXES) or os.path.isfile(first):
-        if not others:
-            raise ValueError(f"`WORD` must be given. Received: only the file {first!r}.")
-        return first, others
-    return None, [first, *others]
-
-
-def _parse_query(query: str, vectors: "KeyedVectors", file: str) -> tuple[list[str], list[str]]:
+def _parse_query(query: str, vectors: "KeyedVectors", name: str) -> tuple[list[str], list[str]]:
     """Splits `king - man + woman` into words to add and words to subtract."""
     if query in vectors:
         return [query], []
@@ -81,7 +80,7 @@ def _parse_query(query: str, vectors: "KeyedVectors", file: str) -> tuple[list[s
             sign = part
             continue
         if part not in vectors:
-            raise ValueError(_unknown_word(part, vectors, file))
+            raise ValueError(_unknown_word(part, vectors, name))
         terms[sign].append(part)
         sign = "+"
     if not terms["+"] and not terms["-"]:
@@ -89,7 +88,7 @@ def _parse_query(query: str, vectors: "KeyedVectors", file: str) -> tuple[list[s
     return terms["+"], terms["-"]
 
 
-def _unknown_word(word: str, vectors: "KeyedVectors", file: str) -> str:
+def _unknown_word(word: str, vectors: "KeyedVectors", name: str) -> str:
     # The frequent words of about the same length: difflib is slow on a million.
     candidates = [
         known for known in vectors.index_to_key[:100_000] if abs(len(known) - len(word)) <= 2
@@ -98,4 +97,6 @@ def _unknown_word(word: str, vectors: "KeyedVectors", file: str) -> str:
     if word.lower() in vectors:
         close = [word.lower()]
     hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
-    return f"{word!r} is not among the {len(vectors):,} words of {file}.{hint}"
+    if name == _PACKAGED and os.path.isfile(word):
+        hint = " Names of files with vectors end in .kv, .vec, .txt or .bin."
+    return f"{word!r} is not among the {len(vectors):,} words of {name}.{hint}"

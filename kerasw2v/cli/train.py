@@ -1,24 +1,28 @@
-"""`kerasw2v train`: its arguments; `kerasw2v.cli.train_run` does the work."""
+"""`kerasw2v train`: the parser; `kerasw2v.cli.train_run` does the work."""
 
 import argparse
 from typing import Any
 
 from kerasw2v.cli.arguments import (
     add_command,
+    non_empty,
     non_negative_float,
     positive_float,
     positive_int,
+    seed,
 )
+from kerasw2v.cli.options import TrainOptions, check_paths
 
+_SECONDS_TO_WAIT = 60.0
 _DESCRIPTION = """\
-Trains word vectors on text files: one sentence a line, words separated by blanks, UTF-8, plain or
-.gz, .bz2, .xz. Several files are one corpus. Without a file it trains on a small corpus of news
-that gensim ships, for 50 epochs.
+Trains word vectors on text files: one sentence per line, words separated by blanks, in UTF-8,
+plain or compressed (.gz, .bz2, .xz). Several files form one corpus. Without a file it trains for
+50 epochs on a small corpus of news articles that gensim ships.
 """
 
 _EXAMPLES = """\
-the name of the output decides its format:
-  .kv                    gensim's own, keeps word counts
+the suffix of the output decides its format:
+  .kv                    gensim's own; keeps the word counts
   .vec .txt (also .gz)   word2vec's text format
   .bin (also .gz)        word2vec's binary format
 
@@ -26,8 +30,8 @@ examples:
   kerasw2v train wiki.txt --output vectors.kv
   kerasw2v train part1.gz part2.gz --output vectors.bin --cbow --size 300 --epochs 3
   kerasw2v train wiki.txt --output vectors.kv --report run.html --plot run.png
-  kerasw2v train wiki.txt --output vectors.kv --checkpoint state/   interrupt and repeat it at will
-  kerasw2v train wiki.txt --output vectors.kv --workers a:7000,b:7000 --index 0    and 1 on host b
+  kerasw2v train wiki.txt --output vectors.kv --checkpoint state/   repeat it to resume
+  kerasw2v train wiki.txt --output vectors.kv --workers a:7000,b:7000 --index 0    1 on host b
 """
 
 
@@ -41,7 +45,9 @@ def add(commands: Any) -> None:
         epilog=_EXAMPLES,
     )
     command.set_defaults(run=_run)
-    command.add_argument("corpus", nargs="*", metavar="CORPUS", help="text files")
+    command.add_argument(
+        "corpus", nargs="*", metavar="CORPUS", help="text files; without them, a demonstration"
+    )
     _add_files(command.add_argument_group("files"))
     _add_model(command.add_argument_group("model"))
     _add_training(command.add_argument_group("training"))
@@ -49,138 +55,148 @@ def add(commands: Any) -> None:
 
 
 def _add_files(group: Any) -> None:
-    group.add_argument("--output", required=True, metavar="FILE", help="where the vectors go")
-    group.add_argument("--save-vocab", metavar="FILE", help="write words and counts as text")
-    group.add_argument(
+    def add_path(name: str, metavar: str, help: str, required: bool = False) -> None:
+        group.add_argument(name, type=non_empty, metavar=metavar, help=help, required=required)
+
+    add_path("--output", "FILE", "where to write the vectors", required=True)
+    add_path("--save-vocab", "FILE", "write the words and their counts as text")
+    add_path(
         "--read-vocab",
-        metavar="FILE",
-        help="use the words and counts of this file, whatever --min-count and --max-vocab",
+        "FILE",
+        "use the words and counts of this file; --min-count and --max-vocab do not apply then",
     )
-    group.add_argument("--save-model", metavar="FILE.keras", help="save the whole Keras model")
-    group.add_argument(
+    add_path("--save-model", "FILE.keras", "save the whole Keras model")
+    add_path(
         "--checkpoint",
-        metavar="FOLDER",
-        help="save the state after every epoch; repeating the command takes it up again",
+        "FOLDER",
+        "save the state after every epoch; the same command resumes from there",
     )
-    group.add_argument(
-        "--projector", metavar="FOLDER", help="write files for TensorBoard's embedding projector"
-    )
-    group.add_argument(
+    add_path("--projector", "FOLDER", "write files for TensorBoard's embedding projector")
+    add_path(
         "--plot",
-        metavar="FILE.png",
-        help="draw the most frequent words and the loss; .pdf and .svg too; needs matplotlib",
+        "FILE.png",
+        "draw a map of the most frequent words and the loss, also as .pdf or .svg; needs "
+        "matplotlib",
     )
-    group.add_argument(
+    add_path(
         "--report",
-        metavar="FILE.html",
-        help="write a page on the run: settings, loss, speed, map and search of words, tests",
+        "FILE.html",
+        "write a page about the run: settings, loss, speed, word map, word search, tests",
     )
 
 
 def _add_model(group: Any) -> None:
     architecture = group.add_mutually_exclusive_group()
-    architecture.add_argument(
-        "--sg",
-        dest="architecture",
-        action="store_const",
-        const="skip-gram",
-        help="skip-gram: predict the neighbours from a word (default)",
-    )
-    architecture.add_argument(
-        "--cbow",
-        dest="architecture",
-        action="store_const",
-        const="cbow",
-        help="CBOW: predict a word from its neighbours; faster, for large corpora",
-    )
+    for flag, name, help in (
+        ("--sg", "skip-gram", "skip-gram: predict the neighbours from a word (default)"),
+        ("--cbow", "cbow", "CBOW: predict a word from its neighbours; faster, for large corpora"),
+    ):
+        architecture.add_argument(
+            flag, dest="architecture", action="store_const", const=name, help=help
+        )
     architecture.set_defaults(architecture="skip-gram")
-    group.add_argument(
-        "--size", type=positive_int, default=100, metavar="N", help="dimensions (%(default)s)"
-    )
-    group.add_argument(
-        "--window",
-        type=positive_int,
-        default=5,
-        metavar="N",
-        help="neighbours are at most so far away (%(default)s)",
-    )
-    group.add_argument(
-        "--negative",
-        type=positive_int,
-        default=5,
-        metavar="N",
-        help="noise words for each pair (%(default)s)",
-    )
-    group.add_argument(
-        "--min-count",
-        type=positive_int,
-        default=5,
-        metavar="N",
-        help="leave out words that are rarer (%(default)s)",
-    )
-    group.add_argument(
-        "--max-vocab", type=positive_int, metavar="N", help="keep at most so many words"
-    )
+    _add_count(group, "--size", "dimensions (%(default)s)", default=100)
+    _add_count(group, "--window", "neighbours are at most N words away (%(default)s)", default=5)
+    _add_count(group, "--negative", "noise words for each pair (%(default)s)", default=5)
+    _add_count(group, "--min-count", "ignore words that occur less often (%(default)s)", default=5)
+    _add_count(group, "--max-vocab", "keep at most the N most frequent words")
 
 
 def _add_training(group: Any) -> None:
-    group.add_argument(
-        "--epochs",
-        type=positive_int,
-        metavar="N",
-        help="passes over the corpus (5; 50 without a corpus)",
-    )
+    _add_count(group, "--epochs", "passes over the corpus (5; 50 without a corpus)")
     group.add_argument(
         "--alpha",
         type=positive_float,
         metavar="X",
-        help="learning rate at the start (skip-gram: 0.05 for 1 epoch, 0.046 for 5; CBOW: 0.09 "
-        "and 0.065); it falls on a line, far down in 1 epoch, nearly to 0 in 5",
+        help="initial learning rate (skip-gram: 0.05 for 1 epoch, 0.046 for 5; CBOW: 0.09 and "
+        "0.065); it decreases linearly, far in 1 epoch, nearly to 0 in 5",
     )
     group.add_argument(
         "--sample",
         type=non_negative_float,
         default=1e-3,
         metavar="X",
-        help="drop words at random that are more frequent than this; 0 keeps all (%(default)s)",
+        help="randomly drop words whose share of the corpus exceeds X; 0 keeps all (%(default)s)",
     )
-    group.add_argument(
-        "--batch-size",
-        type=positive_int,
-        metavar="N",
-        help="words a step (256 to 4096 by the size of the corpus)",
-    )
-    group.add_argument("--seed", type=int, metavar="N", help="make the draws repeatable")
-    group.add_argument("--quiet", action="store_true", help="no progress, no summary")
+    _add_count(group, "--batch-size", "words per step (256 to 4096, by the size of the corpus)")
+    group.add_argument("--seed", type=seed, metavar="N", help="make the random draws repeatable")
+    group.add_argument("--quiet", action="store_true", help="print no progress and no summary")
 
 
 def _add_workers(group: Any) -> None:
     group.add_argument(
         "--workers",
+        type=non_empty,
         metavar="HOST:PORT,...",
-        help="train together with these processes, of which this is one; start the same command on "
-        "each; the first is the chief and alone writes",
+        help="train together with these processes, of which this is one; run the same command on "
+        "each; only the first one, the chief, writes files",
     )
     group.add_argument(
-        "--index", type=int, metavar="I", help="which of the workers this one is, from 0"
+        "--index", type=int, metavar="I", help="position of this process in --workers, from 0"
     )
-    group.add_argument(
+    _add_count(
+        group,
         "--local-steps",
-        type=positive_int,
-        metavar="K",
-        help="for slow networks: let each worker train alone, and average the vectors after every "
-        "K steps; otherwise all of them make each step together",
+        "for slow networks: each worker trains on its own, and the vectors are averaged after "
+        "every N steps; without, all workers make every step together",
     )
     group.add_argument(
         "--wait",
         type=positive_float,
-        default=60.0,
         metavar="SECONDS",
-        help="how long to wait for the others (%(default)s)",
+        help=f"how long to wait for the other workers ({_SECONDS_TO_WAIT})",
     )
 
 
+def _add_count(group: Any, name: str, help: str, default: int | None = None) -> None:
+    group.add_argument(name, type=positive_int, default=default, metavar="N", help=help)
+
+
 def _run(args: argparse.Namespace) -> None:
+    from kerasw2v.utils.runtime import start_tensorflow
+
+    options = _options(args)
+    check_paths(options)
+    start_tensorflow()
     from kerasw2v.cli.train_run import train
 
-    train(args)
+    train(options)
+
+
+def _options(args: argparse.Namespace) -> TrainOptions:
+    """Returns the options, checked against each other, with every default filled in."""
+    from kerasw2v.ops.learning_rates import default_learning_rate
+
+    values = vars(args) | {
+        "corpus": tuple(args.corpus),
+        "epochs": args.epochs or (5 if args.corpus else 50),
+        "wait": args.wait or _SECONDS_TO_WAIT,
+    }
+    values["alpha"] = args.alpha or default_learning_rate(args.architecture, values["epochs"])
+    values["workers"], values["index"] = _checked_workers(args)
+    del values["run"]
+    options = TrainOptions(**values)
+    return options.without_outputs() if options.index else options
+
+
+def _checked_workers(args: argparse.Namespace) -> tuple[tuple[str, ...], int]:
+    if args.workers is None:
+        for name in ("index", "local_steps", "wait"):
+            if getattr(args, name) is not None:
+                option = f"--{name.replace('_', '-')}"
+                raise ValueError(
+                    f"`{option}` must be given together with `--workers`. "
+                    f"Received: {option} without --workers."
+                )
+        return (), 0
+    from kerasw2v.utils.checks import check_workers
+
+    if args.index is None:
+        raise ValueError("`--index` must be given with `--workers`. Received: no --index.")
+    if args.local_steps and args.checkpoint:
+        raise ValueError(
+            "`--checkpoint` must not be given with `--local-steps`: workers that train alone have "
+            f"no common state. Received: --checkpoint {args.checkpoint}."
+        )
+    addresses, index = check_workers(args.workers.split(","), args.index)
+    return tuple(addresses), index

@@ -1,295 +1,258 @@
-"""What `kerasw2v train` does, from checking its arguments to telling what to do next."""
+"""The work of `kerasw2v train`: read, fit, write. TensorFlow is started by whoever imports it."""
 
-import argparse
 import math
 import os
+import platform
 import sys
 from contextlib import nullcontext
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasw2v.cli.options import RUN_OPTIONS, RunState, batch_size, run_settings, stopped_message
-from kerasw2v.data.corpus import Corpus, check_corpus
+from kerasw2v import Vocabulary, block_dataset, layers
+from kerasw2v.architectures import compile_model, make_model, suitable_batch_size
+from kerasw2v.block_model import BlockModel
+from kerasw2v.callbacks import AverageTables, Checkpoint, Progress, Record
+from kerasw2v.cli.options import RunState, TrainOptions
+from kerasw2v.data.corpus import Corpus
+from kerasw2v.data.counted_corpus import read_corpus
 from kerasw2v.data.demo_corpus import lee_corpus
+from kerasw2v.data.token_stream import TokenStream
 from kerasw2v.evaluation import evaluate
 from kerasw2v.history import History
-from kerasw2v.keyed_vectors import (
-    check_vectors_path,
-    save_projector,
-    save_vectors,
-    to_keyed_vectors,
-)
-from kerasw2v.ops.learning_rates import default_learning_rate
-from kerasw2v.plots import check_plot_path, plot_training, save_plot
-from kerasw2v.report import check_report_path, write_report
-from kerasw2v.utils.files import check_output_path, temporary_sibling
-from kerasw2v.utils.runtime import quiet_start
+from kerasw2v.keyed_vectors import save_projector, save_vectors, to_keyed_vectors
+from kerasw2v.multi_worker import check_same, connect, sharded_blocks
+from kerasw2v.plots import plot_training, save_plot
+from kerasw2v.report import write_report
+from kerasw2v.utils.files import temporary_sibling
+from kerasw2v.utils.versions import versions
 from kerasw2v.word_map import content_words
 
 if TYPE_CHECKING:
-    from kerasw2v.data.token_stream import TokenStream
-    from kerasw2v.data.vocabulary import Vocabulary
+    from gensim.models import KeyedVectors
 
-_ARCHITECTURES = {"skip-gram": "Skip-gram", "cbow": "CBOW"}
+_TITLES = {"skip-gram": "Skip-gram", "cbow": "CBOW"}
 _DEMO_WORDS = ("palestinian", "taliban", "cricket", "firefighters", "qantas", "interest")
 
 
-def train(args: argparse.Namespace) -> None:
-    """Trains as the arguments of `kerasw2v train` say.
+def train(options: TrainOptions) -> None:
+    """Trains, and writes the files that the options name.
 
     Args:
-        args: what the parser of `kerasw2v.cli` makes of the command line.
+        options: from the parser of `kerasw2v train`.
 
     Raises:
-        ValueError, TypeError, OSError, ImportError: with one sentence for the user.
+        ValueError, OSError: with one sentence for the user.
         KeyboardInterrupt: with a sentence on what was saved.
     """
-    if args.workers:
-        args.workers, args.index = _checked_workers(args)
-    args.writes = not args.index  # of several workers the chief alone
-    args.quiet = args.quiet or not args.writes
-    is_demo = not args.corpus
-    args.epochs = args.epochs or (50 if is_demo else 5)
-    args.alpha = args.alpha or default_learning_rate(args.architecture, args.epochs)
-    _check(args)
-    corpus = lee_corpus() if is_demo else args.corpus
-    if is_demo:
-        _say(args, "No corpus given: training on 300 news articles that gensim ships.")
-    with quiet_start():
-        from kerasw2v.utils.runtime import divide_cores, require_tensorflow
-
-        require_tensorflow()
-        divide_cores()
-        import tensorflow as tf
-
-        tf.config.list_physical_devices()
-    _run(args, corpus, _join(args) if args.workers else None)
-
-
-def _checked_workers(args: argparse.Namespace) -> tuple[list[str], int]:
-    from kerasw2v.multi_worker import check_workers
-
-    if args.index is None:
-        raise ValueError("`--index` must be given with `--workers`. Received: no --index.")
-    if args.local_steps and args.checkpoint:
-        raise ValueError(
-            "`--checkpoint` must not be given with `--local-steps`: workers that train alone have "
-            f"no common state. Received: --checkpoint {args.checkpoint}."
-        )
-    return check_workers(args.workers.split(","), args.index)
-
-
-def _join(args: argparse.Namespace) -> Any:
-    from kerasw2v.multi_worker import connect
-
-    others = len(args.workers) - 1
-    _say(args, f"Waiting for {others} other worker{'s' if others > 1 else ''}.")
-    return connect(args.workers, args.index, args.wait)
-
-
-def _run(args: argparse.Namespace, corpus: Corpus, strategy: Any) -> None:
-    vocabulary, stream = _read(args, corpus)
-    model, history = _fit(args, stream, vocabulary, strategy)
-    if args.writes:
-        _write(args, model, vocabulary, history)
-
-
-def _write(
-    args: argparse.Namespace, model: Any, vocabulary: "Vocabulary", history: History | None
-) -> None:
+    state = options.run_state()
+    strategy = _join(options) if options.workers else None
+    vocabulary, stream = _read(options)
+    if strategy:
+        words = zip(vocabulary.words, vocabulary.counts, strict=True)
+        settings = [options.local_steps, options.hyperparameters(), *words]
+        check_same(strategy, "corpus and options", repr(settings))
+    model, history = _fit(options, vocabulary, stream, strategy, state)
+    if not options.output:
+        return
     vectors = to_keyed_vectors(model, vocabulary)
     if not math.isfinite(float(vectors.vectors.sum())):
         raise ValueError(
-            f"Training diverged; `--alpha` must be smaller. Received: --alpha {args.alpha}."
+            f"Training diverged; `--alpha` must be smaller. Received: --alpha {options.alpha}."
         )
-    save_vectors(vectors, args.output)
-    written = [f"{args.output}: {len(vectors):,} words, {args.size} dimensions"]
-    if args.save_vocab:
-        written.append(f"{args.save_vocab}: words and counts")
-    if args.save_model:
-        with temporary_sibling(args.save_model) as temporary:
-            model.save(temporary)
-        written.append(f"{args.save_model}: the Keras model")
-    if args.projector:
-        save_projector(vectors, args.projector)
-        written.append(f"{args.projector}: for `tensorboard --logdir {args.projector}`")
-    if args.plot:
-        save_plot(plot_training(vectors, history), args.plot)
-        written.append(f"{args.plot}: the words' map and the loss")
-    if args.report:
-        _say(args, "Testing the vectors for the report.")
-        title = f"{_ARCHITECTURES[args.architecture]}, {args.size} dimensions"
-        settings = run_settings(args, vocabulary, model.count_params())
-        write_report(args.report, vectors, title, settings, history, evaluate(vectors))
-        written.append(f"{args.report}: the report; open it in a browser")
-    if args.checkpoint:
-        RunState(args).remove()
-    if not args.quiet:
+    save_vectors(vectors, options.output)
+    written = [f"{options.output}: {len(vectors):,} words, {options.size} dimensions"]
+    written += _write_others(options, vectors, model, stream, history)
+    if state:
+        state.remove()
+    if not options.quiet:
         print("Written:", *written, sep="\n  ")
-        if not args.corpus:
+        if not options.corpus:
             print("Nearest words:", *_demo_neighbours(vectors), sep="\n  ")
         word = content_words(vectors, 10, among=1000)[-1]
-        print("Next:", *_next_steps(args.output, word), sep="\n  ")
+        print("Next:", *_next_steps(options.output, word), sep="\n  ")
 
 
-def _read(args: argparse.Namespace, corpus: Corpus) -> tuple["Vocabulary", "TokenStream"]:
-    from kerasw2v.data.counted_corpus import read_corpus
-    from kerasw2v.data.token_stream import TokenStream
-    from kerasw2v.data.vocabulary import Vocabulary
+def _join(options: TrainOptions) -> Any:
+    others = len(options.workers) - 1
+    if others:
+        _print_status(options, f"Waiting for {others} other worker{'s' if others > 1 else ''}.")
+    return connect(options.workers, options.index, options.wait)
 
-    if args.read_vocab:
-        vocabulary = Vocabulary.load(args.read_vocab)
+
+def _read(options: TrainOptions) -> tuple[Vocabulary, TokenStream]:
+    corpus: Corpus = list(options.corpus)
+    if not corpus:
+        _print_status(options, "No corpus given: training on 300 news articles that gensim ships.")
+        corpus = lee_corpus()
+    if options.read_vocab:
+        vocabulary = Vocabulary.load(options.read_vocab)
         stream = TokenStream.from_corpus(corpus, vocabulary)
     else:
-        vocabulary, stream = read_corpus(corpus, args.min_count, args.max_vocab)
-    _say(args, f"{len(vocabulary):,} words, {vocabulary.corpus_words:,} in the corpus.")
-    if args.save_vocab and args.writes:
-        vocabulary.save(args.save_vocab)
+        vocabulary, stream = read_corpus(corpus, options.min_count, options.max_vocab)
+    _print_status(options, f"{len(vocabulary):,} words, {stream.corpus_words:,} in the corpus.")
+    if options.save_vocab:
+        vocabulary.save(options.save_vocab)
     return vocabulary, stream
 
 
 def _fit(
-    args: argparse.Namespace, stream: "TokenStream", vocabulary: "Vocabulary", strategy: Any
+    options: TrainOptions,
+    vocabulary: Vocabulary,
+    stream: TokenStream,
+    strategy: Any,
+    state: RunState | None,
 ) -> tuple[Any, History | None]:
-    """Returns the trained model, and loss and speed over time if a picture of them is wanted."""
-    from kerasw2v.callbacks import AverageTables, Progress, Record
-
-    seed, shard = args.seed, {}
-    if strategy:
-        _check_same(args, vocabulary, strategy)
-    if args.local_steps and strategy:
-        shard = {"shard": (len(args.workers), args.index)}
-        seed = None if seed is None else seed + args.index  # else all draw the same
-    shared = None if args.local_steps else strategy  # under which the model is made
-    make_dataset = partial(
-        _dataset,
-        shared,
-        stream,
-        vocabulary,
-        window=args.window,
-        sample=args.sample,
-        batch_size=batch_size(args, vocabulary),
-        seed=seed,
-        **shard,
-    )
-    dataset, steps = make_dataset()
+    """Returns the trained model, and loss and speed over time if a plot or report shows them."""
+    shared = None if options.local_steps else strategy  # alone, workers share no variables
     with shared.scope() if shared else nullcontext():
-        model = _model(args, vocabulary, steps, seed)
-    callbacks: list[Any] = [] if args.quiet else [Progress(vocabulary.corpus_words)]
-    if args.local_steps and strategy:
-        callbacks.append(AverageTables(strategy, args.local_steps))
-    begun, history, state = 0, None, None
-    if args.checkpoint:
-        state = RunState(args)
-        checkpoint = state.open()
-        begun = checkpoint.restore(model, steps)
-    if args.plot or args.report:
-        history = state.load_history(begun) if state else History()
-        path = state.history if state else None
-        callbacks.append(Record(vocabulary.corpus_words, history, path))
-    if args.checkpoint:
-        callbacks.append(checkpoint)  # after the record, which may be ahead of it but not behind
-    if begun:
-        dataset, _ = make_dataset(first_epoch=begun)
-        _say(args, f"Going on after epoch {begun} of {args.epochs}, from {args.checkpoint}.")
+        model = _model(options, vocabulary)
+        batch_size = _batch_size(options, model, stream)
+        dataset, steps = _dataset(options, vocabulary, stream, batch_size, shared)
+        compile_model(model, steps, options.epochs, options.alpha)
+    checkpoint, epochs_done = _resume(options, state, model, steps)
+    if epochs_done:
+        dataset, _ = _dataset(options, vocabulary, stream, batch_size, shared, epochs_done)
+    record = _record(options, state, stream, epochs_done)
+    callbacks = [
+        None if options.quiet else Progress(stream.corpus_words),
+        AverageTables(strategy, options.local_steps) if options.local_steps else None,
+        record,
+        checkpoint,  # after the record, which may be ahead of it but not behind
+    ]
     try:
         model.fit(
             dataset,
-            epochs=args.epochs,
-            initial_epoch=begun,
+            epochs=options.epochs,
+            initial_epoch=epochs_done,
             steps_per_epoch=steps if shared else None,
             verbose=0,
-            callbacks=callbacks,
+            callbacks=[callback for callback in callbacks if callback],
         )
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(stopped_message(args)) from None
-    return model, history
+        raise KeyboardInterrupt(_stopped_message(state)) from None
+    return model, record and record.history
 
 
-def _check_same(args: argparse.Namespace, vocabulary: "Vocabulary", strategy: Any) -> None:
-    from kerasw2v.multi_worker import check_same
-
-    words = zip(vocabulary.words, vocabulary.counts, strict=True)
-    options = [getattr(args, name) for name in RUN_OPTIONS if name != "read_vocab"]
-    check_same(strategy, "corpus and options", repr([args.local_steps, options, *words]))
-
-
-def _model(args: argparse.Namespace, vocabulary: "Vocabulary", steps: int, seed: int | None) -> Any:
-    """Returns the compiled model, for epochs of so many steps."""
-    from kerasw2v import CBOW, SkipGram, layers, optimizers
-
-    architecture = CBOW if args.architecture == "cbow" else SkipGram
-    noise = layers.NegativeSampling(vocabulary.counts, args.negative, seed=seed)
-    model = architecture(len(vocabulary), args.size, noise, window=args.window, seed=seed)
-    schedule = optimizers.default_schedule(args.architecture, steps, args.epochs, args.alpha)
-    model.compile(optimizer=optimizers.RowSGD(schedule))
-    return model
-
-
-def _dataset(strategy: Any, *arguments: Any, **options: Any) -> tuple[Any, int]:
-    """Returns the blocks to train on, and how many batches of them are an epoch."""
-    from kerasw2v import block_dataset
-    from kerasw2v.multi_worker import sharded_blocks
-
-    if strategy:
-        return sharded_blocks(strategy, *arguments, **options)
-    dataset = block_dataset(*arguments, **options)
+def _dataset(
+    options: TrainOptions,
+    vocabulary: Vocabulary,
+    stream: TokenStream,
+    batch_size: int,
+    shared: Any,
+    first_epoch: int = 0,
+) -> tuple[Any, int]:
+    """Returns the blocks to train on, and the number of batches in an epoch."""
+    arguments: dict[str, Any] = {
+        "window": options.window,
+        "sample": options.sample,
+        "batch_size": batch_size,
+        "seed": options.worker_seed,
+        "first_epoch": first_epoch,
+    }
+    if shared:
+        return sharded_blocks(shared, stream, vocabulary, **arguments)
+    if options.local_steps:
+        arguments["shard"] = len(options.workers), options.index
+    dataset = block_dataset(stream, vocabulary, **arguments)
     return dataset, len(dataset)
 
 
-def _check(args: argparse.Namespace) -> None:
-    """Checks all that can be known to go wrong before the corpus is read."""
-    if not args.writes:
-        args.output = args.save_vocab = args.save_model = args.projector = None
-        args.plot = args.report = None
-    else:
-        check_vectors_path(args.output)
-    if args.plot:
-        check_plot_path(args.plot)
-    if args.report:
-        check_report_path(args.report)
-    if args.save_model and not args.save_model.endswith(".keras"):
-        raise ValueError(
-            f"`--save-model` must end in .keras. Received: --save-model {args.save_model}."
+def _batch_size(options: TrainOptions, model: BlockModel, stream: TokenStream) -> int:
+    return options.batch_size or suitable_batch_size(model, stream.corpus_words)
+
+
+def _model(options: TrainOptions, vocabulary: Vocabulary) -> BlockModel:
+    seed = options.worker_seed
+    noise = layers.NegativeSampling(vocabulary.counts, options.negative, seed=seed)
+    return make_model(options.architecture, options.size, noise, window=options.window, seed=seed)
+
+
+def _resume(
+    options: TrainOptions, state: RunState | None, model: Any, steps: int
+) -> tuple[Checkpoint | None, int]:
+    """Returns the callback that saves the state, and how many epochs are done already."""
+    if not state:
+        return None, 0
+    if options.output:
+        state.begin()
+    checkpoint = Checkpoint(state.weights)
+    done = checkpoint.restore(model, steps)
+    if done:
+        _print_status(
+            options, f"Going on after epoch {done} of {options.epochs}, from {options.checkpoint}."
         )
-    files = (args.output, args.save_vocab, args.save_model, args.plot, args.report)
-    outputs = [path for path in files if path]
-    for path in outputs:
-        check_output_path(path)
-    _check_distinct(outputs, [*args.corpus, *filter(None, [args.read_vocab])])
-    for folder in filter(None, [args.checkpoint, args.projector]):
-        _check_folder(folder)
-    if args.read_vocab and not os.path.isfile(args.read_vocab):
-        raise FileNotFoundError(
-            f"`--read-vocab` must name a file that exists. Received: {args.read_vocab!r}."
+    return checkpoint, done
+
+
+def _record(
+    options: TrainOptions, state: RunState | None, stream: TokenStream, epochs_done: int
+) -> Record | None:
+    """Returns the callback that records loss and speed, if a plot or report shows them."""
+    if not (options.plot or options.report):
+        return None
+    if not state:
+        return Record(stream.corpus_words)
+    history = History.load(state.history, epochs_done)
+    return Record(stream.corpus_words, history, state.history)
+
+
+def _stopped_message(state: RunState | None) -> str:
+    if not state:
+        return (
+            "Stopped; no vectors were saved. With `--checkpoint FOLDER` training can be taken up."
         )
-    for path in args.corpus:
-        check_corpus(Path(path))
-    if args.checkpoint and args.writes:
-        RunState(args).check()
+    if not state.weights.exists():
+        return "Stopped in the first epoch; nothing was saved yet."
+    return (
+        f"Stopped; {state.folder} holds the state after the last whole epoch, and the same command "
+        "goes on from there."
+    )
 
 
-def _check_distinct(outputs: list[str], inputs: list[str]) -> None:
-    taken = {os.path.realpath(path) for path in inputs}
-    for path in outputs:
-        real = os.path.realpath(path)
-        if real in taken:
-            raise ValueError(
-                f"`{path}` must not be written: the same command reads or writes it already."
-            )
-        taken.add(real)
+def _write_others(
+    options: TrainOptions,
+    vectors: "KeyedVectors",
+    model: Any,
+    stream: TokenStream,
+    history: History | None,
+) -> list[str]:
+    """Writes what is wanted besides the vectors, and returns a line on each file."""
+    written = []
+    if options.save_vocab:
+        written.append(f"{options.save_vocab}: words and counts")
+    if options.save_model:
+        with temporary_sibling(options.save_model) as temporary:
+            model.save(temporary)
+        written.append(f"{options.save_model}: the Keras model")
+    if options.projector:
+        save_projector(vectors, options.projector)
+        written.append(f"{options.projector}: for `tensorboard --logdir {options.projector}`")
+    if options.plot:
+        save_plot(plot_training(vectors, history), options.plot)
+        written.append(f"{options.plot}: the words' map and the loss")
+    if options.report:
+        _print_status(options, "Testing the vectors for the report.")
+        title = f"{_TITLES[options.architecture]}, {options.size} dimensions"
+        settings = _settings(options, model, stream)
+        write_report(options.report, vectors, title, settings, history, evaluate(vectors))
+        written.append(f"{options.report}: the report; open it in a browser")
+    return written
 
 
-def _check_folder(folder: str) -> None:
-    # A file inside an existing folder and a new folder need the same: a parent to write to.
-    path = Path(folder)
-    check_output_path(path / "file" if path.is_dir() else path)
-    if path.exists() and not path.is_dir():
-        raise NotADirectoryError(f"`FOLDER` must not be a file. Received: {folder!r}.")
+def _settings(options: TrainOptions, model: Any, stream: TokenStream) -> dict[str, dict[str, Any]]:
+    """Returns all that decided how the vectors came out, in groups, for the report."""
+    groups = options.for_report()
+    groups["Model"]["parameters"] = model.count_params()
+    groups["Training"]["batch size"] = _batch_size(options, model, stream)
+    corpus = {
+        "files": ", ".join(options.corpus) or "300 news articles that gensim ships",
+        "words in it": stream.corpus_words,
+        "words known": model.vocabulary_size,
+    }
+    machine = {"system": f"{platform.system()} {platform.machine()}", "cores": os.cpu_count()}
+    return {"Corpus": corpus, **groups, "Versions": {**versions(), **machine}}
 
 
-def _demo_neighbours(vectors: Any) -> list[str]:
+def _demo_neighbours(vectors: "KeyedVectors") -> list[str]:
     width = max(map(len, _DEMO_WORDS))
     return [
         f"{word:{width}}  " + ", ".join(near for near, _ in vectors.most_similar(word, topn=6))
@@ -310,6 +273,6 @@ def _next_steps(output: str, word: str) -> list[str]:
     ]
 
 
-def _say(args: argparse.Namespace, text: str) -> None:
-    if not args.quiet:
+def _print_status(options: TrainOptions, text: str) -> None:
+    if not options.quiet:
         print(text, file=sys.stderr)

@@ -21,28 +21,40 @@ from kerasw2v.ops.rows import (
     rows_at,
     sum_by_owner,
 )
-from kerasw2v.ops.tree_paths import leaf_log_probs, lower_paths, of_visitors, pack_paths
+from kerasw2v.ops.tree_paths import gather_by_edge, leaf_log_probs, lower_paths, pack_edges
 from kerasw2v.utils.checks import check_int
 
-# The least that a visit of a node counts for in row masses: its visitors differ in what they want.
-_LEAST_TERM = 0.3
-# The padding's turn, see `pack_paths`.
+# Less than one: the words on a node's two edges pull its row in opposite directions.
+_MIN_EDGE_MASS = 0.3
 
 
 @keras.saving.register_keras_serializable("kerasw2v")
 class HierarchicalSoftmax(OutputLayer):
-    """Hierarchical softmax: a word's probability is that of its path down a Huffman tree.
+    r"""Hierarchical softmax: a word's probability is that of its path down a Huffman tree.
 
     `loss = -sum_j log sigmoid((1 - 2 code_j) * hidden . embeddings[row_j])` over the inner nodes
     from the root to the word. Frequent words have short paths. The tree is that of word2vec.c, row
     numbers included: the table is gensim's `syn1` where gensim breaks ties in the same way.
 
+    The tree is split in two, because nearly every path goes through the nodes at its top:
+
+    ```
+              o             top: the last `dense_rows` rows of the table. One matrix product scores
+            /   \           them for all hidden vectors, and weights select those on the path.
+          o       o
+        --|-------|---      under the top hang `top + 1` subtrees
+          o       o
+         / \     / \        lower part: the rows on each path are gathered.
+        w0  w1  w2  w3
+    ```
+
+    Four tables hold the tree: `ancestor_edges` and `path_lengths` give a word's path, node by node;
+    `subtree_of_word` and `path_of_subtree` give the part of it that is in the top.
+
     Args:
         counts: frequencies of the words, most frequent first, `(V,)`; or V alone, all words
             equally frequent then.
-        dense_rows: rows at the top of the tree that are scored for all hidden vectors by one matrix
-            product: nearly every path goes through them, so that costs less than gathering them
-            path by path. The loss does not depend on it.
+        dense_rows: number of rows in the top part. The loss does not depend on it.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -55,9 +67,9 @@ class HierarchicalSoftmax(OutputLayer):
     Cost: `O(log(V) * d)` for each target, about the entropy of the counts in bits (11 for 84,000
     words of English), and the dense product with `dense_rows`. The block form reads a candidate's
     path once for all hidden vectors of its block, and `shared_loss` multiplies each hidden vector
-    once with `dense_rows`, however many places it has. `log_probs` and `top_k` are
-    `O(rows * V * d)`. (V - 1) * d parameters, and 40 bytes a word for finding paths. The shapes of
-    a step depend on the targets, so the layer cannot run under `jit_compile=True`.
+    once with the top, however often it occurs in the blocks. `log_probs` and `top_k` are
+    `O(rows * V * d)`. (V - 1) * d parameters, and 40 bytes a word for the tree. The shapes of a
+    step depend on the targets, so the layer cannot run under `jit_compile=True`.
 
     Example:
 
@@ -82,220 +94,238 @@ class HierarchicalSoftmax(OutputLayer):
     def build(
         self, hidden_shape: Any, targets_shape: Any = None, weights_shape: Any = None
     ) -> None:
-        nodes = max(self.vocabulary_size - 1, 1)  # a weight must not be empty
-        self.embeddings = self.add_output_vectors(hidden_shape[-1], rows=nodes)
-        self._top = min(self.dense_rows, self.vocabulary_size - 1)
+        nodes = self.vocabulary_size - 1
+        self.embeddings = self.add_output_vectors(hidden_shape[-1], rows=max(nodes, 1))
+        self._top = min(self.dense_rows, nodes)
+        self._lower_rows = nodes - self._top  # the first of the table; the top's rows follow
         tables = huffman.tree_tables(*huffman.huffman_tree(self._counts), self._top)
         self._tree = {name: self.add_fixed_table(name, table) for name, table in tables.items()}
-        self._steps = self._tree["ancestor_steps"]
-        self._path_lengths = self._tree["path_lengths"]
-        self._branches, self._ways = self._tree["branches"], self._tree["ways"]
         self.built = True
 
     def set_tree(self, parents: NDArray[np.int32], codes: NDArray[np.int8]) -> None:
-        """Takes another tree over the same words, such as gensim's where counts are equal.
+        """Replaces the tree by another over the same words, such as gensim's if counts are equal.
 
         Args:
             parents: of all nodes, `(2 V - 1,)`, see `ops.huffman.huffman_tree`.
-            codes: of the branches that lead to them, `(2 V - 1,)`.
+            codes: of the edges to their parents, `(2 V - 1,)`.
         """
         for name, table in huffman.tree_tables(parents, codes, self._top).items():
             self._tree[name].assign(table)
 
-    @property
-    def _below(self) -> int:
-        """First row of the top."""
-        return self.vocabulary_size - 1 - self._top
+    def _table(self, name: str) -> tf.Variable:
+        """Returns a table of the tree, see `ops.huffman.tree_tables`."""
+        return self._tree[name].value
 
     def pair_loss(
         self, hidden: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor | None
     ) -> tf.Tensor:
         weights = tf.ones_like(targets, tf.float32) if weights is None else weights
-        branches, targets = self._branches_of(targets)
+        subtrees, targets = self._subtrees_of(targets)
         lower = self._lower_pair_loss(hidden, targets, weights)
         if not self._top:  # one word, no inner node
             return lower
-        visits = weights[:, None] * tf.gather(self._ways.value, branches)
-        return lower + self._top_loss(hidden, visits)
+        paths = tf.gather(self._table("path_of_subtree"), subtrees)
+        return lower + self._top_loss(hidden, weights[:, None] * paths)
 
     def block_loss(self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         shape = tf.shape(hidden)[:2]
         rows = tf.reshape(hidden, [-1, hidden.shape[-1]])
-        places = tf.reshape(tf.range(tf.shape(rows)[0]), shape)
-        places = tf.ensure_shape(places, hidden.shape[:2])
-        lower, top = self._shared_losses(rows, places, candidates, weights)
+        indices = tf.reshape(tf.range(tf.shape(rows)[0]), shape)
+        indices = tf.ensure_shape(indices, hidden.shape[:2])
+        lower, top = self._shared_losses(rows, indices, candidates, weights)
         return lower + tf.reshape(top, shape)
 
     def shared_loss(
-        self, hidden: tf.Tensor, places: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor
+        self, hidden: tf.Tensor, indices: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor
     ) -> tf.Tensor:
-        lower, top = self._shared_losses(hidden, places, candidates, weights)
+        lower, top = self._shared_losses(hidden, indices, candidates, weights)
         return tf.reduce_sum(lower) + tf.reduce_sum(top)
 
     def _shared_losses(
-        self, hidden: tf.Tensor, places: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor
+        self, hidden: tf.Tensor, indices: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns losses below the top of the tree, `(b, L)`, and those in it, of all places."""
-        branches, candidates = self._branches_of(candidates)
-        lower = self._lower_block_loss(hidden, places, candidates, weights)
+        """Returns the losses of the lower part, `(b, L)`, and of the top, one a hidden vector."""
+        subtrees, candidates = self._subtrees_of(candidates)
+        lower = self._lower_block_loss(hidden, indices, candidates, weights)
         if not self._top:  # one word, no inner node
             return lower, tf.zeros_like(hidden[:, 0], tf.float32)
-        ways = self._ways.value
-        met = _count_branches(hidden, places, branches, weights, ways)
-        return lower, self._top_loss(hidden, tf.matmul(met, ways))
+        paths = self._table("path_of_subtree")
+        subtree_weights = _sum_by_subtree(hidden, indices, subtrees, weights, paths)
+        return lower, self._top_loss(hidden, tf.matmul(subtree_weights, paths))
 
-    def _branches_of(self, words: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns the branch of the tree that each word is on, and the words.
+    def _subtrees_of(self, words: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the subtree of each word, and the words.
 
-        An id that is no word is named here; the table of steps has rows for inner nodes too.
+        This lookup comes first because it refuses an id that is no word: `ancestor_edges` has rows
+        for inner nodes too.
         """
-        branches = tf.gather(self._branches.value, words)
-        with tf.control_dependencies([branches]):
-            return branches, tf.identity(words)
+        subtrees = tf.gather(self._table("subtree_of_word"), words)
+        with tf.control_dependencies([subtrees]):
+            return subtrees, tf.identity(words)
 
-    def _top_loss(self, hidden: tf.Tensor, visits: tf.Tensor) -> tf.Tensor:
-        """Returns what the top of the tree adds to each loss, from `(rows, 2 * top)` visits."""
-        ids = tf.range(self._below, self._below + self._top)
-        add_row_mass(
-            self.embeddings,
-            ids,
-            lambda: tf.linalg.matvec(
-                tf.abs(visits[:, : self._top]), _terms(hidden), transpose_a=True
-            ),
-        )
+    def _top_loss(self, hidden: tf.Tensor, edge_weights: tf.Tensor) -> tf.Tensor:
+        """Returns the loss in the top of the tree of each hidden vector.
+
+        Args:
+            hidden: `(n, d)`.
+            edge_weights: float32, `(n, 2 * top)`, how often each node is on the paths, and how
+                often with code 0.
+        """
+        ids = tf.range(self._lower_rows, self._lower_rows + self._top)
+
+        def masses() -> tf.Tensor:
+            node_weights = tf.abs(edge_weights[:, : self._top])
+            return tf.linalg.matvec(node_weights, _edge_mass(hidden), transpose_a=True)
+
+        add_row_mass(self.embeddings, ids, masses)
         table = gather_rows(self.embeddings, ids, hidden.dtype)
         scores = tf.cast(tf.matmul(hidden, table, transpose_b=True), tf.float32)
-        return _top_terms_loss(scores, visits)
+        return _top_edges_loss(scores, edge_weights)
 
     def _lower_pair_loss(
         self, hidden: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor
     ) -> tf.Tensor:
-        """Returns what the nodes below the top add to each loss; each visit is a row of its own."""
-        paths = lower_paths(self._steps.value, targets, self._below)
-        found = tf.where((paths >= 0) & (weights != 0)[:, None])
-        steps, owners = tf.gather_nd(paths, found), tf.cast(found[:, 0], tf.int32)
-        ids = tf.bitwise.right_shift(steps, 1)
-        visits = tf.stop_gradient(tf.gather(weights, owners))
-        add_row_mass(
-            self.embeddings, ids, lambda: tf.abs(visits) * tf.gather(_terms(hidden), owners)
-        )
+        """Returns the loss in the lower part of each pair; every edge reads a row of its own."""
+        paths = lower_paths(self._table("ancestor_edges"), targets, self._lower_rows)
+        positions = tf.where((paths >= 0) & (weights != 0)[:, None])
+        edges, owners = tf.gather_nd(paths, positions), tf.cast(positions[:, 0], tf.int32)
+        ids = tf.bitwise.right_shift(edges, 1)
+        edge_weights = tf.stop_gradient(tf.gather(weights, owners))
+
+        def masses() -> tf.Tensor:
+            return tf.abs(edge_weights) * tf.gather(_edge_mass(hidden), owners)
+
+        add_row_mass(self.embeddings, ids, masses)
         rows = gather_rows(self.embeddings, ids, hidden.dtype)
-        scores = tf.cast(row_products(_of_owners(hidden, owners), rows), tf.float32)
-        terms = visits * (tf.nn.softplus(scores) - _is_left(steps) * scores)
-        return sum_by_owner(terms, owners, tf.shape(hidden)[0])
+        scores = tf.cast(row_products(_gather_owners(hidden, owners), rows), tf.float32)
+        losses = edge_weights * (tf.nn.softplus(scores) - _has_code_0(edges) * scores)
+        return sum_by_owner(losses, owners, tf.shape(hidden)[0])
 
     def _lower_block_loss(
-        self, hidden: tf.Tensor, places: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor
+        self, hidden: tf.Tensor, indices: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor
     ) -> tf.Tensor:
-        """Returns what the nodes below the top add to each loss, all of a block's in a product."""
-        by_candidate = tf.transpose(weights, [0, 2, 1])
-        paths = lower_paths(self._steps.value, tf.reshape(candidates, [-1]), self._below)
-        ids, turns, sizes = pack_paths(paths, by_candidate)
-        add_row_mass(
-            self.embeddings,
-            ids,
-            lambda: _massesof_visitors(
-                tf.linalg.matvec(tf.abs(by_candidate), tf.gather(_terms(hidden), places)), turns
-            ),
-        )
+        """Returns the losses in the lower part, `(b, L)`: a block's edges share a product."""
+        candidate_weights = tf.transpose(weights, [0, 2, 1])
+        words = tf.reshape(candidates, [-1])
+        paths = lower_paths(self._table("ancestor_edges"), words, self._lower_rows)
+        ids, candidate_and_code, lengths = pack_edges(paths, candidate_weights)
+
+        def masses() -> tf.Tensor:
+            hidden_masses = tf.gather(_edge_mass(hidden), indices)
+            candidate_masses = tf.linalg.matvec(tf.abs(candidate_weights), hidden_masses)
+            return _fused_gather_by_edge(candidate_masses, candidate_and_code)
+
+        add_row_mass(self.embeddings, ids, masses)
 
         def losses(
-            nodes: tf.Tensor,
-            places: tf.Tensor,
-            by_candidate: tf.Tensor,
+            length: tf.Tensor,
+            indices: tf.Tensor,
+            candidate_weights: tf.Tensor,
             ids: tf.Tensor,
-            turns: tf.Tensor,
+            candidate_and_code: tf.Tensor,
         ) -> tf.Tensor:
-            """Returns the losses of blocks, all padded to the same number of nodes."""
-            ids, turns = ids[:, :nodes], turns[:, :nodes]
-            vectors = rows_at(hidden, places)
-            scores = matrix_products_with_rows(self.embeddings, ids, vectors, is_bucketed=True)
-            return _node_terms_loss(tf.cast(scores, tf.float32), by_candidate, turns)
+            """Returns the losses of blocks that have at most `length` edges."""
+            scores = matrix_products_with_rows(
+                self.embeddings, ids[:, :length], rows_at(hidden, indices), is_bucketed=True
+            )
+            return _lower_edges_loss(
+                tf.cast(scores, tf.float32), candidate_weights, candidate_and_code[:, :length]
+            )
 
-        return in_sorted_parts(losses, sizes, places, by_candidate, ids, turns)
+        return in_sorted_parts(losses, lengths, indices, candidate_weights, ids, candidate_and_code)
 
     def target_mass(self, targets: tf.Tensor) -> tf.Tensor:
-        return tf.cast(tf.gather(self._path_lengths.value, targets), tf.float32)
+        return tf.cast(tf.gather(self._table("path_lengths"), targets), tf.float32)
 
     def log_probs(self, hidden: tf.Tensor) -> tf.Tensor:
         hidden = tf.cast(hidden, tf.float32)
         if self.vocabulary_size == 1:
             return tf.zeros_like(hidden[:, :1])
         scores = tf.matmul(self.embeddings.value, hidden, transpose_b=True)
-        return tf.transpose(leaf_log_probs(self._steps.value, scores))
+        return tf.transpose(leaf_log_probs(self._table("ancestor_edges"), scores))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "dense_rows": self.dense_rows}
 
 
-def _is_left(turns: tf.Tensor) -> tf.Tensor:
-    """Returns 1 where the last bit, the code, is 0: the term is `log sigmoid(+score)` there."""
-    return tf.cast(1 - turns % 2, tf.float32)
+def _has_code_0(edges: tf.Tensor) -> tf.Tensor:
+    """Returns 1 for an edge whose last bit, the code, is 0: its loss is `-log sigmoid(score)`."""
+    return tf.cast(1 - edges % 2, tf.float32)
 
 
-_massesof_visitors = fused_per_bucket(of_visitors)
+def _edge_mass(hidden: tf.Tensor) -> tf.Tensor:
+    """Returns the row mass of an edge with each hidden vector: `(..., d) -> (...)`."""
+    return term_mass(hidden, share=0.5, least=_MIN_EDGE_MASS)
+
+
+_fused_gather_by_edge = fused_per_bucket(gather_by_edge)
 
 
 @fused_per_bucket
-def _fused_nodes(
-    scores: tf.Tensor, by_candidate: tf.Tensor, turns: tf.Tensor
+def _lower_edges(
+    scores: tf.Tensor, candidate_weights: tf.Tensor, candidate_and_code: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    visits = of_visitors(by_candidate, turns)  # (b, nodes, L)
+    """Returns the loss of `_lower_edges_loss` and its derivative by each score."""
+    weights = gather_by_edge(candidate_weights, candidate_and_code)  # (b, edges, L)
     softplus, sigmoid = softplus_and_sigmoid(scores)
-    left = _is_left(turns)[..., None]
-    return tf.reduce_sum(visits * (softplus - left * scores), axis=1), visits * (sigmoid - left)
+    has_code_0 = _has_code_0(candidate_and_code)[..., None]
+    loss = tf.reduce_sum(weights * (softplus - has_code_0 * scores), axis=1)
+    return loss, weights * (sigmoid - has_code_0)
 
 
 @tf.custom_gradient
-def _node_terms_loss(
-    scores: tf.Tensor, by_candidate: tf.Tensor, turns: tf.Tensor
+def _lower_edges_loss(
+    scores: tf.Tensor, candidate_weights: tf.Tensor, candidate_and_code: tf.Tensor
 ) -> tuple[tf.Tensor, Callable[[tf.Tensor], Any]]:
-    loss, slope = _fused_nodes(scores, by_candidate, turns)
+    """Sums the losses of a block's edges: `(b, edges, L), (b, C, L), (b, edges) -> (b, L)`."""
+    loss, slope = _lower_edges(scores, candidate_weights, candidate_and_code)
     return loss, lambda upstream: (upstream[:, None, :] * slope, None, None)
 
 
 @fused_per_bucket
-def _fused_top(scores: tf.Tensor, visits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    passed, left = tf.split(visits, 2, axis=1)
+def _top_edges(scores: tf.Tensor, edge_weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the loss of `_top_edges_loss` and its derivative by each score."""
+    on_path, with_code_0 = tf.split(edge_weights, 2, axis=1)
     softplus, sigmoid = softplus_and_sigmoid(scores)
-    return tf.reduce_sum(passed * softplus - left * scores, axis=-1), passed * sigmoid - left
+    loss = tf.reduce_sum(on_path * softplus - with_code_0 * scores, axis=-1)
+    return loss, on_path * sigmoid - with_code_0
 
 
 @tf.custom_gradient
-def _top_terms_loss(
-    scores: tf.Tensor, visits: tf.Tensor
+def _top_edges_loss(
+    scores: tf.Tensor, edge_weights: tf.Tensor
 ) -> tuple[tf.Tensor, Callable[[tf.Tensor], Any]]:
-    loss, slope = _fused_top(scores, visits)
+    """Sums the losses in the top: `(n, top), (n, 2 * top) -> (n,)`."""
+    loss, slope = _top_edges(scores, edge_weights)
     return loss, lambda upstream: (upstream[:, None] * slope, None)
 
 
 @fused_per_bucket
-def _count_branches(
-    hidden: tf.Tensor, places: tf.Tensor, branches: tf.Tensor, weights: tf.Tensor, ways: tf.Tensor
+def _sum_by_subtree(
+    hidden: tf.Tensor,
+    indices: tf.Tensor,
+    subtrees: tf.Tensor,
+    weights: tf.Tensor,
+    paths: tf.Tensor,
 ) -> tf.Tensor:
-    """Returns how often each hidden vector meets words of each branch, `(n, top + 1)`.
+    """Sums each hidden vector's weights by the subtree of the candidate: `(n, top + 1)`.
 
     Args:
-        hidden: `(n, d)`; of it the first axis counts.
-        places: int32, `(b, L)`.
-        branches: int32, `(b, C)`, of the candidates.
+        hidden: `(n, d)`, for its length.
+        indices: int32, `(b, L)`, of hidden vectors.
+        subtrees: int32, `(b, C)`, of the candidates.
         weights: float32, `(b, L, C)`.
-        ways: `(top + 1, 2 * top)`; of it the first axis counts.
+        paths: `(top + 1, 2 * top)`, for its length.
     """
-    shape = tf.shape(hidden)[0], tf.shape(ways)[0]
-    pairs = places[:, :, None] * shape[1] + branches[:, None, :]
-    return tf.reshape(tf.math.unsorted_segment_sum(weights, pairs, shape[0] * shape[1]), shape)
+    shape = tf.shape(hidden)[0], tf.shape(paths)[0]
+    segments = indices[:, :, None] * shape[1] + subtrees[:, None, :]
+    return tf.reshape(tf.math.unsorted_segment_sum(weights, segments, shape[0] * shape[1]), shape)
 
 
 @tf.custom_gradient
-def _of_owners(
+def _gather_owners(
     hidden: tf.Tensor, owners: tf.Tensor
 ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, None]]]:
-    """Returns the hidden vector of each visit's owner; owners rise."""
+    """Returns the hidden vector of each edge's pair; `owners` must not fall."""
     size = tf.shape(hidden)[0]
     return tf.gather(hidden, owners), lambda upstream: (sum_by_owner(upstream, owners, size), None)
-
-
-def _terms(hidden: tf.Tensor) -> tf.Tensor:
-    """Returns how many terms of row mass a visit counts for: fewer than one of a softmax."""
-    return term_mass(hidden, share=0.5, least=_LEAST_TERM)

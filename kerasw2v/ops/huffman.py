@@ -2,8 +2,8 @@
 
 A tree over V words has `2 V - 1` nodes: the words `0 .. V - 1`, then the inner nodes in the order
 in which word2vec.c makes them, so that the root is the last. Inner node `n` owns row `n - V` of the
-output table. A *step* from a node to its parent is one number, `2 * row + code`: the parent's row
-and the code of the branch that leads to the node.
+output table. An *edge*, from a node up to its parent, is stored as one number, `2 * row + code`:
+the parent's row, and the edge's code, 0 or 1, which tells the parent's two edges apart.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-_STRIDE = 4
+_EDGES_PER_NODE = 4  # in the table of ancestors
 
 
 def huffman_tree(counts: ArrayLike) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
@@ -20,6 +20,10 @@ def huffman_tree(counts: ArrayLike) -> tuple[NDArray[np.int32], NDArray[np.int8]
 
     Words and inner nodes wait in two queues, each in rising order of counts; the smallest two are
     merged, the inner node first where counts are equal. The second of the two gets code 1.
+
+    Words of count 0 would form a chain as long as there are such words. Together they weigh half as
+    much as the rarest other word, so that they form a balanced subtree and no path of another word
+    gets longer.
 
     Args:
         counts: frequencies of the words, most frequent first, `(V,)`.
@@ -37,7 +41,10 @@ def huffman_tree(counts: ArrayLike) -> tuple[NDArray[np.int32], NDArray[np.int8]
 
     Source: Mikolov et al., word2vec.c, 2013.
     """
-    weights = np.asarray(counts, np.float64).tolist()
+    array = np.asarray(counts, np.float64)
+    is_unseen = array == 0
+    floor = array[~is_unseen].min(initial=1.0) / (2 * max(is_unseen.sum(), 1))
+    weights = np.where(is_unseen, floor, array).tolist()
     size = len(weights)
     root = 2 * size - 2
     weights += [np.inf] * size  # an inner node that is not made yet is never the smallest
@@ -84,87 +91,84 @@ def huffman_path(
 
 
 def path_lengths(parents: np.ndarray) -> NDArray[np.int32]:
-    """Returns the number of steps from each word to the root, `(V,)`.
+    """Returns the number of edges from each word to the root, `(V,)`.
 
-    Pointers double their reach at every turn, so a tree of depth 22 takes five.
+    Every round doubles the distance between a node and its ancestor: a depth of 22 takes five.
     """
     root = len(parents) - 1
     lengths: NDArray[np.int32] = (np.arange(root + 1) != root).astype(np.int32)
-    reach = parents
-    while (reach != root).any():
-        lengths += lengths[reach]
-        reach = reach[reach]
+    ancestors = parents
+    while (ancestors != root).any():
+        lengths += lengths[ancestors]
+        ancestors = ancestors[ancestors]
     return lengths[: (root + 2) // 2]
 
 
-def ancestor_steps(parents: np.ndarray, codes: np.ndarray) -> NDArray[np.int32]:
-    """Returns the first four steps from each node to the root, -1 beyond it: `(2 V - 1, 4)`.
+def ancestor_edges(parents: np.ndarray, codes: np.ndarray) -> NDArray[np.int32]:
+    """Returns the first four edges from each node to the root, -1 beyond it: `(2 V - 1, 4)`.
 
-    A path is read four steps at a time; the table takes a word no more memory than eight floats
-    of a vector would, however deep the tree is.
+    A path is read four edges at a time, and the table needs 32 bytes a word however deep the tree
+    is.
     """
     nodes = np.arange(len(parents))
     size, root = (len(parents) + 1) // 2, len(parents) - 1
-    steps = np.full((len(parents), _STRIDE), -1, np.int32)
-    for column in range(_STRIDE):
-        below = nodes != root
-        steps[below, column] = (2 * (parents[nodes] - size) + codes[nodes])[below]
+    edges = np.full((len(parents), _EDGES_PER_NODE), -1, np.int32)
+    for column in range(_EDGES_PER_NODE):
+        has_parent = nodes != root
+        edges[has_parent, column] = (2 * (parents[nodes] - size) + codes[nodes])[has_parent]
         nodes = parents[nodes]
-    return steps
+    return edges
 
 
 def top_paths(
     parents: np.ndarray, codes: np.ndarray, top: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Cuts the tree below its last `top` rows, which are the most visited ones.
+    """Splits the tree into its last `top` rows, nearest to the root, and the subtrees under them.
 
-    What is cut off are `top + 1` branches. All words of a branch take the same way through the top.
+    There are `top + 1` subtrees; all words of one have the same path through the top.
 
     Args:
         parents: from `huffman_tree`.
         codes: from `huffman_tree`.
-        top: rows to keep, from 0 to V - 1.
+        top: number of rows in the top part, from 0 to V - 1.
 
     Returns:
-        `(branches, ways)`. `branches`: each word's branch, `(V,)`. `ways`: `(top + 1, 2, top)`,
-        for each branch which rows it passes, and which of them with code 0, as ones and zeros.
+        `(subtree_of_word, path_of_subtree)`: int32, `(V,)`; and ones and zeros, `(top + 1, 2,
+        top)`: which rows of the top are on the subtree's path, and which are with code 0.
     """
     size, root = (len(parents) + 1) // 2, len(parents) - 1
     first = root + 1 - top  # the lowest node of the top
-    nodes = np.arange(root + 1)
-    reach = np.where(parents < first, parents, nodes)
-    while (reach != reach[reach]).any():
-        reach = reach[reach]
-    heads, branches = np.unique(reach[:size], return_inverse=True)
-    ways = np.zeros((top + 1, 2, top), np.float32)
-    for way, head in zip(ways, heads, strict=True):
-        node = head
+    ancestors = np.where(parents < first, parents, np.arange(root + 1))
+    while (ancestors != ancestors[ancestors]).any():
+        ancestors = ancestors[ancestors]
+    heads, subtree_of_word = np.unique(ancestors[:size], return_inverse=True)
+    path_of_subtree = np.zeros((top + 1, 2, top), np.float32)
+    for path, node in zip(path_of_subtree, heads, strict=True):
         while node != root:
-            row = parents[node] - first
-            way[:, row] = 1, codes[node] == 0
+            path[:, parents[node] - first] = 1, codes[node] == 0
             node = parents[node]
-    return branches.astype(np.int32), ways
+    return subtree_of_word.astype(np.int32), path_of_subtree
 
 
 def tree_tables(parents: np.ndarray, codes: np.ndarray, top: int) -> dict[str, NDArray[np.generic]]:
-    """Returns all that `HierarchicalSoftmax` needs to know of a tree, by the names of its weights.
+    """Returns the tables that `HierarchicalSoftmax` keeps of a tree, by the names of its weights.
 
     Args:
         parents: from `huffman_tree`.
         codes: from `huffman_tree`.
-        top: rows at the top of the tree, see `top_paths`.
+        top: number of rows in the top part, see `top_paths`.
     """
-    branches, ways = top_paths(parents, codes, top)
+    subtree_of_word, path_of_subtree = top_paths(parents, codes, top)
     return {
-        "ancestor_steps": ancestor_steps(parents, codes),
+        "ancestor_edges": ancestor_edges(parents, codes),
         "path_lengths": path_lengths(parents),
-        "branches": branches,
-        "ways": ways.reshape(top + 1, 2 * top),
+        "subtree_of_word": subtree_of_word,
+        "path_of_subtree": path_of_subtree.reshape(top + 1, 2 * top),
     }
 
 
 Path: TypeAlias = tuple[NDArray[np.integer], NDArray[np.integer]]
-"""A word's way from the root: the inner nodes that it passes, and its code (0 or 1) at each."""
+"""A word's path from the root: its inner nodes, and its code (0 or 1) at each of them."""
 
 
 def tree_of_paths(
@@ -172,16 +176,16 @@ def tree_of_paths(
 ) -> tuple[NDArray[np.int32], NDArray[np.int8], NDArray[np.int64]]:
     """Builds a tree from the paths of its words.
 
-    Trees of the same counts differ where counts are equal, in shape, numbers and codes; a table
-    that was trained on one is of use with that one only. Inner nodes are numbered anew, level by
-    level, where their parents are not in the order of their numbers.
+    Trees of the same counts differ where counts are equal, in shape, numbers and codes, and a
+    table can be used only with the tree that it was trained on. Inner nodes are renumbered level by
+    level if their parents are not in the order of their numbers.
 
     Args:
-        paths: of each word; the inner nodes are numbered from 0 to V - 2.
+        paths: path of each word; inner nodes are numbered from 0 to V - 2.
 
     Returns:
-        `(parents, codes, rows)`: the first two as from `huffman.huffman_tree`; `rows`, `(V - 1,)`,
-        the row of the output table that each inner node has.
+        `(parents, codes, rows)`: the first two as from `huffman_tree`; `rows`, `(V - 1,)`, is the
+        row of the output table that each inner node has.
 
     Raises:
         ValueError: if the paths are not those of a binary tree.
@@ -193,25 +197,25 @@ def tree_of_paths(
     [[4, 3, 3, 4, 4], [1, 1, 0, 0, 0], [1, 0]]
     """
     size = len(paths)
-    root = 2 * size - 2
-    parents, codes = np.full(root + 1, -1), np.zeros(root + 1, np.int8)
-    top = -1
+    last = 2 * size - 2
+    parents, codes = np.full(last + 1, -1), np.zeros(last + 1, np.int8)
+    root = -1
     for word, (points, code) in enumerate(paths):
         nodes = [*(int(point) + size for point in points), word]
-        if len(points) != len(code) or max(nodes) > root:
-            raise _no_tree(word)
+        if len(points) != len(code) or max(nodes) > last:
+            raise _not_a_tree_error(word)
         parents[nodes[1:]] = nodes[:-1]
         codes[nodes[1:]] = code
-        top = nodes[0]
-    parents[top] = top
-    below = np.arange(root + 1) != top
-    branches = np.bincount(np.maximum(2 * (parents - size) + codes, 0)[below], None, 2 * size - 2)
-    if (parents < 0).any() or (branches != 1).any():
-        raise _no_tree(int(np.argmin(parents)))
+        root = nodes[0]
+    parents[root] = root
+    has_parent = np.arange(last + 1) != root
+    edges = np.maximum(2 * (parents - size) + codes, 0)[has_parent]
+    if (parents < 0).any() or (np.bincount(edges, minlength=last) != 1).any():
+        raise _not_a_tree_error(int(np.argmin(parents)))
     inner = parents[size:]
     rows = np.arange(size - 1)
-    if top != root or (np.diff(inner) < 0).any():
-        rows = _rows_by_level(inner - size, top - size)
+    if root != last or (np.diff(inner) < 0).any():
+        rows = _rows_by_level(inner - size, root - size)
     number = np.concatenate([np.arange(size), rows + size])
     renumbered, recoded = np.empty_like(parents), np.empty_like(codes)
     renumbered[number], recoded[number] = number[parents], codes
@@ -225,13 +229,13 @@ def _rows_by_level(parents: NDArray[np.int64], root: int) -> NDArray[np.int64]:
     while level.size:
         rows[level] = np.arange(free - 1, free - 1 - len(level), -1)
         free -= len(level)
-        below = np.flatnonzero(np.isin(parents, level) & (rows < 0))
-        level = below[np.argsort(-rows[parents[below]], kind="stable")]
+        children = np.flatnonzero(np.isin(parents, level) & (rows < 0))
+        level = children[np.argsort(-rows[parents[children]], kind="stable")]
     return rows
 
 
-def _no_tree(word: int) -> ValueError:
+def _not_a_tree_error(node: int) -> ValueError:
     return ValueError(
         "`paths` must be those of the words of one binary tree. "
-        f"Received: no place for node {word}."
+        f"Received: paths that disagree at node {node}."
     )

@@ -15,7 +15,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasw2v.ops.row_gradients import as_slices
+from kerasw2v.ops.row_gradients import RowGradient, RowMass, RowSlices, all_ids, as_slices
 
 REDUCTIONS = ("auto", "rows", "dense")
 
@@ -67,78 +67,63 @@ def cheaper_reduction(rows: int | None, vocabulary_size: int, width: int, replic
     return "rows" if as_rows <= bytes_as_table(vocabulary_size, width, replicas) else "dense"
 
 
-def sum_over_replicas(
-    gradients: list[Any], masses: list[Any], shapes: list[Any], reduction: str
-) -> tuple[list[Any], list[Any]]:
-    """Sums gradients and masses over the replicas; every replica gets the same sums, bit by bit.
+def sum_over_replicas(gradients: list[Any], reduction: str) -> list[Any]:
+    """Sums gradients over the replicas; every replica gets the same sums, bit by bit.
 
     Args:
-        gradients: tensors, `tf.IndexedSlices`, or `ops.row_gradients.RowGradient`.
-        masses: `tf.IndexedSlices` of float32 for each gradient; None for a dense one without.
-        shapes: shape of each variable.
+        gradients: tensors, or `ops.row_gradients.RowGradient`.
         reduction: how row-sparse gradients travel: one of `REDUCTIONS`.
 
     Returns:
-        Gradients and masses as they came if there is one replica. Else a row-sparse gradient names
-        each row once, or has become dense if it was sent so, and masses are tensors, `(rows,)`, of
-        the rows that the gradient names, or of all.
+        The gradients as they came if there is one replica. Else a `RowGradient` names each row
+        once, or all of them in order if it was sent as a whole table.
     """
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
-        return gradients, masses
-    gradients = [as_slices(gradient) for gradient in gradients]
-    messages: list[Any] = []
-    for gradient, mass, shape in zip(gradients, masses, shapes, strict=True):
-        messages += _to_messages(
-            gradient, mass, shape, _way(gradient, shape, reduction, context.num_replicas_in_sync)
-        )
-    sums = iter(context.all_reduce(tf.distribute.ReduceOp.SUM, messages))
-    summed = [
-        _from_messages(next(sums), None if mass is None else sums, shape)
-        for mass, shape in zip(masses, shapes, strict=True)
-    ]
-    return [gradient for gradient, _ in summed], [mass for _, mass in summed]
+        return gradients
+    messages = [_message(each, reduction, context.num_replicas_in_sync) for each in gradients]
+    sums = context.all_reduce(tf.distribute.ReduceOp.SUM, messages)
+    return [_received(each, summed) for each, summed in zip(gradients, sums, strict=True)]
 
 
-def _way(gradient: Any, shape: Any, reduction: str, replicas: int) -> str:
-    if not isinstance(gradient, tf.IndexedSlices):
-        return "dense"
-    if reduction != "auto":
-        return reduction
-    width = tf.TensorShape(shape[1:]).num_elements()
-    return cheaper_reduction(gradient.indices.shape[0], shape[0], width, replicas)
-
-
-def _to_messages(gradient: Any, mass: Any, shape: Any, way: str) -> list[Any]:
-    """Returns what one replica sends: a table and its masses, or rows with their masses."""
-    if way == "rows":
-        return [_merged_rows(gradient, mass, tf.TensorShape(shape[1:]).num_elements())]
-    if isinstance(gradient, tf.IndexedSlices):
-        gradient = tf.math.unsorted_segment_sum(gradient.values, gradient.indices, shape[0])
-    if mass is None:
+def _message(gradient: Any, reduction: str, replicas: int) -> list[Any]:
+    """Returns what one replica sends: rows with their masses, or a table and its masses."""
+    if not isinstance(gradient, RowGradient):
         return [gradient]
-    return [gradient, tf.math.unsorted_segment_sum(mass.values, mass.indices, shape[0])]
+    size, width = gradient.shape[0], tf.TensorShape(gradient.shape[1:]).num_elements()
+    slices, mass = as_slices(gradient), gradient.mass
+    if isinstance(slices, tf.IndexedSlices):
+        if reduction == "auto":
+            reduction = cheaper_reduction(slices.indices.shape[0], size, width, replicas)
+        if reduction == "rows":
+            return [_merged_rows(slices, mass, size, width)]
+        slices = tf.math.unsorted_segment_sum(slices.values, slices.indices, size)
+    return [slices, mass.total(size)]
 
 
 def _merged_rows(
-    gradient: tf.IndexedSlices, mass: tf.IndexedSlices, width: int
+    slices: tf.IndexedSlices, mass: RowMass, vocabulary_size: int, width: int
 ) -> tf.IndexedSlices:
     """Merges the slices of each row; the row's mass becomes its last number."""
-    slices = tf.size(gradient.indices)
-    both = [tf.cast(gradient.indices, tf.int64), tf.cast(mass.indices, tf.int64)]
-    ids, places = tf.unique(tf.concat(both, axis=0), out_idx=tf.int32)
-    flat = tf.reshape(gradient.values, [slices, width])
-    rows = tf.math.unsorted_segment_sum(flat, places[:slices], tf.size(ids))
-    of_rows = tf.math.unsorted_segment_sum(mass.values, places[slices:], tf.size(ids))
-    return tf.IndexedSlices(tf.concat([rows, of_rows[:, None]], axis=1), ids)
+    number = tf.size(slices.indices)
+    both = [slices.indices, all_ids(mass.ids, vocabulary_size)]
+    both = tf.concat([tf.cast(ids, tf.int64) for ids in both], axis=0)
+    ids, positions = tf.unique(both, out_idx=tf.int32)
+    flat = tf.reshape(slices.values, [number, width])
+    rows = tf.math.unsorted_segment_sum(flat, positions[:number], tf.size(ids))
+    masses = tf.math.unsorted_segment_sum(mass.values, positions[number:], tf.size(ids))
+    return tf.IndexedSlices(tf.concat([rows, masses[:, None]], axis=1), ids)
 
 
-def _from_messages(message: Any, masses: Any, shape: Any) -> tuple[Any, Any]:
-    """Returns gradient and mass of a table; `masses` is where a mass of its own comes from."""
-    if isinstance(message, tf.IndexedSlices):
-        # Replicas name the same rows: merged in a fixed order, their copies stay equal.
-        ids, places = tf.unique(message.indices, out_idx=tf.int32)
-        rows = tf.math.unsorted_segment_sum(message.values, places, tf.size(ids))
-        values = tf.reshape(rows[:, :-1], [-1, *shape[1:]])
-        return tf.IndexedSlices(values, ids), rows[:, -1]
-    return message, None if masses is None else next(masses)
+def _received(gradient: Any, sums: list[Any]) -> Any:
+    """Returns the sum of the gradients of all replicas, from the sum of their messages."""
+    if not isinstance(gradient, RowGradient):
+        return sums[0]
+    if not isinstance(sums[0], tf.IndexedSlices):
+        table, mass = sums
+        return RowGradient([RowSlices(None, table)], RowMass(None, mass), gradient.shape)
+    # Replicas name the same rows: merged in a fixed order, their copies stay equal.
+    ids, positions = tf.unique(tf.cast(sums[0].indices, tf.int32))
+    rows = tf.math.unsorted_segment_sum(sums[0].values, positions, tf.size(ids))
+    values = tf.reshape(rows[:, :-1], [-1, *gradient.shape[1:]])
+    return RowGradient([RowSlices(ids, values)], RowMass(ids, rows[:, -1]), gradient.shape)

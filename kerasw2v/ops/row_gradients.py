@@ -1,210 +1,241 @@
-"""Gradients of a table's rows, lookup by lookup.
+"""Gradients of a table's rows, with the mass that bounds their steps.
 
-A tape joins the gradients of a table's lookups into one `tf.IndexedSlices`: a copy of all their
-rows, which waits for the last of them. Whoever runs a training step can have them apart instead: it
-listens with `record_lookups`, `ops.rows` tells what it reads, and `row_gradients` returns a
-`RowGradient` for each table. Without a listener lookups are differentiated as ever.
+A tape joins the gradients of a table's lookups into one `tf.IndexedSlices`: a copy of all rows,
+which waits for the last of them. A training step can keep them apart instead:
+
+    with tf.GradientTape() as tape, record_rows(tape) as record:
+        loss = ...
+    gradients = record.gradients(loss, variables)
+
+Meanwhile `ops.rows` records which rows it reads and `ops.row_mass` what they are worth, and each
+table gets a `RowGradient`. Without a record lookups are differentiated as usual.
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-_active = threading.local()
+_active = threading.local()  # replicas trace in threads of their own
 
 
 @dataclass(frozen=True)
-class Piece:
-    """Rows of a table that one lookup read, or their gradient.
+class RowSlices:
+    """Gradient rows: row `ids[i]` of the table gains `scale[i] * values[i]`.
 
     Attributes:
-        ids: int32, `(n,)`.
+        ids: int32, `(n,)`; None for all rows of the table in order.
         values: float, `(n, ...)`.
+        scale: float, `(n,)`; None for ones. Multiplying it out would only write rows that are
+            read again to be multiplied by a learning rate.
         is_bucketed: whether n, where it is unknown when a step is traced, takes few values (see
             `ops.fused.bucketed_length`).
-        factors: by which the values are still to be multiplied: `(n,)`, a number a row; or
-            matrices `(b, m, L)` where the values are `(b, L, d)` and n is `b * m`. None for
-            nothing.
+    """
+
+    ids: tf.Tensor | None
+    values: tf.Tensor
+    scale: tf.Tensor | None = None
+    is_bucketed: bool = False
+
+    def rows(self) -> "RowSlices":
+        """Returns the same gradient without a scale."""
+        if self.scale is None:
+            return self
+        return replace(self, values=self.scale[:, None] * self.values, scale=None)
+
+
+@dataclass(frozen=True)
+class RowProducts:
+    """Gradient rows of blocks as products: block `b` gains `factors[b] @ partners[b]`.
+
+    Attributes:
+        ids: int32, `(b * m,)`.
+        factors: float, `(b, m, L)`.
+        partners: float, `(b, L, d)`.
+        is_bucketed: see `RowSlices`.
     """
 
     ids: tf.Tensor
-    values: tf.Tensor
+    factors: tf.Tensor
+    partners: tf.Tensor
     is_bucketed: bool = False
-    factors: tf.Tensor | None = None
 
-    @property
-    def is_matrix_product(self) -> bool:
-        """Whether the factors are matrices."""
-        return self.factors is not None and len(self.factors.shape) == 3
-
-    def multiplied(self) -> "Piece":
-        """Returns the same piece without factors."""
-        if self.factors is None:
-            return self
-        if self.is_matrix_product:
-            values = tf.matmul(self.factors, self.values)
-            return replace(self, values=tf.reshape(values, [-1, values.shape[-1]]), factors=None)
-        return replace(self, values=self.factors[:, None] * self.values, factors=None)
+    def rows(self) -> RowSlices:
+        """Returns the same gradient multiplied out."""
+        values = tf.matmul(self.factors, self.partners)
+        values = tf.reshape(values, [-1, values.shape[-1]])
+        return RowSlices(self.ids, values, is_bucketed=self.is_bucketed)
 
 
-@dataclass(frozen=True)
-class _Lookup:
-    """A lookup, `told` as far as it is known before its gradient.
+class RowMass(NamedTuple):
+    """The mass of a table's rows: row `ids[i]` has the sum of its `values`.
 
-    The tape is asked for the gradient of `source`: the rows, or their products with the values of
-    the piece.
+    Attributes:
+        ids: int32, `(n,)`; None for all rows of the table in order.
+        values: float32, `(n,)`.
     """
 
-    told: Piece
-    source: tf.Tensor
-    are_products: bool = False
+    ids: tf.Tensor | None
+    values: tf.Tensor
 
-    def piece(self, gradient: tf.Tensor) -> Piece:
-        if not self.are_products:
-            return replace(self.told, values=gradient)
-        factors = gradient if len(self.told.values.shape) == 3 else tf.reshape(gradient, [-1])
-        return replace(self.told, factors=tf.cast(factors, self.told.values.dtype))
+    def total(self, vocabulary_size: int) -> tf.Tensor:
+        """Returns the mass of every row, `(V,)`."""
+        if self.ids is None:
+            return self.values
+        return tf.math.unsorted_segment_sum(self.values, self.ids, vocabulary_size)
 
 
 @dataclass(frozen=True)
 class RowGradient:
-    """The gradient of a table of some shape: the sum of its pieces."""
+    """The gradient of a table: the sum of its slices, and the mass of its rows.
 
-    pieces: list[Piece]
+    Attributes:
+        slices: what each lookup contributes.
+        mass: see `ops.row_mass`.
+        shape: of the table.
+    """
+
+    slices: list[RowSlices | RowProducts]
+    mass: RowMass
     shape: tuple[int, ...]
 
 
-class Lookups:
-    """What `record_lookups` collects: the lookups of each table, by its `id`."""
+class RowRecord:
+    """The lookups and masses of a training step.
+
+    Args:
+        tape: the tape of the step; it watches the rows read in place of their tables.
+    """
 
     def __init__(self, tape: tf.GradientTape) -> None:
-        self.of_tables: dict[int, list[_Lookup]] = {}
-        self.tape = tape
+        self._tape = tape
+        self._lookups: list[tuple[Any, tf.Tensor, Callable[[tf.Tensor], Any]]] = []
+        self._masses: list[tuple[Any, RowMass]] = []
+
+    def add_lookup(
+        self, table: Any, source: tf.Tensor, as_slices: Callable[[tf.Tensor], Any]
+    ) -> None:
+        """Records a lookup.
+
+        Args:
+            table: Keras weight.
+            source: what the tape shall differentiate by, computed from rows that it does not watch.
+            as_slices: from the gradient of `source` to `RowSlices` or `RowProducts`.
+        """
+        self._tape.watch(source)
+        self._lookups.append((table, source, as_slices))
+
+    def add_mass(self, table: Any, mass: RowMass) -> None:
+        """Records the mass that a layer adds to rows of a Keras weight."""
+        self._masses.append((table, mass))
+
+    def masses(self, table: Any) -> list[RowMass]:
+        """Returns the masses that layers have added to rows of a Keras weight."""
+        return [mass for each, mass in self._masses if each is table]
+
+    def gradients(self, loss: tf.Tensor, variables: Sequence[Any]) -> list[Any]:
+        """Differentiates a loss.
+
+        Args:
+            loss: scalar.
+            variables: Keras weights.
+
+        Returns:
+            For each variable a `RowGradient` if its rows were looked up or given a mass, else what
+            a tape returns.
+        """
+        sources = [source for _, source, _ in self._lookups]
+        whole, of_sources = self._tape.gradient(loss, (list(variables), sources))
+        return [
+            self._gradient(variable, gradient, of_sources)
+            for variable, gradient in zip(variables, whole, strict=True)
+        ]
+
+    def _gradient(self, variable: Any, whole: Any, of_sources: list[Any]) -> Any:
+        slices = [
+            as_slices(gradient)
+            for (table, _, as_slices), gradient in zip(self._lookups, of_sources, strict=True)
+            if table is variable and gradient is not None
+        ]
+        masses = self.masses(variable)
+        if whole is not None and (slices or masses or isinstance(whole, tf.IndexedSlices)):
+            slices.append(_slices_of(whole))
+        if not slices:
+            return whole
+        shape = tuple(variable.shape)
+        mass = _joined(masses, shape[0]) if masses else _occurrences(slices, shape[0])
+        return RowGradient(slices, mass, shape)
 
 
 @contextmanager
-def record_lookups(tape: tf.GradientTape) -> Iterator[Lookups]:
-    """Collects the lookups of trained tables inside the `with` block, and cuts them from the tape.
+def record_rows(tape: tf.GradientTape) -> Iterator[RowRecord]:
+    """Records the lookups and masses of trained tables inside the `with` block.
 
     Args:
-        tape: the tape of the step, which watches the rows in place of their tables.
+        tape: the tape of the step.
     """
-    outer = getattr(_active, "lookups", None)
-    _active.lookups = Lookups(tape)
+    outer = getattr(_active, "record", None)
+    _active.record = RowRecord(tape)
     try:
-        yield _active.lookups
+        yield _active.record
     finally:
-        _active.lookups = outer
+        _active.record = outer
 
 
-def is_recorded(table: Any) -> bool:
-    """Tells whether there is a listener for the lookups of a table."""
-    return table.trainable and getattr(_active, "lookups", None) is not None
+def active_record(table: Any) -> RowRecord | None:
+    """Returns the record of the running step; None if there is none or `table` is not trained."""
+    return getattr(_active, "record", None) if table.trainable else None
 
 
-def recorded(table: Any, ids: tf.Tensor, rows: tf.Tensor, is_bucketed: bool) -> tf.Tensor:
-    """Returns the rows read from a table, told to the listener if there is one."""
-    if not is_recorded(table):
-        return rows
-    flat = tf.stop_gradient(tf.reshape(rows, [-1, *table.shape[1:]]))
-    _record(table, _Lookup(Piece(tf.reshape(ids, [-1]), flat, is_bucketed), flat))
-    return tf.reshape(flat, tf.shape(rows))
+def as_row_gradient(gradient: Any, variable: Any) -> Any:
+    """Returns the `tf.IndexedSlices` of a tape as a `RowGradient`, others as they are.
 
-
-def record_products(table: Any, ids: tf.Tensor, partners: tf.Tensor, products: tf.Tensor) -> None:
-    """Tells the listener of the products of rows read from a table, and nothing else done to them.
-
-    The gradient of such a row is a multiple of its partner. It is left as that: written out, it
-    would only be read again to be multiplied by a learning rate.
-
-    Args:
-        table: Keras weight, `(V, d)`, for which there is a listener.
-        ids: int32, `(...)`.
-        partners: float, `(..., d)`.
-        products: float, `(...)`, of the partners with rows that the tape does not watch.
+    The mass of a row is then how often the gradient names it.
     """
-    values = tf.cast(tf.reshape(partners, [-1, *table.shape[1:]]), table.dtype)
-    piece = Piece(tf.reshape(ids, [-1]), tf.stop_gradient(values))
-    _record(table, _Lookup(piece, products, are_products=True))
-
-
-def record_matrix_products(
-    table: Any, ids: tf.Tensor, partners: tf.Tensor, products: tf.Tensor, is_bucketed: bool
-) -> None:
-    """Tells the listener of the products of blocks of rows with blocks of partners, as above.
-
-    Args:
-        table: Keras weight, `(V, d)`, for which there is a listener.
-        ids: int32, `(b, m)`.
-        partners: float, `(b, L, d)`.
-        products: float, `(b, m, L)`, of the partners with rows that the tape does not watch.
-        is_bucketed: see `Piece`.
-    """
-    values = tf.stop_gradient(tf.cast(partners, table.dtype))
-    piece = Piece(tf.reshape(ids, [-1]), values, is_bucketed)
-    _record(table, _Lookup(piece, products, are_products=True))
-
-
-def _record(table: Any, lookup: _Lookup) -> None:
-    lookups: Lookups = _active.lookups
-    lookups.tape.watch(lookup.source)
-    lookups.of_tables.setdefault(id(table), []).append(lookup)
-
-
-def row_gradients(
-    tape: tf.GradientTape, loss: tf.Tensor, variables: Sequence[Any], lookups: Lookups
-) -> list[Any]:
-    """Returns the gradient of each variable: a `RowGradient` where its rows were looked up.
-
-    Args:
-        tape: the tape given to `record_lookups`.
-        loss: what to differentiate.
-        variables: Keras weights.
-        lookups: what `record_lookups` collected.
-    """
-    found = [lookups.of_tables.get(id(variable), []) for variable in variables]
-    sources = [[lookup.source for lookup in of_table] for of_table in found]
-    whole, of_sources = tape.gradient(loss, (list(variables), sources))
-    return [
-        _row_gradient(variable, gradient, of_table, of_its_sources) if of_table else gradient
-        for variable, gradient, of_table, of_its_sources in zip(
-            variables, whole, found, of_sources, strict=True
-        )
-    ]
-
-
-def _row_gradient(
-    table: Any, whole: Any, found: list[_Lookup], of_sources: list[Any]
-) -> RowGradient | None:
-    pieces = [
-        lookup.piece(gradient)
-        for lookup, gradient in zip(found, of_sources, strict=True)
-        if gradient is not None
-    ]
-    if whole is not None:  # the table was also read by other means
-        pieces += pieces_of(whole)
-    return RowGradient(pieces, tuple(table.shape)) if pieces else None
-
-
-def pieces_of(gradient: Any) -> list[Piece]:
-    """Returns the pieces of a table's gradient: a `RowGradient`, `tf.IndexedSlices` or dense."""
-    if isinstance(gradient, RowGradient):
-        return gradient.pieces
-    if isinstance(gradient, tf.IndexedSlices):
-        return [Piece(tf.cast(gradient.indices, tf.int32), gradient.values)]
-    return [Piece(tf.range(gradient.shape[0]), gradient)]
+    if not isinstance(gradient, tf.IndexedSlices):
+        return gradient
+    slices: list[RowSlices | RowProducts] = [_slices_of(gradient)]
+    shape = tuple(variable.shape)
+    return RowGradient(slices, _occurrences(slices, shape[0]), shape)
 
 
 def as_slices(gradient: Any) -> Any:
-    """Returns a `RowGradient` as the `tf.IndexedSlices` of a tape, others as they are."""
+    """Returns a `RowGradient` as the tensor or `tf.IndexedSlices` of a tape, others as they are."""
     if not isinstance(gradient, RowGradient):
         return gradient
+    slices = [each.rows() for each in gradient.slices]
+    if len(slices) == 1 and slices[0].ids is None:
+        return slices[0].values
     return tf.IndexedSlices(
-        tf.concat([piece.multiplied().values for piece in gradient.pieces], axis=0),
-        tf.concat([piece.ids for piece in gradient.pieces], axis=0),
+        tf.concat([each.values for each in slices], axis=0),
+        tf.concat([all_ids(each.ids, gradient.shape[0]) for each in slices], axis=0),
         dense_shape=tf.constant(gradient.shape),
     )
+
+
+def all_ids(ids: tf.Tensor | None, vocabulary_size: int) -> tf.Tensor:
+    """Writes out what None stands for: all ids in order."""
+    return tf.range(vocabulary_size) if ids is None else ids
+
+
+def _slices_of(gradient: Any) -> RowSlices:
+    if isinstance(gradient, tf.IndexedSlices):
+        return RowSlices(tf.cast(gradient.indices, tf.int32), gradient.values)
+    return RowSlices(None, gradient)
+
+
+def _joined(masses: list[RowMass], vocabulary_size: int) -> RowMass:
+    if len(masses) == 1:
+        return masses[0]
+    return RowMass(
+        tf.concat([all_ids(mass.ids, vocabulary_size) for mass in masses], axis=0),
+        tf.concat([mass.values for mass in masses], axis=0),
+    )
+
+
+def _occurrences(slices: list[RowSlices | RowProducts], vocabulary_size: int) -> RowMass:
+    ids = [all_ids(each.ids, vocabulary_size) for each in slices]
+    return _joined([RowMass(each, tf.ones_like(each, tf.float32)) for each in ids], vocabulary_size)

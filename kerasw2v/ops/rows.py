@@ -6,12 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from kerasw2v.ops.fused import bucketed_length, fused, fused_per_bucket
-from kerasw2v.ops.row_gradients import (
-    is_recorded,
-    record_matrix_products,
-    record_products,
-    recorded,
-)
+from kerasw2v.ops.row_gradients import RowProducts, RowSlices, active_record
 from kerasw2v.ops.sharded_table import ShardedTable
 
 
@@ -33,13 +28,22 @@ def gather_rows(table: Any, ids: tf.Tensor, dtype: Any, is_bucketed: bool = Fals
         is_bucketed: whether a shape of `ids` that is unknown beforehand takes few values.
 
     Returns:
-        `ids.shape + (d,)`; its gradient is a `tf.IndexedSlices`, or one of `ops.row_gradients`.
+        `ids.shape + (d,)`; its gradient is a `tf.IndexedSlices`, or `ops.row_gradients.RowSlices`
+        while a step is recorded.
     """
     if isinstance(table, ShardedTable):
-        parts = zip(table.parts, table.rows_of_parts(ids), strict=True)
-        return table.join(ids, [gather_rows(part, rows, dtype) for part, rows in parts])
+        shards = zip(table.parts, table.rows_of_parts(ids), strict=True)
+        return table.join(ids, [gather_rows(shard, rows, dtype) for shard, rows in shards])
     rows = tf.gather(_copy_of_replica(table.value), ids)
-    return tf.cast(recorded(table, ids, rows, is_bucketed), dtype)
+    record = active_record(table)
+    if record is None:
+        return tf.cast(rows, dtype)
+    flat_ids = tf.reshape(ids, [-1])
+    flat = tf.stop_gradient(tf.reshape(rows, [-1, *table.shape[1:]]))
+    record.add_lookup(
+        table, flat, lambda gradient: RowSlices(flat_ids, gradient, is_bucketed=is_bucketed)
+    )
+    return tf.cast(tf.reshape(flat, tf.shape(rows)), dtype)
 
 
 def _copy_of_replica(variable: Any) -> Any:
@@ -72,11 +76,18 @@ def products_with_rows(table: Any, ids: tf.Tensor, partners: tf.Tensor) -> tf.Te
         ids: integer tensor.
         partners: float, `ids.shape + (d,)`.
     """
-    if isinstance(table, ShardedTable) or not is_recorded(table):
+    record = None if isinstance(table, ShardedTable) else active_record(table)
+    if record is None:
         return row_products(partners, gather_rows(table, ids, partners.dtype))
     rows = tf.cast(tf.gather(_copy_of_replica(table.value), ids), partners.dtype)
     products = row_products(partners, tf.stop_gradient(rows))
-    record_products(table, ids, partners, products)
+    values = tf.stop_gradient(tf.cast(tf.reshape(partners, [-1, table.shape[1]]), table.dtype))
+
+    def as_slices(slopes: tf.Tensor) -> RowSlices:
+        scale = tf.cast(tf.reshape(slopes, [-1]), table.dtype)
+        return RowSlices(tf.reshape(ids, [-1]), values, scale)
+
+    record.add_lookup(table, products, as_slices)
     return products
 
 
@@ -94,12 +105,19 @@ def matrix_products_with_rows(
     Returns:
         `(b, m, L)`.
     """
-    if isinstance(table, ShardedTable) or not is_recorded(table):
+    record = None if isinstance(table, ShardedTable) else active_record(table)
+    if record is None:
         rows = gather_rows(table, ids, partners.dtype, is_bucketed)
         return tf.matmul(rows, partners, transpose_b=True)
     rows = tf.cast(tf.gather(_copy_of_replica(table.value), ids), partners.dtype)
     products = tf.matmul(tf.stop_gradient(rows), partners, transpose_b=True)
-    record_matrix_products(table, ids, partners, products, is_bucketed)
+    values = tf.stop_gradient(tf.cast(partners, table.dtype))
+
+    def as_slices(slopes: tf.Tensor) -> RowProducts:
+        factors = tf.cast(slopes, table.dtype)
+        return RowProducts(tf.reshape(ids, [-1]), factors, values, is_bucketed)
+
+    record.add_lookup(table, products, as_slices)
     return products
 
 

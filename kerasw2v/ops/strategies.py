@@ -1,4 +1,4 @@
-"""TODO."""
+"""What a `tf.distribute` strategy means for a step: its chief, its logs, its lost workers."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,21 +15,21 @@ _LOST = (
 
 
 def is_multi_worker(strategy: Any) -> bool:
-    """Tells whether a strategy spans several processes."""
+    """Returns whether a strategy spans several processes."""
     return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy) and bool(
         strategy.extended._in_multi_worker_mode()
     )
 
 
 def is_chief(strategy: Any) -> bool:
-    """Tells whether this process is the one that writes, which a single one always is."""
+    """Returns whether this process is the one that writes; a single process always is."""
     return not is_multi_worker(strategy) or strategy.cluster_resolver.task_id == 0
 
 
 def reducible_logs(logs: dict[str, tf.Tensor], strategy: Any) -> dict[str, tf.Tensor]:
     """Returns the logs of a step in the form that `fit` can reduce: vectors of one number.
 
-    Between several workers Keras 3.15 averages them over axis 0, which a scalar has not.
+    Keras 3.15 averages the logs of several workers over axis 0, which a scalar does not have.
     """
     if not is_multi_worker(strategy):
         return logs
@@ -38,13 +38,13 @@ def reducible_logs(logs: dict[str, tf.Tensor], strategy: Any) -> dict[str, tf.Te
 
 @contextmanager
 def lost_workers_are_errors(strategy: Any) -> Iterator[None]:
-    """Turns what TensorFlow raises when a peer is lost into a ConnectionError of one sentence.
+    """Turns TensorFlow's errors of a lost worker into a ConnectionError of one sentence.
 
-    The processes that are left cannot go on without it: TensorFlow's collectives end for good. All
-    of them have to be started again; with a `kerasw2v.callbacks.Checkpoint` they go on from there.
+    The other processes cannot continue: TensorFlow's collectives do not recover. All of them have
+    to be started again; with a `kerasw2v.callbacks.Checkpoint` they continue from there.
 
     Args:
-        strategy: the `tf.distribute.Strategy`; nothing is turned unless it spans processes.
+        strategy: the `tf.distribute.Strategy`; unless it spans processes, errors pass unchanged.
     """
     try:
         yield
@@ -58,18 +58,18 @@ def lost_workers_are_errors(strategy: Any) -> Iterator[None]:
 
 
 def repeated_for_workers(dataset: Any, strategy: Any) -> tuple[Any, int | None]:
-    """Returns a dataset for several workers, and how many steps of it are an epoch.
+    """Returns an infinite dataset for several workers, and the number of steps in an epoch.
 
-    Where a dataset ends, TensorFlow has all workers ask each other before each step whether anybody
-    has data left, and forgets the shape of a batch, so that nothing can be compiled.
+    With a finite dataset, TensorFlow asks all workers before each step whether any of them has data
+    left, and forgets the shape of a batch, so that nothing can be compiled.
 
     Args:
-        dataset: what `fit` was given.
+        dataset: the argument of `fit`.
         strategy: the `tf.distribute.Strategy`.
 
     Returns:
-        `(dataset, None)` as it is, unless the strategy spans processes and it is a
-        `tf.data.Dataset` of known length, all batches of one size.
+        `(dataset, None)`, unchanged, unless the strategy spans processes and the dataset is a
+        `tf.data.Dataset` of known length with batches of one size.
     """
     if not (is_multi_worker(strategy) and isinstance(dataset, tf.data.Dataset)):
         return dataset, None
@@ -81,7 +81,7 @@ def repeated_for_workers(dataset: Any, strategy: Any) -> tuple[Any, int | None]:
 
 
 def from_chief(strategy: Any, variables: Sequence[Any]) -> None:
-    """Sets variables to what they are in the chief's process.
+    """Sets variables to the values that they have in the chief's process.
 
     Args:
         strategy: the `tf.distribute.Strategy`; nothing happens unless it spans processes.
@@ -94,10 +94,10 @@ def from_chief(strategy: Any, variables: Sequence[Any]) -> None:
     def sums() -> Any:
         def replica() -> list[tf.Tensor]:
             context = tf.distribute.get_replica_context()
-            is_first = tf.equal(context.replica_id_in_sync_group, 0)  # the chief's first
+            is_first = tf.equal(context.replica_id_in_sync_group, 0)  # on the chief
             values = [tf.identity(variable.value) for variable in variables]
             values = [value * tf.cast(is_first, value.dtype) for value in values]
-            # One by one: in a list TensorFlow would pack them together, whatever their types.
+            # One by one: TensorFlow packs a list together even if its types differ.
             return [context.all_reduce(tf.distribute.ReduceOp.SUM, value) for value in values]
 
         return strategy.run(replica)

@@ -1,8 +1,14 @@
-"""The windows around the centres of a block, and their means, CBOW's hidden vectors.
+"""Sums over the windows of a batch: CBOW's hidden vectors, and the masses of their context rows.
 
-A window is told by its *extents*, how many tokens a centre sees before and behind it: a sentence is
-in one piece. Of a block of `L` centres and a halo of `window` tokens on either side, centre `l` is
-token `l + window`, and `C = L + 2 * window`. `ops.window_means` is for windows of any form.
+Windows are described in one of two ways:
+
+- *Extents*, in a block: how many tokens a centre sees before and behind it, `(batch, L)` each. Of
+  a block of `L` centres and a halo of `window` tokens on either side, centre `l` is token
+  `l + window`, and `C = L + 2 * window`.
+- *Weights*, for windows of any form: `(batch, L, C)`, 1 where a token is in the window of a centre.
+
+`sum_over_extents` and `sum_over_weights` return the size n of each window, powers of it, and the
+masses; `extent_means` and `weight_means` return the hidden vectors.
 """
 
 from collections.abc import Callable
@@ -11,17 +17,17 @@ import numpy as np
 import tensorflow as tf
 
 from kerasw2v.ops.fused import fused
-from kerasw2v.ops.windows import or_full_reach
+from kerasw2v.ops.windows import full_reach
 
-# Up to so many tokens a window is added up token by token: of a product with a matrix of all pairs
-# most is zeros, but the time to compile the sums grows with the window.
-_MOST_TAPS = 48
+# Largest window, both sides together, that is summed token by token: compiling that takes time for
+# each token, while a product with a matrix of weights is mostly zeros.
+_MAX_TAPS = 48
 
 
 def window_extents(
     sentences: tf.Tensor, reach: tf.Tensor | None, window: int
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns how far each centre of a block sees.
+    """Returns how far each centre of a block sees within its sentence.
 
     Args:
         sentences: int32, `(batch, C)`, from `ops.windows.decode_blocks`.
@@ -33,7 +39,8 @@ def window_extents(
         How many tokens before each centre and how many behind it are in its window: float32,
         `(batch, L)`.
     """
-    before, behind = _extents(sentences, or_full_reach(reach, sentences, window))
+    reach = full_reach(sentences, window) if reach is None else reach
+    before, behind = _extents(sentences, reach)
     return before, behind
 
 
@@ -43,49 +50,62 @@ def _extents(sentences: tf.Tensor, reach: tf.Tensor) -> tuple[tf.Tensor, tf.Tens
     window = (width - length) // 2
     centres = sentences[:, window : window + length]
 
-    def seen(places: range) -> tf.Tensor:
-        same = [tf.cast(sentences[:, k : k + length] == centres, tf.int32) for k in places]
+    def extent(starts: range) -> tf.Tensor:
+        same = [tf.cast(sentences[:, k : k + length] == centres, tf.int32) for k in starts]
         return tf.cast(tf.minimum(reach, tf.add_n(same)), tf.float32)
 
-    return seen(range(window)), seen(range(window + 1, 2 * window + 1))
+    return extent(range(window)), extent(range(window + 1, 2 * window + 1))
 
 
 @fused
-def sum_over_windows(
-    before: tf.Tensor, behind: tf.Tensor, terms: tf.Tensor, power: tf.Tensor, like: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Adds up over the windows of blocks, `n` being the size of a window.
+def sum_over_extents(
+    before: tf.Tensor, behind: tf.Tensor, terms: tf.Tensor, powers: tf.Tensor, like: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Returns sizes, scales and masses of windows in blocks, in one kernel.
 
     Args:
         before: float32, `(batch, L)`, from `window_extents`.
-        behind: float32, `(batch, L)`, the same.
-        terms: float32, `(batch, L)`, what each centre brings to its window.
-        power: float32, a scalar: -1, 0 or 1.
-        like: `(batch, C)`; its shape counts.
+        behind: float32, `(batch, L)`, from `window_extents`.
+        terms: float32, `(batch, L)`, what each centre adds to the mass of its window.
+        powers: float32, `(3,)`: `p`, `q` and `r`, each of them -1, 0 or 1.
+        like: `(batch, C)`, for its shape.
 
     Returns:
-        `n` and `1 / n`, 0 where n is: `(batch, L)`; and what is brought to each token, the sum of
-        `terms * n ** power` over the windows that it is in, `(batch, C)`.
+        `(n, n ** p, n ** q, mass)`: `(batch, L)` three times, where `n ** -1` of an empty window is
+        0; and for each token the sum of `terms * n ** r` over the windows that it is in,
+        `(batch, C)`.
     """
     window = (like.shape[-1] - before.shape[-1]) // 2
     sizes = before + behind
-    inverse = tf.math.reciprocal_no_nan(sizes)
-    terms *= power_of_sizes(sizes, inverse, power)
-    brought = [
-        tf.pad(seen * terms, [[0, 0], [place, 2 * window - place]])
-        for place, seen in _taps(before, behind, window)
+    scale, gradient_scale, mass_scale = _powers_of(sizes, powers)
+    terms *= mass_scale
+    masses = [
+        tf.pad(is_seen * terms, [[0, 0], [start, 2 * window - start]])
+        for start, is_seen in _taps(before, behind, window)
     ]
-    return sizes, inverse, tf.add_n(brought)
+    return sizes, scale, gradient_scale, tf.add_n(masses)
 
 
-def _taps(before: tf.Tensor, behind: tf.Tensor, window: int) -> list[tuple[int, tf.Tensor]]:
-    """Returns for each place in a window, but its middle, which centres see a token there."""
-    taps = [(window - step, tf.cast(before >= step, tf.float32)) for step in range(window, 0, -1)]
-    taps += [(window + step, tf.cast(behind >= step, tf.float32)) for step in range(1, window + 1)]
-    return taps
+@fused
+def sum_over_weights(
+    weights: tf.Tensor, terms: tf.Tensor, powers: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Returns what `sum_over_extents` returns, for weights: `(batch, L, C)`, `(batch, L)`."""
+    sizes = tf.reduce_sum(weights, axis=-1)
+    scale, gradient_scale, mass_scale = _powers_of(sizes, powers)
+    masses = tf.reduce_sum(weights * (terms * mass_scale)[:, :, None], axis=1)
+    return sizes, scale, gradient_scale, masses
 
 
-def block_means(
+def _powers_of(sizes: tf.Tensor, powers: tf.Tensor) -> list[tf.Tensor]:
+    inverse = tf.math.reciprocal_no_nan(sizes)
+    return [
+        tf.where(power < 0, inverse, tf.where(power > 0, sizes, tf.ones_like(sizes)))
+        for power in tf.unstack(powers, num=3)
+    ]
+
+
+def extent_means(
     rows: tf.Tensor,
     before: tf.Tensor,
     behind: tf.Tensor,
@@ -100,8 +120,8 @@ def block_means(
     Args:
         rows: float, `(batch, C, d)`, one row a token.
         before: float32, `(batch, L)`, from `window_extents`.
-        behind: float32, `(batch, L)`, the same.
-        scale: float32, `(batch, L)`, s; ones for the sum.
+        behind: float32, `(batch, L)`, from `window_extents`.
+        scale: float32, `(batch, L)`, s.
         gradient_scale: float32, `(batch, L)`, g.
 
     Returns:
@@ -111,123 +131,73 @@ def block_means(
     @tf.custom_gradient
     def means(rows: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            return _spread(upstream, before, behind, gradient_scale, rows)
+            return _sum_errors(upstream, before, behind, gradient_scale, rows)
 
-        return _gathered(rows, before, behind, scale), gradient
+        return _sum_rows(rows, before, behind, scale), gradient
 
-    # Op by op, or where shapes are not known, one product with a matrix is faster than many sums.
-    known = tf.inside_function() and rows.shape.is_fully_defined()
-    if known and rows.shape[1] - before.shape[1] <= _MOST_TAPS:
+    # Token by token is faster as one compiled kernel only.
+    is_compiled = tf.inside_function() and rows.shape.is_fully_defined()
+    if is_compiled and rows.shape[1] - before.shape[1] <= _MAX_TAPS:
         return means(rows)
-    weights = tf.cast(_weights(before, behind, rows.shape[1]), rows.dtype)
-    shares = tf.cast(scale, rows.dtype)[:, :, None] * weights
-    spread = tf.cast(gradient_scale, rows.dtype)[:, :, None] * weights
-    return context_mean(rows, spread, whole_error=True, shares=shares)
+    weights = _weights_of_extents(before, behind, rows.shape[1])
+    return weight_means(rows, weights, scale, gradient_scale)
 
 
-def _weights(before: tf.Tensor, behind: tf.Tensor, tokens: int) -> tf.Tensor:
+def weight_means(
+    rows: tf.Tensor, weights: tf.Tensor, scale: tf.Tensor, gradient_scale: tf.Tensor
+) -> tf.Tensor:
+    """Returns what `extent_means` returns, for weights: float32, `(batch, L, C)`."""
+    weights = tf.cast(weights, rows.dtype)
+    scale, gradient_scale = (
+        tf.cast(each, rows.dtype)[:, :, None] for each in (scale, gradient_scale)
+    )
+
+    @tf.custom_gradient
+    def means(rows: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            return tf.matmul(weights, gradient_scale * upstream, transpose_a=True)
+
+        return scale * tf.matmul(weights, rows), gradient
+
+    return means(rows)
+
+
+def _weights_of_extents(before: tf.Tensor, behind: tf.Tensor, tokens: int) -> tf.Tensor:
     """Returns which tokens each centre sees: float32, `(batch, L, C)`."""
     length = before.shape[1]
     window = (tokens - length) // 2
-    steps = np.arange(tokens) - np.arange(length)[:, None] - window
-    steps = tf.constant(steps, tf.float32)
-    seen = (-steps <= before[:, :, None]) & (steps <= behind[:, :, None]) & (steps != 0)
-    return tf.cast(seen, tf.float32)
+    offsets = np.arange(tokens) - np.arange(length)[:, None] - window
+    offsets = tf.constant(offsets, tf.float32)
+    is_seen = (-offsets <= before[:, :, None]) & (offsets <= behind[:, :, None]) & (offsets != 0)
+    return tf.cast(is_seen, tf.float32)
+
+
+def _taps(before: tf.Tensor, behind: tf.Tensor, window: int) -> list[tuple[int, tf.Tensor]]:
+    """Returns for each position in a window but its middle which centres see a token there."""
+    taps = [(window - k, tf.cast(before >= k, tf.float32)) for k in range(window, 0, -1)]
+    return taps + [(window + k, tf.cast(behind >= k, tf.float32)) for k in range(1, window + 1)]
 
 
 @fused
-def _gathered(rows: tf.Tensor, before: tf.Tensor, behind: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
+def _sum_rows(rows: tf.Tensor, before: tf.Tensor, behind: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
+    """Returns for each centre the scaled sum of the rows that it sees."""
     length = before.shape[1]
     wide = tf.cast(rows, tf.float32)
     taps = _taps(before, behind, (rows.shape[1] - length) // 2)
-    sums = tf.add_n([seen[:, :, None] * wide[:, k : k + length] for k, seen in taps])
+    sums = tf.add_n([is_seen[:, :, None] * wide[:, k : k + length] for k, is_seen in taps])
     return tf.cast(scale[:, :, None] * sums, rows.dtype)
 
 
 @fused
-def _spread(
+def _sum_errors(
     errors: tf.Tensor, before: tf.Tensor, behind: tf.Tensor, scale: tf.Tensor, like: tf.Tensor
 ) -> tf.Tensor:
-    """Returns for each token the sum of the errors of the centres that see it."""
+    """Returns for each token the sum of the scaled errors of the centres that see it."""
     tokens, length = like.shape[1], before.shape[1]
     halo = tokens - length
     pad = [[0, 0], [halo, halo]]
     wide = tf.pad(scale[:, :, None] * tf.cast(errors, tf.float32), [*pad, [0, 0]])
     taps = _taps(tf.pad(before, pad), tf.pad(behind, pad), halo // 2)
-    starts = [(halo - place, seen) for place, seen in taps]
-    brought = [seen[:, s : s + tokens, None] * wide[:, s : s + tokens] for s, seen in starts]
-    return tf.cast(tf.add_n(brought), like.dtype)
-
-
-def context_mean(
-    rows: tf.Tensor,
-    weights: tf.Tensor,
-    whole_error: bool,
-    combiner: str = "mean",
-    shares: tf.Tensor | None = None,
-) -> tf.Tensor:
-    """Averages, or sums, context rows by windows.
-
-    `h_i = sum_j w_ij x_j / n_i` with `n_i = sum_j w_ij` (`h_i = 0` where `n_i = 0`); the sum is the
-    same without `n_i`.
-
-    Args:
-        rows: float, `(batch, C, d)`, one row a context token.
-        weights: float, `(batch, L, C)`, 1 where token `j` is in the window of centre `i`; no
-            gradient.
-        whole_error: True to add the whole error of `h_i` to each row of its window; False for
-            `1 / n_i` of it. The first is the gradient of the sum, the second that of the mean.
-        combiner: `"mean"` or `"sum"`.
-        shares: `w_ij / n_i`, where they are known already.
-
-    Returns:
-        float, `(batch, L, d)`.
-    """
-    if shares is None:
-        shares = _shares(weights)
-
-    @tf.custom_gradient
-    def mean(rows: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-        def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            spread = weights if whole_error else shares
-            return tf.matmul(spread, upstream, transpose_a=True)
-
-        return tf.matmul(shares if combiner == "mean" else weights, rows), gradient
-
-    return mean(rows)
-
-
-@fused
-def _shares(weights: tf.Tensor) -> tf.Tensor:
-    return weights * tf.math.reciprocal_no_nan(_sizes(weights))[..., None]
-
-
-def _sizes(weights: tf.Tensor) -> tf.Tensor:
-    return tf.linalg.matvec(weights, tf.ones([tf.shape(weights)[-1]], weights.dtype))
-
-
-@fused
-def window_sums(
-    weights: tf.Tensor, terms: tf.Tensor, power: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Adds up over the windows of a batch, with `n_i = sum_j w_ij`, all sums in one pass.
-
-    Args:
-        weights: float32, `(batch, L, C)`, 1 where token `j` is in the window of centre `i`.
-        terms: float32, `(batch, L)`, what each centre brings to its window.
-        power: float32, a scalar: -1, 0 or 1.
-
-    Returns:
-        `n_i`, `(batch, L)`; the shares `w_ij / n_i`, zero where `n_i` is, `(batch, L, C)`; and what
-        is brought to each token, `sum_i w_ij t_i n_i ** power`, `(batch, C)`.
-    """
-    sizes = _sizes(weights)
-    inverse = tf.math.reciprocal_no_nan(sizes)
-    terms *= power_of_sizes(sizes, inverse, power)
-    brought = tf.reduce_sum(weights * terms[:, :, None], axis=1)
-    return sizes, weights * inverse[:, :, None], brought
-
-
-def power_of_sizes(sizes: tf.Tensor, inverse: tf.Tensor, power: tf.Tensor) -> tf.Tensor:
-    """Returns `sizes ** power`, for a power of -1 with 0 where a size is, as in `inverse`."""
-    return tf.where(power < 0, inverse, tf.where(power > 0, sizes, tf.ones_like(sizes)))
+    starts = [(halo - position, is_seen) for position, is_seen in taps]
+    sums = [is_seen[:, k : k + tokens, None] * wide[:, k : k + tokens] for k, is_seen in starts]
+    return tf.cast(tf.add_n(sums), like.dtype)

@@ -12,15 +12,14 @@ import tensorflow as tf
 from kerasw2v.ops.fused import fused
 
 PADDING = ~0
-_REGISTER = 16  # floats
+_REGISTER = 16  # floats that a CPU multiplies at once
 
 
 def default_block_length(window: int) -> int:
-    """Returns how many centres a block holds when nobody says: 32, doubled for wide windows.
+    """Returns the default number of centres in a block: 32, doubled for wide windows.
 
-    Longer blocks share their halos among more centres, and multiply more pairs that are none. Of
-    the lengths tried on two cores, 32 gave CBOW's fastest step for windows of 2, 5 and 10 (1, 10
-    and 20 % less time than 16), and skip-gram's was level.
+    Longer blocks share their halos among more centres, but score more words that are not in a
+    window; 32 balances the two.
     """
     length = 32
     while length < 2 * window:
@@ -43,43 +42,42 @@ def decode_blocks(blocks: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return ids, sentences
 
 
-def short_block_length(window: int) -> int:
-    """Returns how many centres a piece of `cut_blocks` holds: 4 at least, as many as fit beside.
+def sub_block_length(window: int) -> int:
+    """Returns the number of centres in a sub-block of `split_blocks`: 4 or more.
 
-    The words of a piece fill whole registers of 16 floats, as matrix products want it: 6 centres
-    and 16 words for a window of 5.
+    With its halos a sub-block fills whole registers, which is the fastest size for matrix products:
+    6 centres and 16 words for a window of 5.
     """
     words = -(-(4 + 2 * window) // _REGISTER) * _REGISTER
     return words - 2 * window
 
 
-def cut_blocks(ids: tf.Tensor, weights: tf.Tensor, length: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Cuts blocks into pieces of the same pairs, each with halos of its own.
+def split_blocks(ids: tf.Tensor, weights: tf.Tensor, length: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Splits blocks into shorter ones with the same pairs, each with halos of its own.
 
     Args:
-        ids: int32, `(batch, width)`: ids, or anything else that slots have.
+        ids: int32, `(batch, width)`: ids, or any other numbers of the tokens.
         weights: float32, `(batch, centres, width)`, from `window_weights`.
-        length: centres in a piece; the last one of a block is filled up with slots that are in no
-            pair.
+        length: centres in a sub-block; the last one of a block is padded with tokens without pairs.
 
     Returns:
-        `(ids, weights)` of `n` pieces: `(n, words)`, and from the words' side `(n, words, length)`.
+        `(ids, weights)` of `n` sub-blocks: `(n, words)`, and `(n, words, length)`, transposed.
     """
     centres, width = weights.shape[1:]
     pad = [0, -centres % length]
     ids, weights = tf.pad(ids, [[0, 0], pad]), tf.pad(weights, [[0, 0], pad, pad])
     words, starts = width - centres + length, range(0, centres, length)
-    cut = tf.concat([ids[:, start : start + words] for start in starts], axis=0)
-    return cut, _cut_weights(weights, tf.zeros([len(starts), words, length]))
+    sub_ids = tf.concat([ids[:, start : start + words] for start in starts], axis=0)
+    return sub_ids, _split_weights(weights, tf.zeros([len(starts), words, length]))
 
 
 @fused
-def _cut_weights(weights: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
-    """Returns the weights of pieces, `like.shape` for each block; of `like` the shape counts."""
-    pieces, words, length = like.shape
-    starts = range(0, pieces * length, length)
-    cut = [weights[:, start : start + length, start : start + words] for start in starts]
-    return tf.concat([tf.transpose(piece, [0, 2, 1]) for piece in cut], axis=0)
+def _split_weights(weights: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+    """Returns the weights of sub-blocks, with the shape of `like` for each block."""
+    number, words, length = like.shape
+    starts = range(0, number * length, length)
+    sub_weights = [weights[:, start : start + length, start : start + words] for start in starts]
+    return tf.concat([tf.transpose(each, [0, 2, 1]) for each in sub_weights], axis=0)
 
 
 def window_weights(sentences: tf.Tensor, reach: tf.Tensor | None, window: int) -> tf.Tensor:
@@ -94,13 +92,14 @@ def window_weights(sentences: tf.Tensor, reach: tf.Tensor | None, window: int) -
     Returns:
         float32, `(batch, length, width)`: 1 for a pair, else 0.
     """
-    weights: tf.Tensor = _mark_pairs(sentences, or_full_reach(reach, sentences, window))
+    reach = full_reach(sentences, window) if reach is None else reach
+    weights: tf.Tensor = _mark_pairs(sentences, reach)
     return weights
 
 
-def or_full_reach(reach: tf.Tensor | None, sentences: tf.Tensor, window: int) -> tf.Tensor:
-    """Returns the windows of centres, all of them full, `(1, length)`, where none are given."""
-    return tf.fill((1, sentences.shape[-1] - 2 * window), window) if reach is None else reach
+def full_reach(sentences: tf.Tensor, window: int) -> tf.Tensor:
+    """Returns the reach of full windows, for centres of any block: int32, `(1, length)`."""
+    return tf.fill((1, sentences.shape[-1] - 2 * window), window)
 
 
 @fused

@@ -1,13 +1,12 @@
 """One HTML page of a training: settings, loss and speed, a map and search of the words, tests.
 
-The page holds all that it shows and computes in the browser: no network is asked for anything. Its
-markup, style and script are the three files of `kerasw2v/report`.
+The page contains everything that it needs, and computes in the browser: it uses no network. Its
+markup, style and script are the other files of this folder.
 """
 
 import base64
 import json
 import math
-import os
 from collections.abc import Mapping
 from datetime import datetime
 from importlib import resources
@@ -19,22 +18,20 @@ from numpy.typing import NDArray
 from kerasw2v.evaluation import AnalogyScore, Evaluation, PairScore
 from kerasw2v.history import History, Measurement
 from kerasw2v.utils.checks import check_int
-from kerasw2v.utils.files import check_output_path, check_suffix, replace_on_success
+from kerasw2v.utils.files import PathLike, check_output_path, check_suffix, replace_on_success
 from kerasw2v.word_map import content_words, word_map
-
-PathLike = str | os.PathLike[str]
 
 _SUFFIXES = (".html", ".htm")
 _WORDS = 5_000
-_MAPPED = 1_000  # words whose principal components are the axes
-_FEWEST = 30  # questions or pairs that a result needs, to be more than chance
+_FITTED = 1_000  # words whose principal components are the axes
+_MIN_ANSWERS = 30  # fewer questions or pairs give a result by chance
 
 
 def check_report_path(path: PathLike) -> None:
     """Checks, before any work is done, that `write_report` can write to `path`.
 
     Args:
-        path: where the page is going to be saved.
+        path: where the page will be saved.
 
     Raises:
         ValueError: if the name does not end in .html or .htm.
@@ -60,19 +57,19 @@ def write_report(
     evaluation: Evaluation | None = None,
     max_words: int = _WORDS,
 ) -> None:
-    """Writes a page on a training that any browser shows, without a network.
+    """Writes a page on a training for any browser; it needs no network.
 
-    The most frequent words are in the page with their vectors, a byte a number: cosines differ
-    from the exact ones by less than .01. Five thousand words of 100 dimensions make it 1 MB.
+    The page contains the vectors of the most frequent words, rounded to a byte a number: cosines
+    differ from the exact ones by less than .01. With 5,000 words of 100 dimensions it has 1 MB.
 
     Args:
-        path: where to save; a file that is there is replaced.
+        path: where to save; an existing file is replaced.
         vectors: a `gensim.models.KeyedVectors`, most frequent word first.
         title: the heading.
         settings: groups of names and values, for tables.
-        history: loss and speed, of `kerasw2v.callbacks.Record`; the section is left out without.
-        evaluation: what `kerasw2v.evaluation.evaluate` returns; left out without.
-        max_words: how many words are in the page.
+        history: loss and speed, of `kerasw2v.callbacks.Record`; None for a page without them.
+        evaluation: results of `kerasw2v.evaluation.evaluate`; None for a page without them.
+        max_words: number of words in the page.
 
     Raises:
         TypeError: if `max_words` is not an integer.
@@ -114,14 +111,14 @@ def _page(data: Mapping[str, Any]) -> str:
     markup, style, script = (
         (folder / f"page.{suffix}").read_text("utf-8") for suffix in ("html", "css", "js")
     )
-    # The data come last, so that a word that looks like a mark is never taken for one.
+    # The data are inserted last: a word may look like a placeholder.
     page = markup.replace("{{ style }}", style).replace("{{ script }}", script)
     before, _, after = page.partition("{{ data }}")
     return before + _safe_json(data) + after
 
 
 def _safe_json(data: Mapping[str, Any]) -> str:
-    """Returns JSON without what could end a script element: a corpus may hold `</script>`."""
+    """Returns JSON that cannot end a script element: a corpus may contain `</script>`."""
     text = json.dumps(data, allow_nan=False, separators=(",", ":"))
     for letter in "<>&":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
@@ -154,8 +151,7 @@ def _summary(vectors: Any, history: History | None) -> list[list[str]]:
 def _history(history: History | None) -> dict[str, Any] | None:
     if history is None or not history.points:
         return None
-    note = "The time until the first call into TensorFlow's graph returns, which compiles it, "
-    note += "does not count for words a second."
+    note = "Words a second exclude the first call into TensorFlow's graph, which compiles it."
     if history.begun:
         note += f" Epochs 1 to {history.begun} were not recorded."
     return {
@@ -191,40 +187,54 @@ def _analogy_row(score: AnalogyScore) -> list[Any]:
 
 
 def _result(value: float | None, known: int) -> tuple[float | None, str]:
-    if value is None or known < _FEWEST:
-        return None, f"too few are known ({_FEWEST} needed)"
+    if value is None or known < _MIN_ANSWERS:
+        return None, f"too few are known ({_MIN_ANSWERS} needed)"
     return value, f"{value:.3f}"
 
 
 def _words(vectors: Any, number: int) -> dict[str, Any]:
     words = content_words(vectors, number, among=number)
-    shown = word_map(vectors, words, fit=_MAPPED)
+    shown = word_map(vectors, words, fit=_FITTED)
     counts = vectors.expandos.get("count")
     rows = np.array([vectors[word] for word in words], np.float64)
     return {
         "words": [str(word) for word in words],
         "counts": None if counts is None else [int(vectors.get_vecattr(w, "count")) for w in words],
         "dimensions": int(vectors.vector_size),
-        "vectors": _base64(_bytes(rows)),
+        "vectors": _base64(quantize_rows(rows)[0]),
         "places": _base64((_within_frame(shown.places) * 32767).round().astype("<i2")),
         "shares": shown.shares,
         "query": str(words[min(10, len(words) - 1)]),
     }
 
 
-def _bytes(rows: NDArray[np.float64]) -> NDArray[np.int8]:
-    """Returns each row with its largest number at 127; what a cosine sees of it stays."""
-    largest = np.maximum(np.abs(rows).max(axis=1, keepdims=True), 1e-30)
-    bytes_: NDArray[np.int8] = (rows / largest * 127).round().astype(np.int8)
-    return bytes_
+def quantize_rows(rows: NDArray[Any]) -> tuple[NDArray[np.int8], NDArray[Any]]:
+    """Returns vectors as bytes, and a scale for each: `vector = scale * bytes`, rounded.
+
+    The scale is a 127th of the vector's largest number. A cosine needs the bytes alone.
+
+    Args:
+        rows: the vectors, `(n, d)`.
+
+    Returns:
+        `(bytes, scales)`: `(n, d)` int8, and `(n,)`.
+
+    Example:
+
+    >>> bytes_, scales = quantize_rows(np.array([[1.27, -0.64]]))
+    >>> bytes_.tolist(), scales.round(4).tolist()
+    ([[127, -64]], [0.01])
+    """
+    scales = np.maximum(np.abs(rows).max(axis=1), 1e-30) / 127
+    return np.rint(rows / scales[:, None]).astype(np.int8), scales
 
 
-def _within_frame(places: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Stretches two axes to -1 to 1; of the third, for colours, all but its outer fiftieths."""
-    low, high = places.min(axis=0), places.max(axis=0)
-    low[2], high[2] = np.quantile(places[:, 2], [0.02, 0.98])
+def _within_frame(coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scales each axis to -1 to 1; clips a fiftieth at both ends of the third, the colours."""
+    low, high = coordinates.min(axis=0), coordinates.max(axis=0)
+    low[2], high[2] = np.quantile(coordinates[:, 2], [0.02, 0.98])
     middle, reach = (low + high) / 2, np.maximum((high - low) / 2, 1e-12)
-    within: NDArray[np.float64] = np.clip((places - middle) / reach, -1, 1)
+    within: NDArray[np.float64] = np.clip((coordinates - middle) / reach, -1, 1)
     return within
 
 

@@ -4,7 +4,7 @@ import operator
 from collections.abc import Sequence
 from math import isfinite
 from numbers import Integral, Real
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -139,3 +139,27 @@ def check_counts(counts: ArrayLike) -> NDArray[np.float64]:
             f"Received: counts[{at}]={array[at]:g} before counts[{at + 1}]={array[at + 1]:g}."
         )
     return array
+
+
+def check_workers(workers: Any, index: Any) -> tuple[list[str], int]:
+    """Returns the addresses and the index of this process, or raises TypeError or ValueError."""
+    if isinstance(workers, str):
+        raise TypeError(
+            f"`workers` must be a list of addresses, not a string. Received: workers={workers!r}."
+        )
+    addresses = list(workers)
+    for address in addresses:
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+            raise ValueError(f"`workers` must be host:port each. Received: {address!r}.")
+    if len(set(addresses)) != len(addresses) or not addresses:
+        raise ValueError(f"`workers` must be different addresses. Received: {addresses}.")
+    if index is None:
+        raise ValueError("`index` must be given with `workers`. Received: index=None.")
+    index = check_int("index", index, minimum=0)
+    if index >= len(addresses):
+        raise ValueError(
+            f"`index` must be below the number of workers, {len(addresses)}. "
+            f"Received: index={index}."
+        )
+    return addresses, index

@@ -1,8 +1,8 @@
 """Files that appear whole or not at all.
 
-Everything the package saves is first written beside its destination and then moved into place.
-Whatever goes wrong on the way (an exception, Ctrl-C, a full disk), an older file of that name stays
-as it was and nothing half-written is left behind.
+Everything that the package saves is first written next to its destination and then moved there.
+Whatever goes wrong (an exception, Ctrl-C, a full disk), an older file of that name stays unchanged,
+and no incomplete file remains.
 """
 
 import errno
@@ -14,20 +14,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+PathLike = str | os.PathLike[str]
+
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-def check_output_path(path: str | os.PathLike[str]) -> None:
+def check_output_path(path: PathLike) -> None:
     """Checks, before any work is done, that a file can be written at `path`.
 
     Args:
-        path: where a file is going to be written. It may exist already.
+        path: where a file will be written. It may exist already.
 
     Raises:
         FileNotFoundError: if the folder does not exist.
         NotADirectoryError: if what should be the folder is a file.
         IsADirectoryError: if `path` itself is a folder.
-        PermissionError: if the folder, or the file that is there, cannot be written.
+        PermissionError: if the folder, or an existing file, cannot be written.
 
     Example:
 
@@ -54,15 +56,15 @@ path='/no/such/folder/vectors.kv'.
         raise PermissionError(f"`path` must not be a write-protected file. {received}")
 
 
-def check_suffix(path: str | os.PathLike[str], suffixes: Sequence[str]) -> str:
-    """Returns which of `suffixes` the name of a file ends in, in whatever case.
+def check_suffix(path: PathLike, suffixes: Sequence[str]) -> str:
+    """Returns the suffix that the name of a file ends in, whatever its case.
 
     Args:
-        path: where a file is going to be written.
-        suffixes: two or more, each with its dot; the first that fits counts.
+        path: where a file will be written.
+        suffixes: two or more, each with its dot; the first that matches is returned.
 
     Raises:
-        ValueError: if it ends in none of them, or there is nothing before it.
+        ValueError: if the name ends in none of them, or is only a suffix.
 
     Example:
 
@@ -82,15 +84,14 @@ def check_suffix(path: str | os.PathLike[str], suffixes: Sequence[str]) -> str:
 
 
 @contextmanager
-def temporary_sibling(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yields a path to write to; what was written is moved to `path` when the block succeeds.
+def temporary_sibling(path: PathLike) -> Iterator[Path]:
+    """Yields a path to write to; the file is moved to `path` when the block succeeds.
 
-    For writers that want the name of a file. The temporary path has the same file name (so writers
-    that look at the suffix behave the same) and lies in a new hidden folder beside `path`, on the
-    same disk. Side files that a writer puts next to it, as gensim's `save` does for large arrays,
-    are moved too, the file itself last. If the block raises, also on `KeyboardInterrupt`, all of
-    it is removed and `path` is left as it was. A device or pipe such as `/dev/stdout` cannot be
-    replaced and is yielded as it is.
+    For writers that need the name of a file. The temporary path has the same file name, as some
+    writers look at the suffix, and lies in a new hidden folder next to `path`, on the same disk.
+    Additional files in that folder, as of gensim's `save` for large arrays, are moved first. If the
+    block raises, also on `KeyboardInterrupt`, everything is removed and `path` stays unchanged. A
+    device or pipe such as `/dev/stdout` cannot be replaced and is yielded itself.
 
     Args:
         path: the final path.
@@ -129,16 +130,16 @@ def temporary_sibling(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 @contextmanager
-def replace_on_success(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[Any]]:
-    r"""Opens a file for writing that takes the place of `path` only when the block succeeds.
+def replace_on_success(path: PathLike, mode: str = "wb") -> Iterator[IO[Any]]:
+    r"""Opens a file for writing that replaces `path` only when the block succeeds.
 
     Args:
         path: the final path.
         mode: `"wb"` or `"w+b"` for bytes, `"w"` or `"w+"` for text (UTF-8, lines end in `"\n"`).
 
     Yields:
-        The open file. It is closed and moved to `path` when the block ends; it is removed, and
-        `path` left as it was, when the block raises, also on `KeyboardInterrupt`.
+        The open file. It is closed and moved to `path` when the block ends. When the block raises,
+        also on `KeyboardInterrupt`, it is removed and `path` stays unchanged.
 
     Raises:
         ValueError: if `mode` is not one for writing a new file.
@@ -163,15 +164,15 @@ def replace_on_success(path: str | os.PathLike[str], mode: str = "wb") -> Iterat
 
 
 @contextmanager
-def clear_disk_errors(what: str | os.PathLike[str]) -> Iterator[None]:
+def clear_disk_errors(path: PathLike) -> Iterator[None]:
     """Turns the errors of a full disk in the block into one sentence that names the file.
 
     Args:
-        what: the file that is written, for the sentence.
+        path: the file that is written, for the sentence.
 
     Raises:
-        OSError: in place of one that says that the disk, a quota or a size limit is exhausted.
-            `errno` is kept. Other errors pass.
+        OSError: in place of an error of an exhausted disk, quota or size limit, with the same
+            `errno`. Other errors pass.
 
     Example:
 
@@ -187,18 +188,18 @@ def clear_disk_errors(what: str | os.PathLike[str]) -> Iterator[None]:
         if not _says_full(error):
             raise
         reason = error.strerror or str(error)
-        clear = OSError(f"The disk is full: {os.fspath(what)!r} could not be written ({reason}).")
+        clear = OSError(f"The disk is full: {os.fspath(path)!r} could not be written ({reason}).")
         clear.errno = error.errno
         raise clear from error
 
 
 def _says_full(error: OSError) -> bool:
-    # NumPy's own writers report a short write in words, without an error number.
+    # NumPy's own writers report a short write without an error number.
     return error.errno in _FULL or (error.errno is None and "requested and" in str(error))
 
 
-def _destination(path: str | os.PathLike[str]) -> Path:
-    # A link stays a link: what it points to is replaced.
+def _destination(path: PathLike) -> Path:
+    # A link stays a link: its target is replaced.
     return Path(os.path.realpath(path))
 
 
@@ -206,7 +207,7 @@ def _is_special(target: Path) -> bool:
     return target.exists() and not target.is_file()
 
 
-def _make_folder(parent: Path, path: str | os.PathLike[str]) -> str:
+def _make_folder(parent: Path, path: PathLike) -> str:
     try:
         return tempfile.mkdtemp(prefix=".kerasw2v-", dir=parent)
     except OSError as error:

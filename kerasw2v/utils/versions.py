@@ -7,7 +7,7 @@ _PACKAGES = ("tensorflow", "keras", "numpy", "gensim", "kerasw2v")
 
 
 def version(package: str) -> str:
-    """Returns a package's version; "not installed" for what runs from its sources alone.
+    """Returns a package's version; "not installed" for one that is not or runs from its sources.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""What recipes train on: any text, the corpora known by name, and baskets with a planted answer."""
+"""The data of recipes: any text, corpora with a name, and baskets with planted groups."""
 
 import hashlib
 import os
@@ -19,13 +19,12 @@ def open_corpus(corpus: Corpus | None) -> tuple[str, Corpus]:
     """Returns the name of a corpus and the corpus.
 
     Args:
-        corpus: anything that `kerasw2v.data.corpus.check_corpus` takes, or a name: `"lee"` for
-            60,000 words of news that gensim ships, what None stands for too; `"text8"` for 17
-            million words of Wikipedia, which gensim downloads once. A file of that name comes
-            first.
+        corpus: anything that `kerasw2v.data.corpus.check_corpus` accepts, or a name: `"lee"`, also
+            None, for 60,000 words of news that gensim ships; `"text8"` for 17 million words of
+            Wikipedia, which gensim downloads once. A file of that name has precedence.
 
     Raises:
-        ConnectionError: if text8 is not there and cannot be downloaded.
+        ConnectionError: if text8 cannot be downloaded.
         FileNotFoundError, TypeError, ValueError: as `check_corpus`.
 
     Example:
@@ -62,8 +61,8 @@ class Part:
 
     Args:
         corpus: any corpus.
-        held_out_words: hold out sentences until they have so many words.
-        max_words: end after the sentence that reaches so many words to train on; None for all.
+        held_out_words: hold out sentences until they have this many words.
+        max_words: end after the sentence that reaches this many words to train on; None for all.
         held_out: True for the sentences held out, False for the others.
 
     Example:
@@ -106,19 +105,19 @@ class Part:
 def planted_baskets(
     groups: int, items_per_group: int, baskets: int, basket_size: int, noise: float
 ) -> list[list[str]]:
-    """Makes baskets of items that belong together, and some that do not.
+    """Makes baskets whose items mostly belong to one group.
 
-    A basket's group is drawn evenly; each of its items is one of that group, or, with probability
-    `noise`, one of all items. Within a group, and among all, the n-th item is drawn with a
-    probability proportional to `1 / n`: there are best-sellers, as in real shops. Items are named
-    by group and rank, `"g7-0"` being the best-seller of group 7. The draws are always the same.
+    All groups are equally likely to be a basket's. Each item is of that group or, with probability
+    `noise`, of any group. The n-th item of a group is drawn with a probability proportional to
+    `1 / n`: there are best-sellers, as in real shops. Items are named by group and rank: `"g7-0"`
+    is the best-seller of group 7. The draws are always the same.
 
     Args:
         groups: number of groups.
         items_per_group: number of items in each.
         baskets: number of baskets.
-        basket_size: items in a basket, of which some may be the same.
-        noise: share of items that come from anywhere.
+        basket_size: items in a basket; some may be equal.
+        noise: share of items of any group.
 
     Raises:
         ValueError: if `noise` is not from 0 to 1.
@@ -134,8 +133,8 @@ def planted_baskets(
     popularity = 1 / np.arange(1, items_per_group + 1)
     popularity /= popularity.sum()
     shape = (baskets, basket_size)
-    of_basket = np.broadcast_to(rng.integers(groups, size=(baskets, 1)), shape)
-    group = np.where(rng.random(shape) < noise, rng.integers(groups, size=shape), of_basket)
+    basket_group = np.broadcast_to(rng.integers(groups, size=(baskets, 1)), shape)
+    group = np.where(rng.random(shape) < noise, rng.integers(groups, size=shape), basket_group)
     rank = rng.choice(items_per_group, size=shape, p=popularity)
     return [
         [f"g{g}-{r}" for g, r in zip(*pair, strict=True)]
@@ -143,25 +142,25 @@ def planted_baskets(
     ]
 
 
-def group_of(item: str) -> str:
+def item_group(item: str) -> str:
     """Returns the group of an item of `planted_baskets`."""
     return item.split("-")[0]
 
 
 def digest(corpus: Corpus) -> str:
-    """Returns the SHA-256 of a corpus: of its file, or of its words with blanks and line feeds.
+    """Returns the SHA-256 of a corpus: of its file, or of its sentences written as lines.
 
     Example:
 
     >>> digest([["a", "b"]])[:8]
     '01186fcf'
     """
-    found = hashlib.sha256()
+    sha256 = hashlib.sha256()
     if isinstance(corpus, str | os.PathLike):
         with open(corpus, "rb") as file:
             while chunk := file.read(_CHUNK):
-                found.update(chunk)
+                sha256.update(chunk)
     else:
         for sentence in iter_sentences(corpus):
-            found.update((" ".join(sentence) + "\n").encode())
-    return found.hexdigest()
+            sha256.update((" ".join(sentence) + "\n").encode())
+    return sha256.hexdigest()

@@ -1,6 +1,5 @@
-"""What a recipe names, made: corpus, vocabulary, dataset and compiled model."""
+"""Makes what a recipe names: corpus, vocabulary, dataset and compiled model."""
 
-import inspect
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,36 +10,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasw2v.data.corpus import Corpus, iter_sentences
+from kerasw2v.utils.files import PathLike
 from kerasw2v.zoo.data import Part, open_corpus, planted_baskets
-from kerasw2v.zoo.recipe import FILE, Recipe, read_recipe
+from kerasw2v.zoo.recipe import FILE, Recipe, read_recipe, recipe_file
 from kerasw2v.zoo.vectors import load_packed
 
 if TYPE_CHECKING:
     from kerasw2v.data.token_stream import TokenStream
     from kerasw2v.data.vocabulary import Vocabulary
 
-# In an installed package the recipes lie inside it, in a checkout beside it.
+# An installed package has the recipes inside; in a checkout they are next to the package.
 _INSIDE = Path(__file__).parents[1] / "models"
 FOLDER = _INSIDE if _INSIDE.is_dir() else Path(__file__).parents[2] / "models"
 """The folder of the recipes."""
 VECTORS = "skip-gram-negative-sampling/vectors.npz"
 UNKNOWN = "<unk>"
-"""The word of a language model that stands for all outside its vocabulary."""
+"""The word of a language model that stands for all words outside its vocabulary."""
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a recipe makes of a corpus.
+    """The model, the data and the vocabulary of a recipe.
 
     Attributes:
         model: the compiled, untrained Keras model.
-        dataset: what `model.fit` trains on.
+        dataset: the dataset for `model.fit`.
         vocabulary: the `kerasw2v.Vocabulary` of model and dataset.
         recipe: the `kerasw2v.zoo.recipe.Recipe`.
         corpus_name: name of the corpus.
-        corpus: what was read: a path or sentences, before parts of it were left out.
-        training: the part to train on.
-        held_out: the part to measure perplexity on; empty where the recipe holds nothing out.
+        corpus: the whole corpus, a path or sentences.
+        training: the part of it to train on.
+        held_out: the part to measure perplexity on; empty if the recipe holds nothing out.
     """
 
     model: Any
@@ -64,7 +64,7 @@ def names() -> list[str]:
     return sorted(file.parent.name for file in FOLDER.glob(f"*/{FILE}"))
 
 
-def find_recipe(name: str | os.PathLike[str], smoke: bool = False) -> Recipe:
+def find_recipe(name: PathLike, smoke: bool = False) -> Recipe:
     """Returns a recipe of the zoo, or one of your own.
 
     Args:
@@ -73,46 +73,64 @@ def find_recipe(name: str | os.PathLike[str], smoke: bool = False) -> Recipe:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if there is no recipe of that name, or it holds what the library does not know.
+        ValueError: if there is no recipe of that name, or it has an error.
 
     Example:
 
     >>> find_recipe("cbow-negative-sampling").model["architecture"]
     'cbow'
     """
+    return read_recipe(find_file(name), smoke)
+
+
+def find_file(name: PathLike) -> Path:
+    """Returns the file of a recipe of the zoo, or of one of your own, without reading it.
+
+    Args:
+        name: one of `names()`, or the path of a TOML file or of its folder.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if there is no recipe of that name.
+
+    Example:
+
+    >>> find_file("cbow-negative-sampling").name
+    'recipe.toml'
+    """
     path = os.fspath(name)
     if path in names():
-        return read_recipe(FOLDER / path, smoke)
+        return recipe_file(FOLDER / path)
     if os.sep in path or path.endswith(".toml"):
-        return read_recipe(path, smoke)
+        return recipe_file(path)
     raise ValueError(
         f"`NAME` must be one of {', '.join(names())}, or the path of a recipe. Received: {path!r}."
     )
 
 
 def load(
-    name: str | os.PathLike[str],
+    name: PathLike,
     corpus: Corpus | None = None,
     smoke: bool = False,
     seed: int | None = None,
 ) -> Loaded:
-    """Makes the model and the dataset of a recipe; `model.fit(dataset)` is left to do.
+    """Makes the model and the dataset of a recipe, ready for `model.fit(dataset)`.
 
     Args:
         name: one of `names()`, or the path of a recipe of your own.
-        corpus: a path, a list of paths, a re-iterable of token lists, `"text8"` or `"lee"`; the
-            latter, 60,000 words of news that gensim ships, when None. Recipes that make their data
-            themselves, as baskets, make them when None.
+        corpus: a path, a list of paths, a re-iterable of token lists, `"text8"` or `"lee"`. When
+            None, the recipe's own data if it makes them, else `"lee"`: 60,000 words of news that
+            gensim ships.
         smoke: True for the recipe's tiny variant, which trains in seconds on the small corpus.
-        seed: seed of all draws; drawn anew when None.
+        seed: seed of all draws; random when None.
 
     Returns:
-        A `Loaded`, with `model`, `dataset`, `vocabulary`, `recipe`. The number of epochs is
-        `recipe.training["epochs"]`; the learning rate falls over that many.
+        A `Loaded`, with `model`, `dataset`, `vocabulary`, `recipe`. Train for
+        `recipe.training["epochs"]` epochs: the learning rate falls over that many.
 
     Raises:
         ConnectionError: for text8, if it cannot be downloaded.
-        FileNotFoundError, TypeError, ValueError: for a recipe or a corpus that is none.
+        FileNotFoundError, TypeError, ValueError: for a bad recipe or corpus.
 
     Example:
 
@@ -123,7 +141,7 @@ def load(
     ['loss']
     """
     recipe = find_recipe(name, smoke)
-    corpus_name, whole = corpus_of(recipe, corpus)
+    corpus_name, whole = select_corpus(recipe, corpus)
     training, held_out = _parts(recipe, whole)
     from kerasw2v.data.counted_corpus import read_corpus
     from kerasw2v.data.vocabulary import Vocabulary
@@ -142,10 +160,10 @@ def load(
 def english_vectors() -> Any:
     """Returns the vectors that come with the package, ready to use.
 
-    They are those of the recipe `skip-gram-negative-sampling`, trained on English Wikipedia text:
-    the most frequent words, 100 dimensions, with counts. Wikipedia's text is under CC BY-SA; so
-    are these vectors, with attribution to its authors. The recipe's card has what packing them
-    small cost.
+    The recipe `skip-gram-negative-sampling` trained them on the text of English Wikipedia: the most
+    frequent words, 100 dimensions, with counts. Wikipedia's text is under CC BY-SA; so are these
+    vectors, with attribution to its authors. Numbers are rounded to a byte; the recipe's card shows
+    what that costs.
 
     Returns:
         A `gensim.models.KeyedVectors`.
@@ -159,8 +177,8 @@ def english_vectors() -> Any:
     return load_packed(FOLDER / VECTORS)
 
 
-def corpus_of(recipe: Recipe, corpus: Corpus | None) -> tuple[str, Corpus]:
-    """Returns name and sentences of a recipe's corpus: the given one, or that which it makes."""
+def select_corpus(recipe: Recipe, corpus: Corpus | None) -> tuple[str, Corpus]:
+    """Returns the name and the sentences of `corpus`, or of the data that the recipe makes."""
     if recipe.needs_corpus or corpus is not None:
         return open_corpus(corpus)
     arguments = dict(recipe.data)
@@ -177,7 +195,7 @@ def _parts(recipe: Recipe, corpus: Corpus) -> tuple[Corpus, Corpus]:
 
 
 def with_unknown(vocabulary: "Vocabulary") -> "Vocabulary":
-    """Returns a vocabulary in which one word more, `<unk>`, stands for all that it leaves out.
+    """Returns a vocabulary with one more word, `<unk>`, for all words that it leaves out.
 
     Example:
 
@@ -188,51 +206,36 @@ def with_unknown(vocabulary: "Vocabulary") -> "Vocabulary":
     from kerasw2v.data.vocabulary import Vocabulary
 
     unknown = vocabulary.corpus_words - int(vocabulary.counts.sum())
-    place = int(np.searchsorted(-vocabulary.counts, -max(unknown, 1), side="right"))
-    words = [*vocabulary.words[:place], UNKNOWN, *vocabulary.words[place:]]
-    return Vocabulary(words, np.insert(vocabulary.counts, place, max(unknown, 1)))
-
-
-def _output_layer(recipe: Recipe, counts: NDArray[np.int64], seed: int | None) -> Any:
-    from kerasw2v import layers
-
-    arguments = dict(recipe.output_layer)
-    layer = getattr(layers, arguments.pop("name"))
-    if "seed" in inspect.signature(layer).parameters:  # some layers draw nothing
-        arguments["seed"] = seed
-    return layer(counts, **arguments)
+    index = int(np.searchsorted(-vocabulary.counts, -max(unknown, 1), side="right"))
+    words = [*vocabulary.words[:index], UNKNOWN, *vocabulary.words[index:]]
+    return Vocabulary(words, np.insert(vocabulary.counts, index, max(unknown, 1)))
 
 
 def _word_vectors(
     recipe: Recipe, stream: "TokenStream", vocabulary: "Vocabulary", seed: int | None
 ) -> tuple[Any, Any]:
-    from kerasw2v import optimizers
-    from kerasw2v.cbow import CBOW
-    from kerasw2v.data.block_dataset import block_dataset, default_batch_size
-    from kerasw2v.skip_gram import SkipGram
+    from kerasw2v.architectures import compile_model, make_model, suitable_batch_size
+    from kerasw2v.data.block_dataset import block_dataset
+    from kerasw2v.layers.from_name import make_output_layer
 
-    arguments, training = dict(recipe.model), recipe.training
-    architecture = arguments.pop("architecture")
-    window = arguments["window"]
+    training = recipe.training
+    layer = make_output_layer(counts=vocabulary.counts, seed=seed, **recipe.output_layer)
+    model = make_model(
+        output_layer=layer, seed=seed, name=recipe.model["architecture"], **recipe.model
+    )
     dataset = block_dataset(
         stream,
         vocabulary,
-        window=window,
+        window=model.window,
         sample=training["sample"],
-        batch_size=training["batch_size"] or default_batch_size(vocabulary.corpus_words, window),
+        batch_size=training["batch_size"] or suitable_batch_size(model, vocabulary.corpus_words),
         seed=seed,
     )
-    output_layer = _output_layer(recipe, vocabulary.counts, seed)
-    model_class = CBOW if architecture == "cbow" else SkipGram
-    model = model_class(
-        len(vocabulary), output_layer=output_layer, seed=seed, name=architecture, **arguments
-    )
-    epochs = training["epochs"]
-    schedule = optimizers.default_schedule(
-        architecture, len(dataset), epochs, training["learning_rate"]
-    )
-    model.compile(
-        optimizers.RowSGD(schedule),
+    compile_model(
+        model,
+        len(dataset),
+        training["epochs"],
+        training["learning_rate"],
         steps_per_execution=training["steps_per_execution"],
     )
     return model, dataset
@@ -244,7 +247,8 @@ def _language_model(
     """Returns a plain Keras model, whose outputs are losses, and sequences to train it on."""
     import keras
 
-    from kerasw2v.layers.output_layer import outputs_are_losses
+    from kerasw2v.layers import outputs_are_losses
+    from kerasw2v.layers.from_name import make_output_layer
 
     length, dim = recipe.model["sequence_length"], recipe.model["embedding_dim"]
     units, training = recipe.model["units"], recipe.training
@@ -260,9 +264,8 @@ def _language_model(
         kernel_initializer=initializers.GlorotUniform(seed),
         recurrent_initializer=initializers.Orthogonal(seed=seed),
     )(rows)
-    losses = _output_layer(recipe, vocabulary.counts, seed)(
-        keras.ops.reshape(hidden, (-1, units)), keras.ops.reshape(targets, (-1,))
-    )
+    output_layer = make_output_layer(counts=vocabulary.counts, seed=seed, **recipe.output_layer)
+    losses = output_layer(keras.ops.reshape(hidden, (-1, units)), keras.ops.reshape(targets, (-1,)))
     model = keras.Model(
         [tokens, targets], keras.ops.reshape(losses, (-1, length)), name="language_model"
     )
@@ -280,8 +283,8 @@ def sequences(
 ) -> Any:
     """Returns a dataset of `((tokens, targets), targets)`, the targets being the next tokens.
 
-    The corpus is one stream, cut into sequences, in an order that is drawn anew in each epoch; what
-    is left over at the end is dropped.
+    The corpus is one stream, cut into sequences in a new random order each epoch. An
+    incomplete last batch is dropped.
 
     Args:
         corpus: any corpus.

@@ -1,18 +1,20 @@
 """Recipes: a training described in a TOML file, by names that the library registers.
 
-Nothing in a recipe is run or imported. Whatever it says is looked up in the tables below, and what
-is not in them is refused by name. Without TensorFlow, so that recipes can be listed at once.
+Nothing in a recipe is run or imported. Its keys are looked up in the tables below and in the
+signatures of the output layers, and a key that is not there is refused by name.
 """
 
+import inspect
 import math
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-PathLike = str | os.PathLike[str]
+from kerasw2v.utils.files import PathLike
+
 Section = dict[str, Any]
 
 FILE = "recipe.toml"
@@ -20,8 +22,9 @@ FILE = "recipe.toml"
 _TEXTS = ("title", "summary", "use", "limits")
 _SECTIONS = ("data", "vocabulary", "model", "output_layer", "training", "evaluation", "expected")
 
-# Of each kind of data: keys, their types, and the value of those that may be left out.
-_REQUIRED = object()
+# In place of a default: the key must be there; the key stays out.
+_REQUIRED, _ABSENT = object(), object()
+# The keys of each kind of data: their types and defaults.
 _DATA: dict[str, dict[str, tuple[type, Any]]] = {
     "text": {"max_words": (int, None), "held_out_words": (int, 0)},
     "planted-baskets": {
@@ -39,46 +42,9 @@ _ARCHITECTURES: dict[str, dict[str, tuple[type, Any]]] = {
     "cbow": _WINDOWED | {"gradient": (str, "word2vec"), "combiner": (str, "mean")},
     "lstm": {"embedding_dim": (int, 128), "units": (int, 128), "sequence_length": (int, 32)},
 }
-ARCHITECTURES = tuple(_ARCHITECTURES)
-_SAMPLING = {
-    "num_sampled": int,
-    "noise": str,
-    "exponent": float,
-    "unique": bool,
-    "use_bias": bool,
-}
-# What a recipe may tell an output layer; all may be left out. A test compares with the layers.
-OUTPUT_LAYERS: dict[str, dict[str, type]] = {
-    "AdaptiveSoftmax": {
-        "cutoffs": list,
-        "div_value": float,
-        "min_projection_dim": int,
-        "batch_size": int,
-    },
-    "BinaryCode": {"num_frequent": int, "code_memory": int, "loss": str, "use_bias": bool},
-    "ClassSoftmax": {"num_classes": int},
-    "EmbeddingPrediction": {
-        "target_dim": int,
-        "loss": str,
-        "norm_penalty": float,
-        "dot_weight": float,
-        "margin": float,
-        "num_sampled": int,
-        "use_projection": bool,
-    },
-    "FullSoftmax": {},
-    "HierarchicalSoftmax": {"dense_rows": int},
-    "ImportanceSampling": _SAMPLING,
-    "NCE": _SAMPLING,
-    "NegativeSampling": {
-        "num_sampled": int,
-        "exponent": float,
-        "sharing": str,
-        "group_size": int,
-        "shared_size": int,
-    },
-    "SampledSoftmax": _SAMPLING,
-}
+# Types of an output layer's arguments that a recipe can hold, and what they are in TOML.
+_KINDS: dict[Any, type] = {int: int, float: float, bool: bool, str: str, Sequence[int]: list}
+_KINDS |= {kind | None: plain for kind, plain in _KINDS.items()}
 _TRAINING: dict[str, dict[str, tuple[type, Any]]] = {
     "row-sgd": {
         "learning_rate": (float, None),
@@ -94,7 +60,7 @@ _TRAINING: dict[str, dict[str, tuple[type, Any]]] = {
         "steps_per_execution": (int, 8),
     },
 }
-# Metric -> (of what architectures and kinds of data, what it is); the order is that of tables.
+# Metric -> (architectures, kinds of data, label), in the order of columns.
 METRICS: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
     "wordsim353": (("skip-gram", "cbow"), ("text",), "WordSim353, Spearman"),
     "simlex999": (("skip-gram", "cbow"), ("text",), "SimLex999, Spearman"),
@@ -105,7 +71,7 @@ METRICS: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
         ("planted-baskets",),
         "nearest neighbours of the same group, share",
     ),
-    "loss": (ARCHITECTURES, tuple(_DATA), "training loss of the last epoch"),
+    "loss": (tuple(_ARCHITECTURES), tuple(_DATA), "training loss of the last epoch"),
 }
 _POSITIVE = {
     "data": ("max_words", "groups", "items_per_group", "baskets", "basket_size"),
@@ -118,7 +84,7 @@ _EVALUATION = {"metrics": (list, _REQUIRED)}
 
 @dataclass(frozen=True)
 class Expected:
-    """A result that a recipe promises: `value`, give or take `tolerance`."""
+    """A result that a recipe promises: `value`, plus or minus `tolerance`."""
 
     value: float
     tolerance: float
@@ -130,18 +96,18 @@ class Expected:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A training, with all that a recipe file leaves out filled in.
+    """A training, with defaults for everything that its file leaves out.
 
     Attributes:
         name: name of the recipe's folder, or of its file if that is not `recipe.toml`.
         path: the file.
-        texts: `title`, `summary`, `use` and `limits`, for its card.
+        texts: `title`, `summary`, `use` and `limits`, for the card.
         data: `kind`, and the arguments of that kind.
         vocabulary: arguments of `Vocabulary.from_corpus`.
         model: `architecture`, and its arguments.
         output_layer: `name`, and arguments of that layer.
         training: `optimizer`, learning rate (None for the library's default), epochs, batch size
-            (None for one that suits the corpus), subsampling, steps in one call into the graph.
+            (None for one that suits the corpus), subsampling, steps in each call into the graph.
         evaluation: `metrics`, a list of names from `METRICS`.
         expected: an `Expected` for each metric whose result is known.
         smoke: whether this is the tiny variant.
@@ -161,11 +127,11 @@ class Recipe:
 
     @property
     def needs_corpus(self) -> bool:
-        """Whether the data are text, which somebody must give; others are made by the recipe."""
+        """Whether the data are a text, which the user provides; a recipe makes other data."""
         return bool(self.data["kind"] == "text")
 
     def settings(self) -> dict[str, Section]:
-        """Returns all that decides what is trained and measured, fit for JSON."""
+        """Returns everything that decides what is trained and measured, ready for JSON."""
         names = ("data", "vocabulary", "model", "output_layer", "training", "evaluation")
         return {name: dict(getattr(self, name)) for name in names}
 
@@ -180,8 +146,8 @@ def read_recipe(path: PathLike, smoke: bool = False) -> Recipe:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is no TOML, or holds a key or name that the library does not know, or
-            a value of the wrong type; or there is no smoke variant and one is asked for.
+        ValueError: if it is not TOML, has an unknown key or name or a value of the wrong type, or
+            has no tiny variant although `smoke` is True.
 
     Example:
 
@@ -194,6 +160,16 @@ def read_recipe(path: PathLike, smoke: bool = False) -> Recipe:
     >>> recipe.name, recipe.model["window"], recipe.training["epochs"]
     ('mine', 5, 5)
     """
+    file = recipe_file(path)
+    return _Reader(file, _parse(file)).recipe(smoke)
+
+
+def recipe_file(path: PathLike) -> Path:
+    """Returns the file of a recipe: the path itself, or the `recipe.toml` in that folder.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+    """
     file = Path(path)
     if file.is_dir():
         file = file / FILE
@@ -201,7 +177,36 @@ def read_recipe(path: PathLike, smoke: bool = False) -> Recipe:
         raise FileNotFoundError(
             f"`path` must name a recipe that exists. Received: path={os.fspath(path)!r}."
         )
-    return _Reader(file, _parse(file)).recipe(smoke)
+    return file
+
+
+def layer_arguments(name: str) -> dict[str, type]:
+    """Returns the arguments of an output layer that a recipe can set, and their types in TOML.
+
+    The seed is not among them: it is an argument of the run.
+
+    Example:
+
+    >>> layer_arguments("ClassSoftmax")
+    {'num_classes': <class 'int'>}
+    """
+    from kerasw2v.layers.from_name import output_layers  # only here: it starts TensorFlow
+
+    parameters = inspect.signature(output_layers()[name]).parameters.values()
+    return {
+        each.name: _KINDS[each.annotation]
+        for each in parameters
+        if each.annotation in _KINDS and each.name != "seed"
+    }
+
+
+def _layer_keys() -> dict[str, dict[str, tuple[type, Any]]]:
+    from kerasw2v.layers.from_name import output_layers
+
+    return {
+        name: {key: (kind, _ABSENT) for key, kind in layer_arguments(name).items()}
+        for name in output_layers()
+    }
 
 
 def _parse(file: Path) -> dict[str, Any]:
@@ -226,32 +231,34 @@ class _Reader:
         self._check_keys("smoke", changes, _SECTIONS)
         if smoke and not changes:
             raise ValueError(f"{str(self.file)!r} must have a table [smoke] for its tiny variant.")
-        # Both variants are checked, whichever is asked for.
+        # Both variants are checked, whichever is returned.
         variants = {False: self._recipe({}, False)}
         if changes:
             variants[True] = self._recipe(changes, True)
         return variants[smoke]
 
     def _recipe(self, changes: dict[str, Any], smoke: bool) -> Recipe:
-        given = {name: self._section(name, self.tables) for name in _SECTIONS}
+        values = {name: self._section(name, self.tables) for name in _SECTIONS}
         for name in changes:
             changed = self._section(name, changes, "smoke.")
-            given[name] = changed if name == "expected" else given[name] | changed
+            values[name] = changed if name == "expected" else values[name] | changed
         if smoke and "expected" not in changes:
-            given["expected"] = {}
-        data = self._chosen("data", given["data"], "kind", _DATA, "text")
-        model = self._chosen("model", given["model"], "architecture", _ARCHITECTURES)
+            values["expected"] = {}
+        data = self._variant_section("data", values["data"], "kind", _DATA, "text")
+        model = self._variant_section("model", values["model"], "architecture", _ARCHITECTURES)
         recipe = Recipe(
             name=self.file.parent.name if self.file.name == FILE else self.file.stem,
             path=self.file,
             texts={name: self.tables.get(name, "").strip() for name in _TEXTS},
             data=data,
-            vocabulary=self._filled("vocabulary", given["vocabulary"], _VOCABULARY),
+            vocabulary=self._with_defaults("vocabulary", values["vocabulary"], _VOCABULARY),
             model=model,
-            output_layer=self._output_layer(given["output_layer"]),
-            training=self._training(given["training"], model["architecture"]),
-            evaluation=self._filled("evaluation", given["evaluation"], _EVALUATION),
-            expected=self._expected(given["expected"]),
+            output_layer=self._variant_section(
+                "output_layer", values["output_layer"], "name", _layer_keys()
+            ),
+            training=self._training(values["training"], model["architecture"]),
+            evaluation=self._with_defaults("evaluation", values["evaluation"], _EVALUATION),
+            expected=self._expected(values["expected"]),
             smoke=smoke,
         )
         self._check_sizes(recipe)
@@ -261,93 +268,84 @@ class _Reader:
     def _section(self, name: str, tables: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         section = tables.get(name, {})
         if not isinstance(section, dict):
-            raise self._wrong(f"[{prefix}{name}] must be a table", section)
+            raise self._error(f"[{prefix}{name}] must be a table", section)
         return section
 
-    def _chosen(
+    def _variant_section(
         self,
         section: str,
-        given: dict[str, Any],
+        values: dict[str, Any],
         key: str,
         tables: Mapping[str, dict[str, tuple[type, Any]]],
         default: str | None = None,
     ) -> Section:
-        """Returns a section whose keys depend on the name that one of them gives."""
-        name = self._name(section, given, key, tables, default)
-        others = {other: value for other, value in given.items() if other != key}
-        return {key: name, **self._filled(section, others, tables[name], (key,))}
+        """Returns a section whose allowed keys depend on the value of one of them."""
+        name = self._name(section, values, key, tables, default)
+        others = {other: value for other, value in values.items() if other != key}
+        return {key: name, **self._with_defaults(section, others, tables[name], (key,))}
 
     def _name(
         self,
         section: str,
-        given: dict[str, Any],
+        values: dict[str, Any],
         key: str,
         names: Any,
         default: str | None = None,
     ) -> str:
-        name = given.get(key, default)
+        name = values.get(key, default)
         if name is None:
             raise ValueError(f"{str(self.file)!r}: [{section}] must have a key `{key}`.")
         if not isinstance(name, str) or name not in names:
-            raise self._wrong(f"`{key}` in [{section}] must be one of {', '.join(names)}", name)
+            raise self._error(f"`{key}` in [{section}] must be one of {', '.join(names)}", name)
         return name
 
-    def _filled(
+    def _with_defaults(
         self,
         section: str,
-        given: dict[str, Any],
+        values: dict[str, Any],
         keys: Mapping[str, tuple[type, Any]],
         more: tuple[str, ...] = (),
     ) -> Section:
-        self._check_keys(section, given, (*more, *keys))
+        self._check_keys(section, values, (*more, *keys))
         filled = {}
         for key, (kind, default) in keys.items():
-            if key not in given and default is _REQUIRED:
+            if key in values:
+                filled[key] = self._check_type(section, key, values[key], kind)
+            elif default is _REQUIRED:
                 raise ValueError(f"{str(self.file)!r}: [{section}] must have a key `{key}`.")
-            filled[key] = default
-            if key in given:
-                filled[key] = self._check_type(section, key, given[key], kind)
+            elif default is not _ABSENT:
+                filled[key] = default
         return filled
 
-    def _output_layer(self, given: dict[str, Any]) -> Section:
-        name = self._name("output_layer", given, "name", OUTPUT_LAYERS)
-        arguments = OUTPUT_LAYERS[name]
-        self._check_keys("output_layer", given, ("name", *arguments))
-        return {"name": name} | {
-            key: self._check_type("output_layer", key, value, arguments[key])
-            for key, value in given.items()
-            if key != "name"
-        }
-
-    def _expected(self, given: dict[str, Any]) -> dict[str, Expected]:
-        self._check_keys("expected", given, tuple(METRICS))
+    def _expected(self, values: dict[str, Any]) -> dict[str, Expected]:
+        self._check_keys("expected", values, tuple(METRICS))
         expected = {}
-        for metric in given:
+        for metric in values:
             section = f"expected.{metric}"
-            pair = self._section(metric, given, "expected.")
+            pair = self._section(metric, values, "expected.")
             keys = {"value": (float, _REQUIRED), "tolerance": (float, _REQUIRED)}
-            expected[metric] = Expected(**self._filled(section, pair, keys))
+            expected[metric] = Expected(**self._with_defaults(section, pair, keys))
             if expected[metric].tolerance <= 0:
-                raise self._wrong(f"`tolerance` in [{section}] must be positive", pair["tolerance"])
+                raise self._error(f"`tolerance` in [{section}] must be positive", pair["tolerance"])
         return expected
 
-    def _training(self, given: dict[str, Any], architecture: str) -> Section:
-        # Tables of word2vec want steps by the row; what lies below an LSTM is dense.
+    def _training(self, values: dict[str, Any], architecture: str) -> Section:
+        # word2vec's tables need a step for each row; the weights of an LSTM are dense.
         optimizer = "adam" if architecture == "lstm" else "row-sgd"
-        given = {"optimizer": optimizer} | given
-        if self._name("training", given, "optimizer", _TRAINING) != optimizer:
-            raise self._wrong(
+        values = {"optimizer": optimizer} | values
+        if self._name("training", values, "optimizer", _TRAINING) != optimizer:
+            raise self._error(
                 f"`optimizer` in [training] must be {optimizer} for {architecture}",
-                given["optimizer"],
+                values["optimizer"],
             )
-        return self._chosen("training", given, "optimizer", _TRAINING)
+        return self._variant_section("training", values, "optimizer", _TRAINING)
 
     def _check_sizes(self, recipe: Recipe) -> None:
         for section, keys in _POSITIVE.items():
             for key in keys:
                 value = getattr(recipe, section).get(key)
                 if value is not None and value <= 0:
-                    raise self._wrong(f"`{key}` in [{section}] must be positive", value)
+                    raise self._error(f"`{key}` in [{section}] must be positive", value)
 
     def _check_metrics(self, recipe: Recipe) -> None:
         metrics = recipe.evaluation["metrics"]
@@ -359,24 +357,24 @@ class _Reader:
         ]
         for metric in metrics:
             if metric not in allowed:
-                raise self._wrong(
+                raise self._error(
                     f"`metrics` in [evaluation] must be among {', '.join(allowed)} for "
                     f"{architecture} and {kind}",
                     metric,
                 )
         if "perplexity" in metrics and not recipe.data["held_out_words"] > 0:
-            raise self._wrong(
+            raise self._error(
                 "`held_out_words` in [data] must be positive for the metric perplexity",
                 recipe.data["held_out_words"],
             )
         for metric in recipe.expected:
             if metric not in metrics:
-                raise self._wrong(
+                raise self._error(
                     "[expected] must hold metrics that [evaluation] names only", metric
                 )
 
-    def _check_keys(self, section: str, given: dict[str, Any], keys: tuple[str, ...]) -> None:
-        for key in given:
+    def _check_keys(self, section: str, values: dict[str, Any], keys: tuple[str, ...]) -> None:
+        for key in values:
             if key not in keys:
                 where = f"[{section}]" if section else "a recipe"
                 raise ValueError(
@@ -389,15 +387,15 @@ class _Reader:
         if kind is float and type(value) is int:
             value = float(value)
         if type(value) is not kind:
-            words = {int: "an integer", float: "a number", str: "a string", bool: "true or false"}
-            raise self._wrong(f"{where} must be {words.get(kind, 'a list')}", value)
+            kinds = {int: "an integer", float: "a number", str: "a string", bool: "true or false"}
+            raise self._error(f"{where} must be {kinds.get(kind, 'a list')}", value)
         if kind is float and not math.isfinite(value):
-            raise self._wrong(f"{where} must be finite", value)
+            raise self._error(f"{where} must be finite", value)
         if kind is list:
             inner = str if key == "metrics" else int
             if not all(type(item) is inner for item in value):
-                raise self._wrong(f"{where} must be a list of {inner.__name__}", value)
+                raise self._error(f"{where} must be a list of {inner.__name__}", value)
         return value
 
-    def _wrong(self, rule: str, received: object) -> ValueError:
+    def _error(self, rule: str, received: object) -> ValueError:
         return ValueError(f"{str(self.file)!r}: {rule}. Received: {received!r}.")

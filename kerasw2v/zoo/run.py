@@ -1,7 +1,8 @@
-"""Training a recipe and comparing what comes out with what it promises."""
+"""Trains a recipe, measures the result and compares it with what the recipe promises."""
 
+import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -10,23 +11,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasw2v.data.corpus import iter_sentences
-from kerasw2v.evaluation import Evaluation, evaluate
+from kerasw2v.evaluation import evaluate
 from kerasw2v.keyed_vectors import to_keyed_vectors
-from kerasw2v.zoo.data import group_of
+from kerasw2v.ops.contexts import context_ids
+from kerasw2v.zoo.data import item_group
 from kerasw2v.zoo.loading import Loaded, sequences
 from kerasw2v.zoo.recipe import Recipe
+
+RESULTS = "results.json"
+_ROWS = 256  # contexts whose perplexity is measured at once
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one training gave.
+    """The result of one training.
 
     Attributes:
         metrics: the recipe's metrics; None where a test set has no word of the vocabulary.
         losses: mean loss of each epoch.
-        seconds: how long `fit` took, the compiling of its graph included.
-        words: words of the corpus in an epoch, whether trained or subsampled.
-        words_per_s: of all epochs, in `seconds`.
+        seconds: duration of `fit`, with the time to compile its graph.
+        words: words of the corpus in an epoch, subsampled ones included.
+        words_per_s: words of all epochs divided by `seconds`.
     """
 
     metrics: Mapping[str, float | None]
@@ -37,7 +42,7 @@ class Run:
 
 
 def run(loaded: Loaded, callbacks: Any = ()) -> Run:
-    """Trains a recipe's model for its epochs, and measures it.
+    """Trains a recipe's model for all of its epochs, and measures it.
 
     Args:
         loaded: from `kerasw2v.zoo.load`.
@@ -74,11 +79,11 @@ def run(loaded: Loaded, callbacks: Any = ()) -> Run:
 
 
 def misses(recipe: Recipe, metrics: Mapping[str, float | None]) -> list[str]:
-    """Returns the metrics of a run that are not what the recipe promises.
+    """Returns the metrics of a run that are outside the tolerance of the recipe.
 
     Args:
         recipe: a recipe with expected results.
-        metrics: what was measured.
+        metrics: the measured values.
 
     Raises:
         ValueError: if the recipe promises nothing.
@@ -99,11 +104,30 @@ def misses(recipe: Recipe, metrics: Mapping[str, float | None]) -> list[str]:
     ]
 
 
-_ROWS = 256
+def read_results(recipe: Recipe) -> dict[str, Any] | None:
+    """Returns the content of the `results.json` of a recipe; None if it has no such file.
+
+    Raises:
+        ValueError: if it is damaged.
+
+    Example:
+
+    >>> from kerasw2v import zoo
+    >>> read_results(zoo.find_recipe("cbow-nce"))["corpus"]["name"]
+    'wiki17m'
+    """
+    file = recipe.path.with_name(RESULTS)
+    if not file.is_file():
+        return None
+    try:
+        results: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{str(file)!r} must be JSON ({error}); remove it.") from error
+    return results
 
 
 def measure(loaded: Loaded, losses: list[float]) -> dict[str, float | None]:
-    """Returns the metrics that a recipe names, of a model that has been trained.
+    """Returns the metrics that a recipe names, of a trained model.
 
     Args:
         loaded: recipe, model and corpus.
@@ -123,7 +147,7 @@ def measure(loaded: Loaded, losses: list[float]) -> dict[str, float | None]:
     metrics: dict[str, Callable[[], float | None]] = {
         "wordsim353": lambda: evaluation().word_pairs[0].spearman,
         "simlex999": lambda: evaluation().word_pairs[1].spearman,
-        "analogies": lambda: _accuracy(evaluation()),
+        "analogies": lambda: evaluation().total.accuracy,
         "perplexity": lambda: _perplexity(loaded),
         "same_group": lambda: _same_group(loaded),
         "loss": lambda: losses[-1],
@@ -131,12 +155,8 @@ def measure(loaded: Loaded, losses: list[float]) -> dict[str, float | None]:
     return {name: metrics[name]() for name in loaded.recipe.evaluation["metrics"]}
 
 
-def _accuracy(evaluation: Evaluation) -> float | None:
-    return evaluation.total.accuracy
-
-
 def _perplexity(loaded: Loaded) -> float:
-    """Returns how unsure the model is of held-out words: exp of their mean negative log p."""
+    """Returns the perplexity of held-out words: exp of their mean negative log-probability."""
     if loaded.recipe.model["architecture"] == "lstm":
         return float(np.exp(_sequence_loss(loaded)))
     import tensorflow as tf
@@ -153,28 +173,17 @@ def _perplexity(loaded: Loaded) -> float:
 
 def _sequence_loss(loaded: Loaded) -> float:
     length = loaded.recipe.model["sequence_length"]
-    # One sequence a batch drops the least at the end.
+    # Batches of one sequence drop the least at the end.
     dataset = sequences(loaded.held_out, loaded.vocabulary, length, batch_size=1, seed=1)
     return float(loaded.model.evaluate(dataset.unbatch().batch(32), verbose=0))
 
 
 def _windows(loaded: Loaded) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Returns the held-out words with a full window of known words around each."""
+    """Returns the contexts and the ids of the known held-out words."""
     window = loaded.recipe.model["window"]
-    contexts, targets = [], []
-    for ids in _sentences(loaded):
-        padded = np.pad(ids, window, constant_values=-1)
-        frames = np.lib.stride_tricks.sliding_window_view(padded, 2 * window + 1)
-        contexts.append(np.delete(frames, window, axis=1))
-        targets.append(ids)
-    return np.concatenate(contexts), np.concatenate(targets)
-
-
-def _sentences(loaded: Loaded) -> Iterator[NDArray[np.int32]]:
-    for sentence in iter_sentences(loaded.held_out):
-        ids = loaded.vocabulary.encode(sentence)
-        if len(ids) > 1:  # a word alone has no context
-            yield ids
+    encoded = [loaded.vocabulary.encode(sentence) for sentence in iter_sentences(loaded.held_out)]
+    encoded = [ids for ids in encoded if len(ids) > 1]  # a word alone has no context
+    return np.concatenate([context_ids(ids, window) for ids in encoded]), np.concatenate(encoded)
 
 
 def _same_group(loaded: Loaded) -> float:
@@ -182,6 +191,6 @@ def _same_group(loaded: Loaded) -> float:
     vectors = to_keyed_vectors(loaded.model, loaded.vocabulary)
     shares = []
     for item in vectors.index_to_key:
-        near = [group_of(other) for other, _ in vectors.most_similar(item, topn=10)]
-        shares.append(near.count(group_of(item)) / len(near))
+        near = [item_group(other) for other, _ in vectors.most_similar(item, topn=10)]
+        shares.append(near.count(item_group(item)) / len(near))
     return float(np.mean(shares))

@@ -1,56 +1,20 @@
-"""Word vectors packed small, a byte a number, to come with the package."""
+"""The word vectors that come with the package: packed small, a byte a number."""
 
 import os
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
-from gensim.models import KeyedVectors
 
-from kerasw2v.utils.checks import check_int
-from kerasw2v.utils.files import replace_on_success
-
-PathLike = str | os.PathLike[str]
-
-_LARGEST = 127
+from kerasw2v.keyed_vectors import with_counts
+from kerasw2v.utils.files import PathLike
 
 
-def save_packed(vectors: KeyedVectors, path: PathLike, max_words: int = 15_000) -> None:
-    """Saves the most frequent words' vectors, each rounded to bytes and a scale.
+def load_packed(path: PathLike) -> Any:
+    """Loads packed vectors as float32: each is a scale times its bytes.
 
-    `vector = scale * bytes`, the scale being a 127th of the vector's largest number: the error is
-    at most half a scale. The file is NumPy's compressed `.npz`, without pickles.
-
-    Args:
-        vectors: vectors with counts, most frequent word first.
-        path: where to save.
-        max_words: how many words to keep.
-
-    Raises:
-        TypeError, ValueError: if `max_words` is not a positive integer, or a word holds a line end.
-        OSError: if the file cannot be written.
-
-    Example: see `load_packed`.
-    """
-    count = check_int("max_words", max_words, minimum=1)
-    words = vectors.index_to_key[:count]
-    text = "\n".join(words)
-    if text.count("\n") >= len(words):
-        raise ValueError("`vectors` must have words without line ends to be packed.")
-    matrix = vectors.vectors[:count]
-    scales = np.maximum(np.abs(matrix).max(axis=1), 1e-30) / _LARGEST
-    with replace_on_success(path) as file:
-        np.savez_compressed(
-            file,
-            words=np.frombuffer(text.encode(), np.uint8),
-            counts=vectors.expandos["count"][:count].astype(np.int64),
-            scales=scales.astype(np.float32),
-            numbers=np.rint(matrix / scales[:, None]).astype(np.int8),
-        )
-
-
-def load_packed(path: PathLike) -> KeyedVectors:
-    """Loads what `save_packed` saved, as float32 vectors.
+    The file is NumPy's `.npz`, without pickles; `benchmarks/zoo/maintain.py pack` writes it.
 
     Args:
         path: the file.
@@ -64,14 +28,10 @@ def load_packed(path: PathLike) -> KeyedVectors:
 
     Example:
 
-    >>> import tempfile
-    >>> vectors = KeyedVectors(2)
-    >>> vectors.add_vectors(["to", "be"], np.array([[1, 0.5], [-0.25, 1]], np.float32))
-    >>> vectors.expandos["count"] = np.array([2, 1])
-    >>> path = tempfile.mkdtemp() + "/vectors.npz"
-    >>> save_packed(vectors, path)
-    >>> load_packed(path)["to"].round(2)
-    array([1. , 0.5], dtype=float32)
+    >>> from kerasw2v import zoo
+    >>> vectors = load_packed(zoo.FOLDER / "skip-gram-negative-sampling/vectors.npz")
+    >>> len(vectors), vectors.vector_size
+    (15000, 100)
     """
     if not Path(path).is_file():
         raise FileNotFoundError(
@@ -80,13 +40,10 @@ def load_packed(path: PathLike) -> KeyedVectors:
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             words = arrays["words"].tobytes().decode().split("\n")
-            counts, scales, numbers = (arrays[key] for key in ("counts", "scales", "numbers"))
-        vectors = KeyedVectors(numbers.shape[1])
-        vectors.add_vectors(words, numbers * scales[:, None])
-        vectors.allocate_vecattrs(["count"], [int])
-        vectors.expandos["count"][:] = counts
+            return with_counts(
+                words, arrays["numbers"] * arrays["scales"][:, None], arrays["counts"]
+            )
     except (BadZipFile, EOFError, KeyError, IndexError, ValueError) as error:
         raise ValueError(
             f"`path` must be an undamaged file of packed vectors. Received: {os.fspath(path)!r}."
         ) from error
-    return vectors

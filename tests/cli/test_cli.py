@@ -45,14 +45,14 @@ class TestHelp:
         with pytest.raises(SystemExit) as stop:
             main([*command, "--help"])
         assert stop.value.code == 0
-        told = capsys.readouterr().out
-        assert f"usage: kerasw2v{' ' if command else ''}{''.join(command)}" in told
-        assert max(map(len, told.splitlines())) <= 100
+        printed = capsys.readouterr().out
+        assert f"usage: kerasw2v{' ' if command else ''}{''.join(command)}" in printed
+        assert max(map(len, printed.splitlines())) <= 100
 
     def test_every_option_of_train_is_explained_with_its_default(self, capsys):
         with pytest.raises(SystemExit):
             main(["train", "--help"])
-        told = " ".join(capsys.readouterr().out.split())
+        printed = " ".join(capsys.readouterr().out.split())
         for default in (
             "dimensions (100)",
             "away (5)",
@@ -60,7 +60,7 @@ class TestHelp:
             "(0.001)",
             "(5; 50 without",
         ):
-            assert default in told
+            assert default in printed
 
     def test_version(self, capsys):
         with pytest.raises(SystemExit) as stop:
@@ -71,8 +71,8 @@ class TestHelp:
     def test_help_imports_nothing_slow(self):
         code = "import sys, kerasw2v.cli; print({'gensim', 'keras', 'numpy'} & set(sys.modules))"
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        told = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
-        assert told.stdout.decode().strip() == "set()"
+        printed = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
+        assert printed.stdout.decode().strip() == "set()"
 
 
 class TestTrain:
@@ -83,11 +83,11 @@ class TestTrain:
         vectors = load_vectors(output)
         assert len(vectors) == 12
         assert vectors.vector_size == 8
-        told = capsys.readouterr()
-        assert f"{output}: 12 words, 8 dimensions" in told.out
-        assert f"kerasw2v similar {output} " in told.out
-        assert "12 words, 2,400 in the corpus." in told.err
-        assert re.search(r"epoch 2/2: [\d,]+ words/s, loss \d\.\d{4}\n", told.err)
+        printed = capsys.readouterr()
+        assert f"{output}: 12 words, 8 dimensions" in printed.out
+        assert f"kerasw2v similar {output} " in printed.out
+        assert "12 words, 2,400 in the corpus." in printed.err
+        assert re.search(r"epoch 2/2: [\d,]+ words/s, loss \d\.\d{4}\n", printed.err)
 
     def test_the_line_for_gensim_works(self, folder, capsys):
         for output in ("out.kv", "out.vec", "out.bin.gz"):
@@ -143,14 +143,14 @@ class TestTrain:
 
     def test_quiet(self, folder, capfd):
         assert main(["train", "corpus.txt", "--output", "out.kv", "--quiet", *SMALL]) == 0
-        told = capfd.readouterr()
-        assert (told.out, told.err) == ("", "")
+        printed = capfd.readouterr()
+        assert (printed.out, printed.err) == ("", "")
 
     def test_without_a_corpus(self, folder, capsys):
         assert main(["train", "--output", "demo.kv", "--size", "8", "--epochs", "1"]) == 0
-        told = capsys.readouterr()
-        assert "No corpus given: training on 300 news articles that gensim ships." in told.err
-        assert "Nearest words:" in told.out
+        printed = capsys.readouterr()
+        assert "No corpus given: training on 300 news articles that gensim ships." in printed.err
+        assert "Nearest words:" in printed.out
         assert "cricket" in load_vectors("demo.kv")
 
     def test_diverged(self, folder, capsys, monkeypatch, vectors):
@@ -219,12 +219,12 @@ class TestBadData:
         Path("latin.txt").write_bytes(b"k\xe4se\n")
         before = Path("corpus.txt").read_bytes()
         assert main(["train", *arguments]) == 1
-        told = capsys.readouterr()
-        last = told.err.splitlines()[-1]
+        printed = capsys.readouterr()
+        last = printed.err.splitlines()[-1]
         assert last.startswith("kerasw2v: ")
         assert sentence in last
-        assert "Traceback" not in told.err
-        assert told.out == ""
+        assert "Traceback" not in printed.err
+        assert printed.out == ""
         assert sorted(os.listdir(folder)) == ["corpus.txt", "empty.txt", "latin.txt"]
         assert Path("corpus.txt").read_bytes() == before
 
@@ -240,9 +240,11 @@ class TestBadData:
         assert "`path` must name a file that exists" in capsys.readouterr().err
         Path("v.kv").write_text("junk")
         assert main(command) == 1
-        told = capsys.readouterr().err
-        assert told.startswith("kerasw2v: `path` must be an undamaged file of gensim KeyedVectors")
-        assert told.count("\n") == 1
+        printed = capsys.readouterr().err
+        assert printed.startswith(
+            "kerasw2v: `path` must be an undamaged file of gensim KeyedVectors"
+        )
+        assert printed.count("\n") == 1
 
 
 class TestCheckpoint:
@@ -266,9 +268,9 @@ class TestCheckpoint:
         assert "state holds the state after the last whole epoch" in capsys.readouterr().err
         assert not Path("o.kv").exists()
         assert main([*self.ARGUMENTS, *SMALL, "--epochs", "4"]) == 0
-        told = capsys.readouterr().err
-        assert "Going on after epoch 2 of 4, from state." in told
-        assert re.findall(r"epoch (\d)/4", told) == ["3", "4"]
+        printed = capsys.readouterr().err
+        assert "Going on after epoch 2 of 4, from state." in printed
+        assert re.findall(r"epoch (\d)/4", printed) == ["3", "4"]
         assert os.listdir("state") == []
         assert Path("o.kv").exists()
 
@@ -293,8 +295,8 @@ class TestCheckpoint:
     def test_ctrl_c_without_a_checkpoint(self, folder, capsys, monkeypatch):
         self.interrupt_after(monkeypatch, epoch=1)
         assert main(["train", "corpus.txt", "--output", "o.kv", *SMALL]) == 130
-        told = capsys.readouterr().err
-        assert "\nkerasw2v: Stopped; no vectors were saved. With `--checkpoint FOLDER`" in told
+        printed = capsys.readouterr().err
+        assert "\nkerasw2v: Stopped; no vectors were saved. With `--checkpoint FOLDER`" in printed
         assert os.listdir(folder) == ["corpus.txt"]
 
     def test_a_real_ctrl_c(self, folder):
@@ -405,11 +407,25 @@ class TestSimilar:
     )
     def test_unknown_word(self, saved, capsys, query, sentence):
         assert main(["similar", "vectors.kv", "cat", query]) == 1
-        told = capsys.readouterr()
-        assert told.out == ""
-        assert told.err.startswith("kerasw2v: ")
-        assert sentence in told.err
-        assert told.err.count("\n") == 1
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert printed.err.startswith("kerasw2v: ")
+        assert sentence in printed.err
+        assert printed.err.count("\n") == 1
+
+    def test_a_file_without_a_suffix_of_vectors_is_a_word(self, folder, capsys):
+        Path("paris").touch()
+        assert main(["similar", "paris", "london", "--topn", "1"]) == 0
+        assert capsys.readouterr().out.splitlines()[::2] == ["paris", "london"]
+        assert main(["similar", "corpus.txt"]) == 1
+        assert "`WORD` must be given." in capsys.readouterr().err
+
+    def test_a_file_of_another_kind(self, folder, capsys):
+        Path("vectors.model").touch()
+        assert main(["similar", "vectors.model", "london"]) == 1
+        printed = capsys.readouterr().err
+        assert printed.startswith("kerasw2v: 'vectors.model' is not among the ")
+        assert printed.endswith(" Names of files with vectors end in .kv, .vec, .txt or .bin.\n")
 
     def test_a_reader_that_leaves(self, saved):
         process = subprocess.Popen(
@@ -425,27 +441,27 @@ class TestSimilar:
 
     def test_as_a_process(self, saved):
         begin = time.perf_counter()
-        told = run("similar", "vectors.kv", "cat")
-        assert (told.returncode, told.stderr) == (0, "")
-        assert told.stdout.startswith("cat\n")
+        printed = run("similar", "vectors.kv", "cat")
+        assert (printed.returncode, printed.stderr) == (0, "")
+        assert printed.stdout.startswith("cat\n")
         assert time.perf_counter() - begin < 30
 
 
 class TestEvaluate:
     def test_table(self, saved, capsys):
         assert main(["evaluate", "vectors.kv"]) == 0
-        told = capsys.readouterr().out
-        assert "gram3-comparative" in told
-        assert "WordSim353" in told
+        printed = capsys.readouterr().out
+        assert "gram3-comparative" in printed
+        assert "WordSim353" in printed
 
     def test_json_of_own_files(self, saved, capsys):
         Path("questions").write_text(": one\nthe cat käse 東京\n")
         Path("pairs").write_text("the\tcat\t3\ncat\tkäse\t2\nthe\t東京\t1\n")
         options = ["--analogies", "questions", "--pairs", "pairs", "--pairs", "pairs"]
         assert main(["evaluate", "vectors.kv", "--json", "--restrict-vocab", "4", *options]) == 0
-        told = json.loads(capsys.readouterr().out)
-        assert told["analogies"]["total"]["total"] == 1
-        assert [pairs["name"] for pairs in told["word_pairs"]] == ["pairs"]
+        printed = json.loads(capsys.readouterr().out)
+        assert printed["analogies"]["total"]["total"] == 1
+        assert [pairs["name"] for pairs in printed["word_pairs"]] == ["pairs"]
 
 
 class TestProgress:

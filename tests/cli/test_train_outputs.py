@@ -20,7 +20,7 @@ from kerasw2v.ops.learning_rates import default_learning_rate
 from kerasw2v.plots import plot_training, save_plot
 from kerasw2v.word_map import content_words, word_map
 
-from .test_report import data_of, make_vectors
+from ..test_report import data_of, make_vectors
 
 SMALL = ["--size", "8", "--epochs", "3", "--batch-size", "256", "--min-count", "1", "--seed", "1"]
 
@@ -181,13 +181,13 @@ class TestBadNames:
             (["--save-vocab", "run.html", "--report", "run.html"], "must not be written"),
         ],
     )
-    def test_is_told(self, folder, capsys, monkeypatch, options, sentence):
+    def test_is_refused(self, folder, capsys, monkeypatch, options, sentence):
         monkeypatch.setattr(Vocabulary, "from_corpus", lambda *_: pytest.fail("work began"))
         assert train(*options) == 1
-        told = capsys.readouterr().err
-        assert told.startswith("kerasw2v: ")
-        assert sentence in told
-        assert told.count("\n") == 1
+        printed = capsys.readouterr().err
+        assert printed.startswith("kerasw2v: ")
+        assert sentence in printed
+        assert printed.count("\n") == 1
         assert os.listdir(folder) == ["corpus.txt"]
 
     def test_no_matplotlib(self, folder, capsys, monkeypatch):

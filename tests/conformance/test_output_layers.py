@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from kerasw2v import CBOW, SkipGram, Vocabulary, block_dataset, layers
-from kerasw2v.ops.row_mass import record_row_mass
+from kerasw2v.ops.row_gradients import record_rows
 from kerasw2v.optimizers import RowSGD, linear_decay
 
 from .descriptors import OUTPUT_LAYERS
@@ -107,9 +107,9 @@ def test_masses_are_those_of_the_weights_sizes(row):
     call = FixedDraws(make(row))
 
     def masses_of(hidden, targets, weights):
-        with record_row_mass() as masses:
+        with tf.GradientTape() as tape, record_rows(tape) as record:
             call(hidden, targets, weights)
-        return [mass for weight in call.layer.trainable_weights for _, mass in masses[id(weight)]]
+        return [mass for table in call.layer.trainable_weights for _, mass in record.masses(table)]
 
     for mass in masses_of(*blocks()):
         assert (mass.numpy() >= 0).all()  # no negative one would bound a step
@@ -181,10 +181,10 @@ def test_shards_learn_what_one_table_learns(row, form):
             part.assign(values[shard::shards])
         optimizer = RowSGD(0.5)
         optimizer.build(layer.trainable_variables)
-        with record_row_mass() as masses, tf.GradientTape() as tape:
+        with tf.GradientTape() as tape, record_rows(tape) as record:
             losses = layer(*form())
-        gradients = tape.gradient(losses, [weight.value for weight in layer.trainable_weights])
-        optimizer.apply(gradients, layer.trainable_variables, masses)
+        gradients = record.gradients(losses, layer.trainable_weights)
+        optimizer.apply(gradients, layer.trainable_weights)
         hidden = np.ones((2, DIM), np.float32)
         tables.append([losses, layer.embeddings.numpy(), layer.log_probs(hidden)])
         assert np.abs(tables[-1][1] - values).max() > 0.1

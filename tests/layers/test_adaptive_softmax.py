@@ -12,7 +12,7 @@ from kerasw2v import CBOW
 from kerasw2v.layers import FullSoftmax, adaptive_softmax
 from kerasw2v.layers.adaptive_softmax import AdaptiveSoftmax
 from kerasw2v.ops.cutoffs import CostModel
-from kerasw2v.ops.row_mass import record_row_mass
+from kerasw2v.ops.row_gradients import as_slices, record_rows
 from kerasw2v.optimizers import RowSGD
 
 V, DIM = 12, 6
@@ -122,14 +122,15 @@ def test_without_cutoffs_it_is_the_full_softmax():
         hidden = tf.constant(0.1 * inputs[0])  # longer than one they have other masses
         results = []
         for layer in (adaptive, full):
-            with tf.GradientTape() as tape, record_row_mass() as masses:
+            with tf.GradientTape() as tape, record_rows(tape) as record:
                 tape.watch(hidden)
                 loss = layer(hidden, *inputs[1:])
             table = layer.trainable_weights[0]
             mass = np.zeros(V)
-            for ids, values in masses[id(table)]:
+            for ids, values in record.masses(table):
                 np.add.at(mass, np.arange(V) if ids is None else ids.numpy(), values.numpy())
-            results.append([loss, *tape.gradient(loss, [hidden, table.value]), mass])
+            gradients = map(as_slices, record.gradients(loss, [hidden, table]))
+            results.append([loss, *gradients, mass])
         for ours, theirs in zip(*results, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(adaptive.log_probs(inputs[0][0]), full.log_probs(inputs[0][0]))
@@ -238,7 +239,7 @@ def test_top_k_skips_tails_that_cannot_matter(layer):
 def test_masses(layer):
     hidden, candidates, weights = blocks()
     hidden[0] *= 0.1  # shorter than one, where the length does not count
-    with record_row_mass() as masses:
+    with tf.GradientTape() as tape, record_rows(tape) as record:
         layer(hidden, candidates, weights)
     probs = np.exp(log_probs_by_numpy(layer, hidden))  # (4, 3, V)
     edges = [*CUTOFFS, V]
@@ -258,7 +259,7 @@ def test_masses(layer):
         return (term_mass(vectors) * masses).sum((0, 1))
 
     def of(table):
-        ((ids, mass),) = masses[id(table)]
+        ((ids, mass),) = record.masses(table)
         assert ids is None
         return mass
 

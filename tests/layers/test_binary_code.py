@@ -10,7 +10,7 @@ from scipy.special import log_softmax
 from kerasw2v.layers import FullSoftmax
 from kerasw2v.layers.binary_code import BinaryCode
 from kerasw2v.ops import viterbi
-from kerasw2v.ops.row_mass import record_row_mass
+from kerasw2v.ops.row_gradients import as_slices, record_rows
 
 V, DIM = 11, 4
 VARIANTS = {
@@ -134,15 +134,15 @@ def test_block_form(variant, graph):
     arrays = blocks()
 
     def run(hidden):
-        with tf.GradientTape() as tape, record_row_mass() as recorded:
+        with tf.GradientTape() as tape, record_rows(tape) as record:
             tape.watch(hidden)
             losses = layer(hidden, *map(tf.constant, arrays[1:]))
-        tables = [weight.value for weight in layer.trainable_weights]
-        of_hidden, *gradients = tape.gradient(losses, [hidden, *tables])
+        gradients = record.gradients(losses, [hidden, *layer.trainable_weights])
+        of_hidden, *gradients = map(as_slices, gradients)
         masses = []
         for weight in layer.trainable_weights:
             masses.append(tf.zeros(weight.shape[0]))
-            for ids, mass in recorded[id(weight)]:
+            for ids, mass in record.masses(weight):
                 ids = tf.range(weight.shape[0]) if ids is None else ids
                 masses[-1] += tf.math.unsorted_segment_sum(mass, ids, weight.shape[0])
         return losses, of_hidden, gradients, masses

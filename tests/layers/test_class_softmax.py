@@ -9,7 +9,7 @@ from scipy.special import log_softmax, softmax
 
 from kerasw2v.layers import FullSoftmax, class_softmax
 from kerasw2v.layers.class_softmax import ClassSoftmax
-from kerasw2v.ops.row_mass import record_row_mass
+from kerasw2v.ops.row_gradients import as_slices, record_rows
 
 COUNTS = np.array([90, 50, 40, 30, 20, 10, 8, 5, 3, 2, 1])
 V, DIM = len(COUNTS), 4
@@ -82,18 +82,18 @@ def by_numpy(layer, hidden, candidates, weights):
 
 
 def results(layer, hidden, *others):
-    with tf.GradientTape() as tape, record_row_mass() as recorded:
+    with tf.GradientTape() as tape, record_rows(tape) as record:
         tape.watch(hidden)
         losses = layer(hidden, *others)
     tables = [layer.embeddings, layer.class_embeddings]
-    gradients = tape.gradient(losses, [hidden, *(table.value for table in tables)])
+    gradients = list(map(as_slices, record.gradients(losses, [hidden, *tables])))
     assert isinstance(gradients[1], tf.IndexedSlices)
     masses = [
         sum(
             tf.math.unsorted_segment_sum(
                 values, tf.range(tf.size(values)) if ids is None else ids, table.shape[0]
             )
-            for ids, values in recorded[id(table)]
+            for ids, values in record.masses(table)
         )
         for table in tables
     ]

@@ -6,7 +6,7 @@ import tensorflow as tf
 from scipy.special import log_softmax
 
 from kerasw2v.layers import FullSoftmax
-from kerasw2v.ops.row_mass import record_row_mass
+from kerasw2v.ops.row_gradients import as_slices, record_rows
 
 V, DIM = 7, 4
 
@@ -52,11 +52,11 @@ def test_block_form(layer, graph):
     hidden, candidates, weights = blocks()
 
     def run(hidden):
-        with tf.GradientTape() as tape, record_row_mass() as masses:
+        with tf.GradientTape() as tape, record_rows(tape) as record:
             tape.watch(hidden)
             losses = layer(hidden, tf.constant(candidates), tf.constant(weights))
-        gradients = tape.gradient(losses, [hidden, layer.embeddings.value])
-        ((_, softmax_mass), (ids, target_mass)) = masses[id(layer.embeddings)]
+        gradients = map(as_slices, record.gradients(losses, [hidden, layer.embeddings]))
+        ((_, softmax_mass), (ids, target_mass)) = record.masses(layer.embeddings)
         mass = softmax_mass + tf.math.unsorted_segment_sum(target_mass, ids, V)
         return losses, *gradients, mass
 

@@ -11,7 +11,7 @@ from scipy.special import expit
 from kerasw2v import SkipGram, Vocabulary, block_dataset
 from kerasw2v.layers.hierarchical_softmax import HierarchicalSoftmax
 from kerasw2v.ops.huffman import huffman_path, huffman_tree
-from kerasw2v.ops.row_mass import record_row_mass
+from kerasw2v.ops.row_gradients import as_slices, record_rows
 from kerasw2v.optimizers import RowSGD
 
 COUNTS = np.array([90, 50, 40, 30, 20, 10, 8, 5, 3, 2, 1, 1, 1])
@@ -37,7 +37,7 @@ def blocks(seed=1, number=4):
 
 
 def by_numpy(table, hidden, candidates, weights, counts=COUNTS):
-    """Losses, the gradients of their sum, and the mass of each row, one step at a time."""
+    """Losses, the gradients of their sum, and the mass of each row, one edge at a time."""
     tree = huffman_tree(counts)
     table, hidden = np.float64(table), np.float64(hidden)
     losses, of_hidden = np.zeros(weights.shape[:2]), np.zeros_like(hidden)
@@ -55,14 +55,14 @@ def by_numpy(table, hidden, candidates, weights, counts=COUNTS):
 
 
 def results(layer, hidden, *others):
-    with tf.GradientTape() as tape, record_row_mass() as masses:
+    with tf.GradientTape() as tape, record_rows(tape) as record:
         tape.watch(hidden)
         losses = layer(hidden, *others)
-    of_hidden, of_table = tape.gradient(losses, [hidden, layer.embeddings.value])
+    of_hidden, of_table = map(as_slices, record.gradients(losses, [hidden, layer.embeddings]))
     assert isinstance(of_table, tf.IndexedSlices)
     mass = sum(
         tf.math.unsorted_segment_sum(values, ids, layer.embeddings.shape[0])
-        for ids, values in masses[id(layer.embeddings)]
+        for ids, values in record.masses(layer.embeddings)
     )
     return losses, of_hidden, tf.convert_to_tensor(of_table), mass
 
@@ -96,22 +96,22 @@ def test_shared_hidden_vectors(dense_rows, number):
     layer = make(dense_rows)
     rng = np.random.default_rng(5)
     hidden = rng.normal(size=(7, DIM)).astype(np.float32)
-    places = rng.integers(0, 6, (number, 3)).astype(np.int32)  # the last one has no place
+    indices = rng.integers(0, 6, (number, 3)).astype(np.int32)  # the last one does not occur
     _, candidates, weights = blocks(number=number)
 
     class Shared:
         embeddings = layer.embeddings
 
         def __call__(self, hidden):
-            return layer.shared_loss(hidden, *map(tf.constant, (places, candidates, weights)))
+            return layer.shared_loss(hidden, *map(tf.constant, (indices, candidates, weights)))
 
     loss, *others = tf.function(lambda: results(Shared(), tf.constant(hidden)))()
     losses, of_hidden, of_table, mass = by_numpy(
-        layer.embeddings.numpy(), hidden[places], candidates, weights
+        layer.embeddings.numpy(), hidden[indices], candidates, weights
     )
     np.testing.assert_allclose(loss, losses.sum(), rtol=1e-5)
     of_shared = np.zeros((7, DIM))
-    np.add.at(of_shared, places, of_hidden)
+    np.add.at(of_shared, indices, of_hidden)
     for result, value in zip(others, (of_shared, of_table, mass), strict=True):
         # float32 sums of about 2,000 terms of size 1
         np.testing.assert_allclose(result, value, rtol=1e-5, atol=1e-4)
@@ -138,8 +138,8 @@ def test_tiny_vocabularies(size, dense_rows):
     losses, of_hidden, _, _ = results(layer, tf.constant(hidden), tf.constant(targets))
     np.testing.assert_allclose(losses, -np.diag(log_probs), rtol=1e-6)
     assert of_hidden.shape == (size, DIM)
-    steps = {1: [0], 2: [1, 1], 3: [1, 2, 2]}[size]
-    assert layer.target_mass(targets).numpy().tolist() == steps
+    lengths = {1: [0], 2: [1, 1], 3: [1, 2, 2]}[size]
+    assert layer.target_mass(targets).numpy().tolist() == lengths
 
 
 @each_top
@@ -150,6 +150,16 @@ def test_log_probs_are_the_losses(dense_rows):
     np.testing.assert_allclose(np.exp(np.float64(log_probs)).sum(1), 1, rtol=1e-6)
     for word in range(V):
         np.testing.assert_allclose(layer(hidden, np.full(5, word)), -log_probs[:, word], rtol=1e-5)
+
+
+def test_top_k_with_many_words_that_never_occur():
+    counts = np.concatenate([np.arange(1000, 0, -1), np.zeros(99_000)])
+    layer = HierarchicalSoftmax(counts)
+    layer.build((None, DIM))
+    assert layer.target_mass(np.arange(len(counts))).numpy().max() < 40
+    ids, scores = layer.top_k(np.ones((1, DIM), np.float32), 3)
+    # A table of zeros: every edge has probability 1/2.
+    np.testing.assert_allclose(scores, -np.log(2) * layer.target_mass(ids), rtol=1e-6)
 
 
 @each_top
@@ -163,7 +173,7 @@ def test_extreme_scores(dense_rows, scale):
 
 
 def test_gensims_weights_give_gensims_probabilities():
-    # All counts differ and no sum ties, so there is one Huffman tree, up to the order of branches.
+    # All counts differ and no sum ties, so there is one Huffman tree, up to the order of edges.
     counts = [100, 47, 23, 11, 5, 2]
     sentences = [[f"w{word}"] * 2 for word, count in enumerate(counts) for _ in range(count)]
     model = Word2Vec(sentences, vector_size=DIM, min_count=1, hs=1, negative=0, seed=1, workers=1)

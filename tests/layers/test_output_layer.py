@@ -1,10 +1,11 @@
 """The contract's base class, through a subclass that says only what one pair costs."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasw2v.layers import OutputLayer
+from kerasw2v.layers import FullSoftmax, OutputLayer, outputs_are_losses
 
 V, DIM = 6, 3
 
@@ -104,3 +105,14 @@ def test_a_config_does_not_carry_the_counts():
     config = Squared(np.arange(100_000, 0, -1)).get_config()
     assert len(str(config)) < 1000
     assert Squared.from_config(config).vocabulary_size == 100_000
+
+
+def test_a_model_whose_outputs_are_losses_can_be_saved(tmp_path):
+    hidden, targets = keras.Input((DIM,)), keras.Input((), dtype="int32")
+    model = keras.Model([hidden, targets], FullSoftmax(V)(hidden, targets))
+    model.compile(loss=outputs_are_losses)
+    # Models that were saved before name the function so.
+    saved = model.get_compile_config()["loss"]
+    assert saved["config"] == "kerasw2v>outputs_are_losses"
+    model.save(tmp_path / "model.keras")
+    assert keras.saving.load_model(tmp_path / "model.keras").loss is outputs_are_losses

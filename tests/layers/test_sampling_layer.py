@@ -13,7 +13,7 @@ from kerasw2v.layers.importance_sampling import ImportanceSampling
 from kerasw2v.layers.nce import NCE
 from kerasw2v.layers.sampled_softmax import SampledSoftmax
 from kerasw2v.ops import noise
-from kerasw2v.ops.row_mass import record_row_mass
+from kerasw2v.ops.row_gradients import as_slices, record_rows
 from kerasw2v.optimizers import RowSGD
 
 COUNTS = np.array([40, 20, 20, 10, 6, 3, 0])
@@ -67,11 +67,12 @@ def test_no_op_of_a_step_reads_a_table(layer_class, unique):
 
     @tf.function
     def step(hidden, targets):
-        with tf.GradientTape() as tape, record_row_mass() as masses:
+        with tf.GradientTape() as tape, record_rows(tape) as record:
             losses = layer(hidden, targets)
-        gradients = tape.gradient(losses, [weight.value for weight in layer.trainable_weights])
+        gradients = record.gradients(losses, layer.trainable_weights)
+        gradients = [as_slices(gradient) for gradient in gradients]
         assert all(isinstance(gradient, tf.IndexedSlices) for gradient in gradients)
-        reported = [mass for table in masses.values() for _, mass in table]
+        reported = [mass for table in layer.trainable_weights for _, mass in record.masses(table)]
         return losses, [gradient.values for gradient in gradients], reported
 
     hidden = np.ones((16, DIM), np.float32)
@@ -90,10 +91,10 @@ def test_no_op_of_a_step_reads_a_table(layer_class, unique):
 def test_every_trained_weight_reports_masses(layer_class, unique, use_bias):
     layer = make(layer_class, unique=unique, use_bias=use_bias)
     for arrays in (pairs(), blocks()):
-        with record_row_mass() as masses:
+        with tf.GradientTape() as tape, record_rows(tape) as record:
             layer(*arrays)
-        assert set(masses) == {id(weight) for weight in layer.trainable_weights}
-        for (_, of_targets), (noise_ids, of_noise) in masses.values():
+        for weight in layer.trainable_weights:
+            (_, of_targets), (noise_ids, of_noise) = record.masses(weight)
             assert noise_ids.shape == (K,)
             weights = arrays[2].sum(1).ravel() if len(arrays) == 3 else np.ones(8)
             assert (of_targets.numpy() >= weights - 1e-5).all()
@@ -103,9 +104,9 @@ def test_every_trained_weight_reports_masses(layer_class, unique, use_bias):
 @each_layer
 def test_a_rare_target_counts_for_the_large_step_its_noise_term_will_take(layer_class):
     layer = make(layer_class, np.array([9998, 1, 1]), num_sampled=10, exponent=1.0, unique=False)
-    with record_row_mass() as masses:
+    with tf.GradientTape() as tape, record_rows(tape) as record:
         layer(np.ones((100, DIM), np.float32), np.repeat([0, 2], 50).astype(np.int32))
-    of_targets = masses[id(layer.embeddings)][0][1].numpy()
+    of_targets = record.masses(layer.embeddings)[0][1].numpy()
     # A hidden vector counts with its square, 4. Word 0 is in the sample: nothing is postponed.
     # Word 2 is in one sample of 1,000, which then stands for .01 targets in each of 1,000 steps,
     # each as many terms as the layer says. (Drawn as a set, it is in one of 1,000.45.)
@@ -117,9 +118,9 @@ def test_a_rare_target_counts_for_the_large_step_its_noise_term_will_take(layer_
 def test_a_target_in_the_sample_counts_once(monkeypatch, layer_class):
     monkeypatch.setattr(noise, "draw", lambda *_: tf.constant([2] * 10))
     layer = make(layer_class, np.array([9998, 1, 1]), num_sampled=10, exponent=1.0, unique=False)
-    with record_row_mass() as masses:
+    with tf.GradientTape() as tape, record_rows(tape) as record:
         layer(np.ones((100, DIM), np.float32), np.repeat([1, 2], 50).astype(np.int32))
-    (_, of_targets), (_, of_noise) = masses[id(layer.embeddings)]
+    (_, of_targets), (_, of_noise) = record.masses(layer.embeddings)
     assert (of_targets.numpy()[:50] > 39 * TERMS[layer_class]).all()
     np.testing.assert_allclose(of_targets.numpy()[50:], 4.0)
     # All terms of the batch: the ten copies of word 2 are the whole sample.
@@ -176,10 +177,11 @@ def test_a_weight_of_zero_is_no_example(layer_class, unique):
     gradients = []
     for arrays in ((hidden, targets, weights), (hidden[kept], targets[kept], weights[kept])):
         layer = make(layer_class, unique=unique)
-        with tf.GradientTape() as tape, record_row_mass() as masses:
+        with tf.GradientTape() as tape, record_rows(tape) as record:
             losses = layer(*arrays)
-        table = tf.convert_to_tensor(tape.gradient(losses, layer.embeddings.value))
-        mass = tf.concat([mass for _, mass in masses[id(layer.embeddings)]], 0)
+        (gradient,) = record.gradients(losses, [layer.embeddings])
+        table = tf.convert_to_tensor(as_slices(gradient))
+        mass = tf.concat([mass for _, mass in record.masses(layer.embeddings)], 0)
         gradients.append([tf.reduce_sum(losses), table, tf.reduce_sum(mass)])
     for with_zeros, without in zip(*gradients, strict=True):
         np.testing.assert_allclose(with_zeros, without, rtol=1e-5, atol=1e-5)

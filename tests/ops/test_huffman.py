@@ -11,7 +11,7 @@ from gensim.models import Word2Vec
 from kerasw2v.layers.hierarchical_softmax import HierarchicalSoftmax
 from kerasw2v.ops import huffman
 from kerasw2v.ops.huffman import (
-    ancestor_steps,
+    ancestor_edges,
     huffman_path,
     huffman_tree,
     path_lengths,
@@ -26,6 +26,7 @@ TREES = {
     "three": np.array([5, 1, 1]),
     "ties": np.ones(13, int),
     "zeros": np.array([7, 7, 2, 0, 0]),
+    "mostly zeros": np.concatenate([np.sort(100 // np.arange(1, 50))[::-1], np.zeros(300, int)]),
     "chain": 2 ** np.arange(20)[::-1],
     "zipf": np.sort(1000 // np.arange(1, 400))[::-1],  # many ties at the end
 }
@@ -92,6 +93,20 @@ def test_ties_are_broken_as_in_word2vec_c():
     assert codes.tolist() == [0, 1, 1, 0, 0, 1, 0]
 
 
+def test_words_that_never_occur_have_short_paths():
+    seen, unseen = np.sort(100_000 // np.arange(1, 1001))[::-1], 199_000
+    lengths = path_lengths(huffman_tree([*seen, *[0] * unseen])[0])
+    # One more leaf under the rarest word, and a balanced tree from there.
+    assert lengths.max() <= lengths[:1000].max() + 1 + np.ceil(np.log2(unseen))
+    with_one_more = path_lengths(huffman_tree([*seen, 0])[0])
+    np.testing.assert_array_equal(lengths[:1000], with_one_more[:1000])
+
+
+@pytest.mark.parametrize("counts", [[0.5, 0.3, 0, 0], [0, 0, 0, 0, 0]])
+def test_any_counts_of_zero_make_a_tree(counts):
+    assert sum(2.0 ** -np.float64(path_lengths(huffman_tree(counts)[0]))) == 1
+
+
 @each_tree
 def test_paths(counts):
     size = len(counts)
@@ -112,25 +127,25 @@ def test_paths(counts):
 def test_top_and_lower_paths_make_up_the_path(counts, top):
     size = len(counts)
     top = min(top, size - 1)
-    below = size - 1 - top
+    lower_rows = size - 1 - top
     parents, codes = huffman_tree(counts)
-    branches, ways = top_paths(parents, codes, top)
-    assert ways.shape == (top + 1, 2, top)
-    assert set(branches) == set(range(top + 1))
-    steps = tf.Variable(ancestor_steps(parents, codes))
-    assert steps.shape == (2 * size - 1, 4)
-    climbed = lower_paths(steps, tf.range(size), below).numpy()
+    subtree_of_word, path_of_subtree = top_paths(parents, codes, top)
+    assert path_of_subtree.shape == (top + 1, 2, top)
+    assert set(subtree_of_word) == set(range(top + 1))
+    table = tf.Variable(ancestor_edges(parents, codes))
+    assert table.shape == (2 * size - 1, 4)
+    paths = lower_paths(table, tf.range(size), lower_rows).numpy()
     for word in range(size):
         points, labels = huffman_path(parents, codes, word)
-        high = points >= below
-        assert (
-            climbed[word][climbed[word] >= 0].tolist()
-            == (2 * points + labels)[~high][::-1].tolist()
+        in_top = points >= lower_rows
+        edges = (2 * points + labels)[~in_top][::-1]
+        assert paths[word][paths[word] >= 0].tolist() == edges.tolist()
+        on_path, with_code_0 = np.zeros((2, top))
+        on_path[points[in_top] - lower_rows] = 1
+        with_code_0[points[in_top & (labels == 0)] - lower_rows] = 1
+        np.testing.assert_array_equal(
+            path_of_subtree[subtree_of_word[word]], [on_path, with_code_0]
         )
-        visited, left = np.zeros((2, top))
-        visited[points[high] - below] = 1
-        left[points[high & (labels == 0)] - below] = 1
-        np.testing.assert_array_equal(ways[branches[word]], [visited, left])
 
 
 @each_tree
@@ -139,7 +154,7 @@ def test_leaf_log_probs(counts):
         return
     parents, codes = huffman_tree(counts)
     scores = np.random.default_rng(0).normal(0, 2, (len(counts) - 1, 3)).astype(np.float32)
-    result = leaf_log_probs(tf.Variable(ancestor_steps(parents, codes)), tf.constant(scores))
+    result = leaf_log_probs(tf.Variable(ancestor_edges(parents, codes)), tf.constant(scores))
     for word in range(len(counts)):
         points, labels = huffman_path(parents, codes, word)
         signed = np.float64(scores[points]) * (1 - 2.0 * labels)[:, None]

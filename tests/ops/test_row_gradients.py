@@ -5,7 +5,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasw2v.ops.row_gradients import RowGradient, as_slices, record_lookups, row_gradients
+from kerasw2v.ops.row_gradients import (
+    RowGradient,
+    RowProducts,
+    RowSlices,
+    as_slices,
+    record_rows,
+)
 from kerasw2v.ops.rows import gather_rows, matrix_products_with_rows, products_with_rows
 from kerasw2v.ops.sharded_table import ShardedTable
 
@@ -19,9 +25,9 @@ def variable(*shape, **kwargs):
 
 def both(loss, variables):
     """Gradients as dense arrays, lookup by lookup and of a tape that knows of no lookups."""
-    with tf.GradientTape() as tape, record_lookups(tape) as lookups:
+    with tf.GradientTape() as tape, record_rows(tape) as record:
         value = loss()
-    apart = row_gradients(tape, value, variables, lookups)
+    apart = record.gradients(value, variables)
     with tf.GradientTape() as tape:
         value = loss()
     joined = tape.gradient(value, [each.value for each in variables])
@@ -36,7 +42,7 @@ def assert_equal(apart, joined):
 
 @pytest.mark.parametrize("wrap", [lambda function: function, tf.function], ids=["eager", "graph"])
 @pytest.mark.parametrize("width", [(), (3,)], ids=["numbers", "rows"])
-def test_pieces_sum_to_the_gradient_of_a_tape(wrap, width):
+def test_slices_sum_to_the_gradient_of_a_tape(wrap, width):
     table = variable(5, *width)
 
     def loss():
@@ -47,7 +53,7 @@ def test_pieces_sum_to_the_gradient_of_a_tape(wrap, width):
     @wrap
     def run():
         apart, joined = both(loss, [table])
-        assert [piece.values.shape for piece in apart[0].pieces] == [(6, *width), (2, *width)]
+        assert [each.values.shape for each in apart[0].slices] == [(6, *width), (2, *width)]
         return [as_slices(each) for each in apart], joined
 
     assert_equal(*run())
@@ -65,9 +71,10 @@ def test_gradients_of_products_are_left_as_multiples(wrap):
     @wrap
     def run():
         apart, joined = both(loss, [table, other])
-        (piece,) = apart[0].pieces
-        assert piece.factors.shape == (6,)
-        return piece.values, [as_slices(each) for each in apart], joined
+        (slices,) = apart[0].slices
+        assert isinstance(slices, RowSlices)
+        assert slices.scale.shape == (6,)
+        return slices.values, [as_slices(each) for each in apart], joined
 
     values, apart, joined = run()
     np.testing.assert_array_equal(values, other.numpy()[IDS.ravel()])
@@ -90,9 +97,9 @@ def test_gradients_of_matrix_products_are_left_as_products(wrap):
     @wrap
     def run():
         apart, joined = both(loss, [table, other])
-        (piece,) = apart[0].pieces
-        assert piece.is_matrix_product
-        assert (piece.factors.shape, piece.values.shape) == ((2, 3, 4), (2, 4, 3))
+        (products,) = apart[0].slices
+        assert isinstance(products, RowProducts)
+        assert (products.factors.shape, products.partners.shape) == ((2, 3, 4), (2, 4, 3))
         return [as_slices(each) for each in apart], joined
 
     assert_equal(*run())
@@ -105,14 +112,14 @@ def test_products_of_half_precision_and_of_shards(form, shape):
     table = variable(5, 3)
     shards = ShardedTable([keras.Variable(table.numpy()[i::2]) for i in range(2)])
     partners = tf.constant(RNG.normal(size=shape), tf.bfloat16)
-    with tf.GradientTape() as tape, record_lookups(tape) as lookups:
+    with tf.GradientTape() as tape, record_rows(tape) as record:
         products = form(table, tf.constant(IDS), partners)
         of_shards = form(shards, tf.constant(IDS), partners)
         loss = tf.reduce_sum(products)
     assert products.dtype == tf.bfloat16
     np.testing.assert_array_equal(tf.cast(products, tf.float32), tf.cast(of_shards, tf.float32))
-    (gradient,) = row_gradients(tape, loss, [table], lookups)
-    assert gradient.pieces[0].multiplied().values.dtype == tf.float32
+    (gradient,) = record.gradients(loss, [table])
+    assert gradient.slices[0].rows().values.dtype == tf.float32
 
 
 def test_a_table_that_is_read_as_a_whole_too():
@@ -136,7 +143,7 @@ def test_rows_read_by_other_means_stay_sparse():
         return tf.reduce_sum(rows**2) + tf.reduce_sum(tf.gather(table.value, np.int64([4, 4])) ** 3)
 
     apart, joined = both(loss, [table])
-    assert [piece.values.shape for piece in apart[0].pieces] == [(6, 3), (2, 3)]
+    assert [each.values.shape for each in apart[0].slices] == [(6, 3), (2, 3)]
     assert_equal(apart, joined)
 
 
@@ -153,21 +160,30 @@ def test_parts_of_a_table_have_gradients_of_their_own():
 
 def test_rows_without_part_in_the_loss_have_no_gradient():
     table, idle, fixed = variable(5, 3), variable(5, 3), variable(5, 3, trainable=False)
-    with tf.GradientTape() as tape, record_lookups(tape) as lookups:
+    with tf.GradientTape() as tape, record_rows(tape) as record:
         rows = [gather_rows(each, tf.constant(IDS), tf.float32) for each in (table, idle, fixed)]
         loss = tf.reduce_sum(rows[0])
-    assert id(fixed) not in lookups.of_tables
-    of_table, of_idle = row_gradients(tape, loss, [table, idle], lookups)
-    assert (of_table.pieces[0].values.numpy() == 1).all()
+    of_table, of_idle, of_fixed = record.gradients(loss, [table, idle, fixed])
+    assert of_fixed is None
+    assert (of_table.slices[0].values.numpy() == 1).all()
     assert of_idle is None
 
 
 def test_lookups_outside_are_not_recorded():
     table = variable(5, 3)
-    with tf.GradientTape() as outer, record_lookups(outer) as of_outer:
-        with tf.GradientTape() as inner, record_lookups(inner) as of_inner:
-            gather_rows(table, tf.constant(IDS), tf.float32)
-        assert not of_outer.of_tables
-        gather_rows(table, tf.constant(IDS[0]), tf.float32)
+    with tf.GradientTape(persistent=True) as tape, record_rows(tape) as outer:
+        with record_rows(tape) as inner:
+            loss = tf.reduce_sum(gather_rows(table, tf.constant(IDS), tf.float32))
+        loss += tf.reduce_sum(gather_rows(table, tf.constant(IDS[0]), tf.float32))
     gather_rows(table, tf.constant(IDS), tf.float32)
-    assert [len(each.of_tables[id(table)]) for each in (of_outer, of_inner)] == [1, 1]
+    for record, number in ((inner, 6), (outer, 3)):
+        ((slices,),) = [each.slices for each in record.gradients(loss, [table])]
+        assert slices.ids.shape == (number,)
+
+
+def test_a_row_without_reported_mass_has_that_of_its_lookups():
+    table = variable(5, 3)
+    with tf.GradientTape() as tape, record_rows(tape) as record:
+        loss = tf.reduce_sum(gather_rows(table, tf.constant(IDS), tf.float32))
+    (gradient,) = record.gradients(loss, [table])
+    assert gradient.mass.total(5).numpy().tolist() == np.bincount(IDS.ravel()).tolist()

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasw2v.ops.row_mass import add_row_mass, record_row_mass
+from kerasw2v.ops.row_gradients import record_rows
+from kerasw2v.ops.row_mass import add_row_mass
 from kerasw2v.ops.rows import (
     as_ids,
     count_equal,
@@ -76,46 +77,47 @@ def test_equal_ids_are_counted_group_by_group(graph):
     assert np.max(expected) > 1
 
 
-def test_masses_reach_the_listener():
+def test_masses_reach_the_record():
     table, other = tf.Variable(tf.zeros((5, 2))), tf.Variable(tf.zeros((5, 2)))
-    with record_row_mass() as masses:
+    with tf.GradientTape() as tape, record_rows(tape) as record:
         add_row_mass(table, tf.constant([[1, 2], [1, 3]]), tf.constant([[1.0, 2.0], [3.0, 4.0]]))
         add_row_mass(table, None, lambda: tf.range(5.0))
         add_row_mass(other, tf.constant([4]), tf.constant([7.0]))
-    (ids, mass), (every, dense) = masses[id(table)]
+    (ids, mass), (every, dense) = record.masses(table)
     assert ids.numpy().tolist() == [1, 2, 1, 3]
     assert mass.numpy().tolist() == [1, 2, 3, 4]
     assert every is None
     assert dense.numpy().tolist() == [0, 1, 2, 3, 4]
-    assert len(masses[id(other)]) == 1
+    assert len(record.masses(other)) == 1
 
 
-def test_nothing_is_computed_without_a_listener():
+def test_nothing_is_computed_without_a_record():
     def forbidden():
         raise AssertionError("computed a mass that nobody asked for")
 
     table = tf.Variable(tf.zeros((5, 2)))
     add_row_mass(table, tf.constant([1]), forbidden)
-    with pytest.raises(AssertionError, match="nobody asked for"), record_row_mass():
+    tape = tf.GradientTape()
+    with pytest.raises(AssertionError, match="nobody asked for"), tape, record_rows(tape):
         add_row_mass(table, tf.constant([1]), forbidden)
-    add_row_mass(table, tf.constant([1]), forbidden)  # the listener left when its block raised
+    add_row_mass(table, tf.constant([1]), forbidden)  # the record ended when its block raised
 
 
-def test_an_inner_listener_does_not_disturb_the_outer_one():
+def test_an_inner_record_does_not_disturb_the_outer_one():
     table = tf.Variable(tf.zeros((5, 2)))
-    with record_row_mass() as outer:
-        with record_row_mass() as inner:
+    with tf.GradientTape() as tape, record_rows(tape) as outer:
+        with record_rows(tape) as inner:
             add_row_mass(table, tf.constant([1]), tf.constant([1.0]))
         add_row_mass(table, tf.constant([2]), tf.constant([2.0]))
-    assert [ids.numpy().tolist() for ids, _ in inner[id(table)]] == [[1]]
-    assert [ids.numpy().tolist() for ids, _ in outer[id(table)]] == [[2]]
+    assert [ids.numpy().tolist() for ids, _ in inner.masses(table)] == [[1]]
+    assert [ids.numpy().tolist() for ids, _ in outer.masses(table)] == [[2]]
 
 
 def test_masses_carry_no_gradient():
     table, x = tf.Variable(tf.zeros((5, 2))), tf.Variable([3.0])
-    with tf.GradientTape() as tape, record_row_mass() as masses:
+    with tf.GradientTape() as tape, record_rows(tape) as record:
         add_row_mass(table, tf.constant([1]), x * x)
-        total = tf.reduce_sum(masses[id(table)][0][1])
+        total = tf.reduce_sum(record.masses(table)[0].values)
     assert tape.gradient(total, x) is None
 
 

@@ -5,11 +5,11 @@ import pytest
 import tensorflow as tf
 
 from kerasw2v.ops.window_means import (
-    block_means,
-    context_mean,
-    sum_over_windows,
+    extent_means,
+    sum_over_extents,
+    sum_over_weights,
+    weight_means,
     window_extents,
-    window_sums,
 )
 
 SHAPES = [(1, 1), (1, 8), (2, 5), (5, 3), (5, 16), (30, 4)]  # window and length; 60 taps are many
@@ -56,10 +56,10 @@ def test_extents(window, length, mode, is_full):
 
     before, behind = run(extents, mode, tf.constant(sentences), tf.constant(reach))
     for block, centre in np.ndindex(reach.shape):
-        place, most = centre + window, reach[block, centre]
-        same = sentences[block] == sentences[block, place]
-        assert before[block, centre] == same[place - most : place].sum()
-        assert behind[block, centre] == same[place + 1 : place + 1 + most].sum()
+        token, most = centre + window, reach[block, centre]
+        same = sentences[block] == sentences[block, token]
+        assert before[block, centre] == same[token - most : token].sum()
+        assert behind[block, centre] == same[token + 1 : token + 1 + most].sum()
 
 
 @each_shape
@@ -75,7 +75,7 @@ def test_means_and_their_gradient(window, length, mode):
         before, behind = window_extents(sentences, reach, window)
         with tf.GradientTape() as tape:
             tape.watch(rows)
-            sums = block_means(rows, before, behind, scale, gradient_scale)
+            sums = extent_means(rows, before, behind, scale, gradient_scale)
         return sums, tape.gradient(sums, rows, errors)
 
     tensors = map(tf.constant, (rows, sentences, reach, scale, gradient_scale, errors))
@@ -89,22 +89,23 @@ def test_means_and_their_gradient(window, length, mode):
 @each_shape
 @each_mode
 @pytest.mark.parametrize("power", [-1, 0, 1])
-def test_sums_over_windows(window, length, mode, power):
+def test_sums_over_extents(window, length, mode, power):
     sentences, reach, seen = windows_of(window, length)
     terms = np.random.default_rng(2).random((4, length)).astype(np.float32)
 
     def sums(sentences, reach, terms):
         before, behind = window_extents(sentences, reach, window)
-        exponent = tf.constant(power, tf.float32)
-        return sum_over_windows(before, behind, terms, exponent, sentences)
+        powers = tf.constant([-1, 0, power], tf.float32)
+        return sum_over_extents(before, behind, terms, powers, sentences)
 
-    sizes, inverse, brought = run(sums, mode, *map(tf.constant, (sentences, reach, terms)))
+    sizes, inverse, ones, mass = run(sums, mode, *map(tf.constant, (sentences, reach, terms)))
     expected = seen.sum(-1)
-    at_least_one = np.maximum(expected, 1)  # where there is none, nothing is brought either
+    at_least_one = np.maximum(expected, 1)  # an empty window adds nothing to any token
     np.testing.assert_array_equal(sizes, expected)
     np.testing.assert_allclose(inverse, (expected > 0) / at_least_one, rtol=1e-6)
+    np.testing.assert_array_equal(ones, np.ones_like(terms))
     expected = np.einsum("blc,bl->bc", seen, terms * at_least_one.astype(float) ** power)
-    np.testing.assert_allclose(brought, expected, rtol=1e-5)
+    np.testing.assert_allclose(mass, expected, rtol=1e-5)
 
 
 def test_rows_of_half_precision_are_added_up_in_single():
@@ -113,7 +114,7 @@ def test_rows_of_half_precision_are_added_up_in_single():
 
     @tf.function
     def means():
-        return block_means(rows, before, behind, tf.ones((1, 1)), tf.ones((1, 1)))
+        return extent_means(rows, before, behind, tf.ones((1, 1)), tf.ones((1, 1)))
 
     assert float(means()[0, 0, 0]) == 2064  # 2,057, rounded once; term by term it stays 2,048
 
@@ -127,13 +128,15 @@ def test_mean_and_gradient(whole_error, graph):
     weights[1, 2] = 0  # an empty window
     upstream = rng.normal(size=(3, 5, 4)).astype(np.float32)
 
-    def run(rows):
+    def run(rows, weights):
         with tf.GradientTape() as tape:
             tape.watch(rows)
-            means = context_mean(rows, tf.constant(weights), whole_error)
+            no_terms, powers = tf.zeros((3, 5)), tf.constant([-1.0, whole_error - 1.0, 0.0])
+            _, scale, gradient_scale, _ = sum_over_weights(weights, no_terms, powers)
+            means = weight_means(rows, weights, scale, gradient_scale)
         return means, tape.gradient(means, rows, tf.constant(upstream))
 
-    means, gradient = (tf.function(run) if graph else run)(tf.constant(rows))
+    means, gradient = (tf.function(run) if graph else run)(*map(tf.constant, (rows, weights)))
     expected_means, expected_gradient = np.zeros((3, 5, 4)), np.zeros((3, 6, 4))
     for block in range(3):
         for centre in range(5):
@@ -142,8 +145,8 @@ def test_mean_and_gradient(whole_error, graph):
                 continue
             expected_means[block, centre] = rows[block, window].mean(0)
             share = 1.0 if whole_error else 1 / len(window)
-            for place in window:
-                expected_gradient[block, place] += share * upstream[block, centre]
+            for token in window:
+                expected_gradient[block, token] += share * upstream[block, centre]
     assert (means.numpy()[1, 2] == 0).all()
     np.testing.assert_allclose(means, expected_means, atol=1e-6)  # means of at most six numbers
     np.testing.assert_allclose(gradient, expected_gradient, atol=1e-5)
@@ -157,7 +160,9 @@ def test_exact_gradient_is_that_of_the_mean():
         tape.watch(rows)
         count = tf.maximum(tf.reduce_sum(weights, -1, keepdims=True), 1.0)
         naive = tf.reduce_sum(tf.sin(weights @ rows / count))
-        ours = tf.reduce_sum(tf.sin(context_mean(rows, weights, whole_error=False)))
+        ours = tf.reduce_sum(
+            tf.sin(weight_means(rows, weights, 1 / count[..., 0], 1 / count[..., 0]))
+        )
     np.testing.assert_allclose(tape.gradient(ours, rows), tape.gradient(naive, rows), atol=1e-6)
 
 
@@ -167,12 +172,13 @@ def test_sums_of_a_weight_matrix(power):
     weights = rng.integers(0, 2, (2, 3, 5)).astype(np.float32)
     weights[1, 2] = 0  # an empty window
     terms = rng.random((2, 3)).astype(np.float32)
-    sums = tf.function(window_sums)(
-        tf.constant(weights), tf.constant(terms), tf.constant(power, tf.float32)
+    sums = tf.function(sum_over_weights)(
+        tf.constant(weights), tf.constant(terms), tf.constant([-1, 0, power], tf.float32)
     )
     sizes = weights.sum(-1)
-    at_least_one = np.maximum(sizes, 1)  # where there is none, no weight takes part either
+    at_least_one = np.maximum(sizes, 1)  # an empty window adds nothing to any token
     np.testing.assert_array_equal(sums[0], sizes)
-    np.testing.assert_allclose(sums[1], weights / at_least_one[..., None], rtol=1e-6)
+    np.testing.assert_allclose(sums[1], (sizes > 0) / at_least_one, rtol=1e-6)
+    np.testing.assert_array_equal(sums[2], np.ones_like(terms))
     expected = np.einsum("bij,bi->bj", weights, terms * at_least_one**power)
-    np.testing.assert_allclose(sums[2], expected, rtol=1e-6)
+    np.testing.assert_allclose(sums[3], expected, rtol=1e-6)

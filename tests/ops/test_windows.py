@@ -6,10 +6,10 @@ import tensorflow as tf
 
 from kerasw2v.ops.windows import (
     PADDING,
-    cut_blocks,
     decode_blocks,
     default_block_length,
-    short_block_length,
+    split_blocks,
+    sub_block_length,
     window_weights,
 )
 
@@ -75,30 +75,30 @@ def test_padding_has_no_neighbours():
 
 @pytest.mark.parametrize("graph", [False, True])
 @pytest.mark.parametrize(("length", "shorter"), [(8, 4), (9, 3), (8, 8), (8, 3)])
-def test_cut_blocks_have_the_same_pairs(length, shorter, graph):
+def test_sub_blocks_have_the_same_pairs(length, shorter, graph):
     window = 2
     ids, sentences = decode_blocks(tf.constant(random_blocks(5, 6, length + 2 * window)))
     weights = window_weights(sentences, None, window)
-    numbers = tf.reshape(tf.range(tf.size(ids)), ids.shape)  # tells the slots apart
+    numbers = tf.reshape(tf.range(tf.size(ids)), ids.shape)  # tells the tokens apart
 
     def pairs(ids, weights):
         block, centre, context = np.argwhere(weights.numpy()).T
         ids = ids.numpy()
         return sorted(zip(ids[block, centre + window], ids[block, context], strict=True))
 
-    def cut(ids, weights):
-        return cut_blocks(ids, weights, shorter)
+    def split(ids, weights):
+        return split_blocks(ids, weights, shorter)
 
-    words, from_words = (tf.function(cut) if graph else cut)(numbers, weights)
-    pieces, slots = 6 * -(-length // shorter), shorter + 2 * window
-    assert words.shape == (pieces, slots)
-    assert from_words.shape == (pieces, slots, shorter)
-    assert pairs(words, tf.transpose(from_words, [0, 2, 1])) == pairs(numbers, weights)
+    words, transposed = (tf.function(split) if graph else split)(numbers, weights)
+    sub_blocks, width = 6 * -(-length // shorter), shorter + 2 * window
+    assert words.shape == (sub_blocks, width)
+    assert transposed.shape == (sub_blocks, width, shorter)
+    assert pairs(words, tf.transpose(transposed, [0, 2, 1])) == pairs(numbers, weights)
 
 
 @pytest.mark.parametrize("window", [1, 2, 5, 6, 7, 10, 50])
-def test_pieces_fill_registers(window):
-    length = short_block_length(window)
+def test_sub_blocks_fill_registers(window):
+    length = sub_block_length(window)
     assert 4 <= length < 20
     assert (length + 2 * window) % 16 == 0
 

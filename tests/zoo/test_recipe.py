@@ -4,7 +4,8 @@ import re
 import pytest
 
 from kerasw2v import layers
-from kerasw2v.zoo.recipe import METRICS, OUTPUT_LAYERS, read_recipe
+from kerasw2v.layers.from_name import output_layers
+from kerasw2v.zoo.recipe import METRICS, layer_arguments, read_recipe
 
 PLAIN = """
 [model]
@@ -153,17 +154,21 @@ class TestRefusals:
 
 
 class TestTables:
-    @pytest.mark.parametrize("name", sorted(OUTPUT_LAYERS))
+    @pytest.mark.parametrize("name", sorted(output_layers()))
     def test_arguments_are_the_layers_own(self, name):
         parameters = set(inspect.signature(getattr(layers, name)).parameters)
-        assert set(OUTPUT_LAYERS[name]) == parameters - NOT_IN_RECIPES
+        assert set(layer_arguments(name)) == parameters - NOT_IN_RECIPES
 
-    def test_every_output_layer_can_be_named(self):
-        exported = {
-            name for name in layers.__all__ if issubclass(getattr(layers, name), layers.OutputLayer)
+    def test_types_of_arguments(self):
+        assert layer_arguments("AdaptiveSoftmax") == {
+            "cutoffs": list,
+            "div_value": float,
+            "min_projection_dim": int,
+            "batch_size": int,
         }
-        # SumOfLosses is made of other layers.
-        assert exported - {"OutputLayer", "SumOfLosses"} == set(OUTPUT_LAYERS)
+        assert layer_arguments("EmbeddingPrediction")["use_projection"] is bool
+        assert layer_arguments("NegativeSampling")["sharing"] is str
+        assert layer_arguments("FullSoftmax") == {}
 
     def test_metrics_of_each_architecture(self):
         assert all(architectures and kinds for architectures, kinds, _ in METRICS.values())

@@ -1,6 +1,8 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
@@ -10,14 +12,20 @@ import pytest
 from kerasw2v import Vocabulary, zoo
 from kerasw2v.cli import main
 from kerasw2v.keyed_vectors import load_vectors
+from kerasw2v.layers.from_name import output_layers
 from kerasw2v.zoo import loading
-from kerasw2v.zoo import results as zoo_results
-from kerasw2v.zoo.cards import pages, write_pages
 from kerasw2v.zoo.data import Part, digest, open_corpus, planted_baskets
-from kerasw2v.zoo.recipe import OUTPUT_LAYERS, read_recipe
-from kerasw2v.zoo.results import calibrated, collect, read_results, write_expected
-from kerasw2v.zoo.run import measure, misses, run
-from kerasw2v.zoo.vectors import load_packed, save_packed
+from kerasw2v.zoo.recipe import read_recipe
+from kerasw2v.zoo.run import measure, misses, read_results, run
+from kerasw2v.zoo.vectors import load_packed
+
+# The tools that maintain the zoo are scripts of the repository.
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks" / "zoo"))
+import maintain
+import results as zoo_results
+from cards import pages, write_pages
+from packing import save_packed
+from results import calibrated, collect, write_expected
 
 NAMES = zoo.names()
 
@@ -60,7 +68,7 @@ def mine(folder):
 class TestRecipes:
     def test_every_output_layer_has_one(self):
         recipes = [zoo.find_recipe(name) for name in NAMES]
-        assert {recipe.output_layer["name"] for recipe in recipes} == set(OUTPUT_LAYERS)
+        assert {recipe.output_layer["name"] for recipe in recipes} == set(output_layers())
 
     @pytest.mark.parametrize("name", NAMES)
     def test_is_complete(self, name):
@@ -83,13 +91,15 @@ class TestRecipes:
         untrained = loaded.model.evaluate(loaded.dataset.take(4), verbose=0)
         assert misses(loaded.recipe, measure(loaded, [untrained])) != []
         done = run(loaded)
-        # Four standard deviations over the seeds of `zoo calibrate --smoke`.
+        # Four standard deviations over the seeds of `maintain.py calibrate --smoke`.
         assert misses(loaded.recipe, done.metrics) == []
         assert done.words_per_s > 0
 
     def test_pages_are_what_the_generator_makes(self):
         for path, text in pages(zoo.FOLDER).items():
-            assert path.read_text("utf-8") == text, f"{path}: run `kerasw2v zoo cards`"
+            assert path.read_text("utf-8") == text, (
+                f"{path}: run `python benchmarks/zoo/maintain.py cards`"
+            )
 
     def test_the_example_on_the_page_runs(self):
         page = (zoo.FOLDER / "README.md").read_text("utf-8")
@@ -117,6 +127,14 @@ class TestLoad:
             return run(zoo.load(mine, "corpus.txt", seed=seed)).losses
 
         assert losses(1) == losses(1) != losses(2)
+
+    @pytest.mark.parametrize(("largest", "size"), [(4096, 1024), (512, 512)])
+    def test_batch_size_is_that_of_model_and_corpus(self, mine, monkeypatch, largest, size):
+        mine.write_text(MINE.replace("batch_size = 64\n", ""))
+        monkeypatch.setattr("kerasw2v.SkipGram.largest_batch", largest)
+        loaded = zoo.load(mine, [list("abcdefgh")] * 40_000, seed=1)
+        blocks, _ = loaded.dataset.element_spec.shape
+        assert blocks * loaded.model.block_length == size
 
     def test_trains_on_the_small_corpus_by_default(self, mine):
         loaded = zoo.load(mine, seed=1)
@@ -221,7 +239,8 @@ class TestResults:
         assert [each["seed"] for each in results["runs"]] == [1, 2, 3]
         assert results["mean"]["metrics"]["loss"] == 2.0
         assert results["mean"]["ratio_to_gensim"] == 1.0
-        assert results["command"] == "kerasw2v zoo results mine --corpus corpus.txt --seeds 3"
+        command = "python benchmarks/zoo/maintain.py results mine --corpus corpus.txt --seeds 3"
+        assert results["command"] == command
         assert self.collect(seeds=3) == (results, [])
         assert json.loads(Path("zoo/mine/results.json").read_text()) == results
         # Results of other settings, or another corpus, are not those of this recipe.
@@ -270,6 +289,23 @@ class TestCommand:
         assert main(["zoo", "show", "cbow-nce"]) == 0
         assert capsys.readouterr().out == (zoo.FOLDER / "cbow-nce/MODEL_CARD.md").read_text("utf-8")
 
+    def test_list_shows_the_titles(self, capsys):
+        assert main(["zoo", "list"]) == 0
+        lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+        assert lines == {name: zoo.find_recipe(name).texts["title"] for name in NAMES}
+
+    def test_show_of_a_recipe_without_a_card(self, mine, capsys):
+        assert main(["zoo", "show", "zoo/mine"]) == 0
+        assert capsys.readouterr().out == MINE
+
+    def test_list_and_show_do_not_start_tensorflow(self):
+        code = (
+            "import sys; from kerasw2v.cli import main\n"
+            "main(['zoo', 'list']); main(['zoo', 'show', 'cbow-nce'])\n"
+            "sys.exit('tensorflow' in sys.modules)"
+        )
+        assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
     @pytest.mark.parametrize("output", ["out.kv", "out.keras"])
     def test_train(self, mine, capsys, output):
         arguments = ["zoo", "train", "./zoo/mine/recipe.toml", "--corpus", "corpus.txt"]
@@ -295,26 +331,6 @@ class TestCommand:
     def test_verify_smoke_by_name(self, capsys):
         assert main(["zoo", "verify", "cbow-negative-sampling", "--smoke"]) == 0
 
-    def test_results_calibrate_and_cards(self, mine, capsys):
-        path = "zoo/mine/recipe.toml"
-        assert main(["zoo", "results", path, "--corpus", "corpus.txt", "--seeds", "1"]) == 0
-        results = json.loads(Path("zoo/mine/results.json").read_text())
-        assert results["mean"]["ratio_to_gensim"] > 0
-        assert "SHA-256" in mine.with_name("MODEL_CARD.md").read_text()
-        assert main(["zoo", "calibrate", path]) == 0
-        loss = read_recipe(mine).expected["loss"]
-        assert loss.value == pytest.approx(results["mean"]["metrics"]["loss"], rel=0.01)
-        capsys.readouterr()
-        assert main(["zoo", "cards", "zoo"]) == 0
-        assert capsys.readouterr().out == ""  # all are up to date
-
-    def test_pack(self, mine, capsys):
-        arguments = ["zoo", "pack", "zoo/mine/recipe.toml", "--corpus", "corpus.txt"]
-        assert main([*arguments, "--words", "5"]) == 0
-        assert len(load_packed("zoo/mine/vectors.npz")) == 5
-        assert json.loads(Path("zoo/mine/vectors.json").read_text())["words"] == 5
-        assert "## Vectors that come" in mine.with_name("MODEL_CARD.md").read_text()
-
     @pytest.mark.parametrize(
         ("arguments", "sentence"),
         [
@@ -327,10 +343,6 @@ class TestCommand:
             (["train", "zoo/mine/recipe.toml", "--smoke"], "must have a table [smoke]"),
             (["verify", "cbow-nce"], "`--corpus` must be given, or `--smoke`"),
             (["verify", "item2vec-negative-sampling", "--corpus", "c"], "must not be given"),
-            (["results"], "Either `NAME` or `--all` must be given"),
-            (["results", "cbow-nce", "--all"], "Either `NAME` or `--all`"),
-            (["results", "cbow-nce"], "`--corpus` must be given for cbow-nce"),
-            (["calibrate", "zoo/mine/recipe.toml"], "must have results to be calibrated"),
         ],
     )
     def test_refusals(self, mine, capsys, arguments, sentence):
@@ -344,6 +356,44 @@ class TestCommand:
         mine.write_text(MINE[: MINE.index("[expected]")])
         assert main(["zoo", "verify", str(mine), "--corpus", "corpus.txt"]) == 1
         assert "must have results in [expected] to be verified" in capsys.readouterr().err
+
+
+class TestMaintain:
+    def test_results_calibrate_and_cards(self, mine, capsys):
+        path = "zoo/mine/recipe.toml"
+        assert maintain.main(["results", path, "--corpus", "corpus.txt", "--seeds", "1"]) == 0
+        results = json.loads(Path("zoo/mine/results.json").read_text())
+        assert results["mean"]["ratio_to_gensim"] > 0
+        assert "SHA-256" in mine.with_name("MODEL_CARD.md").read_text()
+        assert maintain.main(["calibrate", path]) == 0
+        loss = read_recipe(mine).expected["loss"]
+        assert loss.value == pytest.approx(results["mean"]["metrics"]["loss"], rel=0.01)
+        capsys.readouterr()
+        assert maintain.main(["cards", "zoo"]) == 0
+        assert capsys.readouterr().out == ""  # all are up to date
+
+    def test_pack(self, mine, capsys):
+        arguments = ["pack", "zoo/mine/recipe.toml", "--corpus", "corpus.txt"]
+        assert maintain.main([*arguments, "--words", "5"]) == 0
+        assert len(load_packed("zoo/mine/vectors.npz")) == 5
+        assert json.loads(Path("zoo/mine/vectors.json").read_text())["words"] == 5
+        assert "## Vectors that come" in mine.with_name("MODEL_CARD.md").read_text()
+
+    @pytest.mark.parametrize(
+        ("arguments", "sentence"),
+        [
+            (["results"], "Either `NAME` or `--all` must be given"),
+            (["results", "cbow-nce", "--all"], "Either `NAME` or `--all`"),
+            (["results", "cbow-nce"], "`--corpus` must be given for cbow-nce"),
+            (["calibrate", "zoo/mine/recipe.toml"], "must have results to be calibrated"),
+        ],
+    )
+    def test_refusals(self, mine, capsys, arguments, sentence):
+        assert maintain.main(arguments) == 1
+        told = capsys.readouterr()
+        assert sentence in told.err.splitlines()[-1]
+        assert "Traceback" not in told.err
+        assert sorted(path.name for path in Path().iterdir()) == ["corpus.txt", "zoo"]
 
 
 class TestVectors:

@@ -1,4 +1,4 @@
-"""The results of a recipe over several seeds: measured, kept in `results.json`, taken up again."""
+"""The results of a recipe over several seeds: measured, saved in `results.json`, and continued."""
 
 import datetime
 import json
@@ -17,36 +17,15 @@ from kerasw2v.data.corpus import Corpus
 from kerasw2v.utils.files import replace_on_success
 from kerasw2v.utils.versions import versions
 from kerasw2v.zoo.data import digest
-from kerasw2v.zoo.loading import corpus_of
+from kerasw2v.zoo.loading import select_corpus
 from kerasw2v.zoo.recipe import Expected, Recipe
+from kerasw2v.zoo.run import RESULTS, read_results
 
-FILE = "results.json"
 # The least tolerance: for metrics from 0 to 1 as such, for the others as a share of the value.
 _LEAST = {"wordsim353": 0.03, "simlex999": 0.03, "analogies": 0.02, "same_group": 0.02}
 _LEAST_SHARE = 0.02
 _DEVIATIONS = 4.0
 _ENOUGH_SEEDS = 5
-
-
-def read_results(recipe: Recipe) -> dict[str, Any] | None:
-    """Returns what the `results.json` beside a recipe holds; None if there is none.
-
-    Raises:
-        ValueError: if it is damaged.
-
-    Example:
-
-    >>> from kerasw2v import zoo
-    >>> results = read_results(zoo.find_recipe("cbow-negative-sampling"))
-    """
-    file = recipe.path.parent / FILE
-    if not file.is_file():
-        return None
-    try:
-        results: dict[str, Any] = json.loads(file.read_text("utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{str(file)!r} must be JSON ({error}); remove it.") from error
-    return results
 
 
 def collect(
@@ -58,23 +37,23 @@ def collect(
 ) -> dict[str, Any]:
     """Trains a recipe with seeds 1, 2, ..., each in a process of its own; writes `results.json`.
 
-    The file is written after each run. Runs that it holds already, of the same settings, corpus and
-    versions, are not repeated.
+    The file is written after each run. Runs of the same settings, corpus and versions that it
+    holds already are not repeated.
 
     Args:
         recipe: a recipe, not its tiny variant.
         corpus: path or name of the corpus; not used by recipes that make their data themselves.
         seeds: how many seeds.
         reference: returns the words a second of gensim's nearest equivalent, None for none.
-        say: is told what is going on.
+        say: prints a line of progress.
 
     Raises:
         ChildProcessError: if a training fails.
-        FileNotFoundError, ValueError: if the corpus is none.
+        FileNotFoundError, ValueError: if the corpus is missing or of a wrong kind.
     """
     if not recipe.needs_corpus:
         corpus = None
-    name, whole = corpus_of(recipe, corpus)
+    name, whole = select_corpus(recipe, corpus)
     same = {
         "recipe": recipe.name,
         "settings": recipe.settings(),
@@ -88,10 +67,10 @@ def collect(
     runs = list(before["runs"]) if is_same else []
     missing = [seed for seed in range(1, seeds + 1) if seed not in [run["seed"] for run in runs]]
     if not missing:
-        say(f"{recipe.name}: the runs are in {FILE} already.")
+        say(f"{recipe.name}: the runs are in {RESULTS} already.")
         return before
     speed = reference(recipe, whole)
-    command = ["kerasw2v", "zoo", "results", recipe.name]
+    command = ["python", "benchmarks/zoo/maintain.py", "results", recipe.name]
     command += ["--corpus", Path(corpus).name] if corpus else []
     for seed in missing:
         say(f"{recipe.name}: seed {seed} of {seeds} ...")
@@ -106,15 +85,15 @@ def collect(
             "mean": _means(runs),
             "runs": runs,
         }
-        with replace_on_success(recipe.path.parent / FILE, "w") as file:
+        with replace_on_success(recipe.path.parent / RESULTS, "w") as file:
             file.write(json.dumps(results, indent=2) + "\n")
-        told = ", ".join(f"{key} {value:.4g}" for key, value in run["metrics"].items())
-        say(f"  {told}; {run['words_per_s']:,.0f} words/s, {run['seconds']:.0f} s")
+        metrics = ", ".join(f"{key} {value:.4g}" for key, value in run["metrics"].items())
+        say(f"  {metrics}; {run['words_per_s']:,.0f} words/s, {run['seconds']:.0f} s")
     return results
 
 
 def _spawn(recipe: Recipe, corpus: str | None, seed: int) -> dict[str, Any]:
-    """Trains in a process of its own: what TensorFlow keeps of one run must not slow the next."""
+    """Trains in a new process: what TensorFlow retains of one run would slow the next."""
     command = [sys.executable, "-m", "kerasw2v", "zoo", "train", os.fspath(recipe.path)]
     command += ["--json", "--seed", str(seed), *(["--corpus", corpus] if corpus else [])]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -146,19 +125,19 @@ def _means(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def processor() -> str:
-    """Returns the name of the processor, as Linux tells it, or its kind."""
+    """Returns the name of the processor as Linux reports it, else its kind."""
     try:
-        found = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+        name = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     except OSError:
-        found = None
-    return found[1] if found else platform.machine()
+        name = None
+    return name[1] if name else platform.machine()
 
 
 def calibrated(measured: Mapping[str, list[float]]) -> dict[str, Expected]:
-    """Returns what to expect of each metric: the mean, give or take four standard deviations.
+    """Returns what to expect of each metric: the mean, plus or minus four standard deviations.
 
-    Fewer than five seeds tell a deviation badly: for these there is a least tolerance, .02 or .03
-    for metrics from 0 to 1 and 2 % for the others.
+    Fewer than five seeds estimate a deviation poorly: they get at least a fixed tolerance, .02 or
+    .03 for metrics from 0 to 1 and 2 % for the others.
 
     Args:
         measured: values of several seeds, by metric.
@@ -199,7 +178,7 @@ def write_expected(recipe: Recipe, expected: Mapping[str, Expected], seeds: int)
     lines = [
         heading,
         f"# Mean of {seeds} seed{'s' * (seeds > 1)}, plus or minus 4 deviations or more: "
-        "kerasw2v zoo calibrate",
+        "python benchmarks/zoo/maintain.py calibrate",
         *(
             f"{name} = {{ value = {each.value}, tolerance = {each.tolerance} }}"
             for name, each in expected.items()

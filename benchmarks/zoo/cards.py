@@ -1,4 +1,4 @@
-"""The zoo's pages, made of recipes and their results: nothing on them is typed by hand."""
+"""The pages of the model zoo, made from recipes and their results; nothing is typed by hand."""
 
 import json
 import os
@@ -9,20 +9,24 @@ from typing import Any
 from kerasw2v.ops.learning_rates import default_learning_rate
 from kerasw2v.utils.files import replace_on_success
 from kerasw2v.zoo.recipe import FILE, METRICS, Recipe, read_recipe
-from kerasw2v.zoo.results import read_results
+from kerasw2v.zoo.run import read_results
 
 CARD = "MODEL_CARD.md"
 TABLE = "README.md"
 PACKED = "vectors.json"
-# Between these lines the page above the zoo's folder, the project's own, has the table too.
-FRONT = ("<!-- The zoo's table, by `kerasw2v zoo cards`. -->\n", "<!-- The end of it. -->\n")
+# Between these lines the README above the folder of the zoo has the table too.
+FRONT = (
+    "<!-- The zoo's table, by `python benchmarks/zoo/maintain.py cards`. -->\n",
+    "<!-- The end of it. -->\n",
+)
 
 _TABLE_HEAD = """\
 # Model zoo
 
 Trainings that are known to work, each in a folder: `recipe.toml` says what to do, `results.json`
-what came out, where and with which versions, and `MODEL_CARD.md` tells both to people. The cards
-and this page are written by `kerasw2v zoo cards`; the tests check that they are up to date.
+what came out, where and with which versions, and `MODEL_CARD.md` shows both to people. The cards
+and this page are written by `python benchmarks/zoo/maintain.py cards`; the tests check that they
+are up to date.
 
 ```sh
 kerasw2v zoo list
@@ -51,8 +55,8 @@ a second as a ratio to gensim's nearest equivalent in the same run: the same arc
 a worker a core, hierarchical softmax where the recipe has it, negative sampling otherwise.
 
 A recipe can only name what the library registers: no code runs from it, and unknown keys are
-refused by name. `kerasw2v zoo results --all --corpus CORPUS --seeds 3` repeats the full runs, and
-skips what it has done already.
+refused by name. `python benchmarks/zoo/maintain.py results --all --corpus CORPUS --seeds 3` repeats
+the full runs, and skips what it has done already.
 """
 
 
@@ -87,7 +91,7 @@ def table(recipes: list[Recipe]) -> str:
     """Returns the page of the zoo, as Markdown.
 
     Args:
-        recipes: the recipes, whose results lie beside them.
+        recipes: the recipes; each has its results in the same folder.
 
     Example:
 
@@ -159,7 +163,7 @@ def write_pages(folder: str | os.PathLike[str]) -> list[Path]:
 
     Raises:
         OSError: if the folder cannot be written.
-        ValueError: if a recipe or a result is none.
+        ValueError: if a recipe or its results are damaged.
     """
     changed = [
         (path, text)
@@ -213,7 +217,8 @@ def _plain(value: Any) -> str:
 def _results(recipe: Recipe, results: Mapping[str, Any] | None) -> str:
     if not results:
         corpus = " --corpus CORPUS" if recipe.needs_corpus else ""
-        return f"None yet: `kerasw2v zoo results {recipe.name}{corpus} --seeds 3` measures them."
+        command = f"python benchmarks/zoo/maintain.py results {recipe.name}{corpus} --seeds 3"
+        return f"None yet: `{command}` measures them."
     runs, mean = results["runs"], results["mean"]
     head = ["metric", "mean", *(f"seed {run['seed']}" for run in runs), "expected"]
     lines = ["| " + " | ".join(head) + " |", "|---" + "|--:" * (len(head) - 1) + "|"]
@@ -236,7 +241,7 @@ def _results(recipe: Recipe, results: Mapping[str, Any] | None) -> str:
             f"so {_ratio(mean['ratio_to_gensim'])} times gensim's speed"
         )
     corpus, versions, machine = results["corpus"], results["versions"], results["machine"]
-    told = ", ".join(f"{name} {version}" for name, version in versions.items())
+    packages = ", ".join(f"{name} {version}" for name, version in versions.items())
     return "\n".join(
         [
             *lines,
@@ -244,7 +249,7 @@ def _results(recipe: Recipe, results: Mapping[str, Any] | None) -> str:
             f"- Speed: {speed}.",
             f"- Corpus: {corpus['name']}, {runs[0]['words']:,} words trained on, "
             f"{runs[0]['vocabulary']:,} in the vocabulary; SHA-256 `{corpus['sha256']}`.",
-            f"- Versions: {told}.",
+            f"- Versions: {packages}.",
             f"- Machine: {machine['cores']} cores, {machine['processor']}; {results['date']}.",
             f"- Repeated by `{results['command']}`.",
         ]
