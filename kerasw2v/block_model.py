@@ -44,6 +44,8 @@ class BlockModel(keras.Model):
     from `kerasw2v.block_dataset` (no targets), or arrays `(x, targets)` as the subclass says, with
     optional sample weights. The loss is the output layer's; it is summed over pairs for the
     gradient, so that a learning rate is the step of one pair, and reported as the mean a pair.
+    `evaluate` draws windows and noise words from a stream of its own: the same for the same data,
+    and without an effect on later training.
 
     A subclass implements `call` (plain inputs to hidden vectors), `loss_of_blocks` and
     `loss_of_examples`.
@@ -56,8 +58,8 @@ class BlockModel(keras.Model):
         shrink_windows: True to draw each centre's window from 1 to `window`, as word2vec does.
         block_length: centres in a block; that of `block_dataset` for this window when None.
         seed: seed of the initial vectors and of the windows.
-        shards: number of parts that the table of input vectors is kept in, see `EmbeddingLookup`;
-            the output layer has a number of its own.
+        shards: number of shards of the table of input vectors, see `EmbeddingLookup`; the output
+            layer has a number of its own.
         **kwargs: arguments of `keras.Model`.
     """
 

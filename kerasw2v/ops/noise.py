@@ -37,8 +37,8 @@ def alias_table(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Builds Walker's alias table, by Vose's method.
 
     A draw picks a slot `i` uniformly, then takes `i` with probability `accept[i]` and `alias[i]`
-    otherwise. Each word below the mean gets what its slot lacks from one word above it, which goes
-    to the words below once its own rest is.
+    otherwise. A word with less than a slot's share fills its slot from one with more, whose rest
+    may then be less than a slot's share too.
 
     Args:
         probabilities: `(V,)`, non-negative, summing to one.
@@ -59,14 +59,14 @@ def alias_table(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     rest = (np.asarray(probabilities, np.float64) * len(probabilities)).tolist()
     accept, alias = np.ones(len(rest), np.float32), np.arange(len(rest), dtype=np.int32)
-    below = [word for word, share in enumerate(rest) if share < 1]
-    above = [word for word, share in enumerate(rest) if share >= 1]
-    while below and above:  # rounding leaves some, whose share is one
-        word, donor = below.pop(), above[-1]
+    small = [word for word, share in enumerate(rest) if share < 1]
+    large = [word for word, share in enumerate(rest) if share >= 1]
+    while small and large:  # rounding may leave some, whose share is one
+        word, donor = small.pop(), large[-1]
         accept[word], alias[word] = rest[word], donor
         rest[donor] -= 1 - rest[word]
         if rest[donor] < 1:
-            below.append(above.pop())
+            small.append(large.pop())
     return accept, alias
 
 
