@@ -44,6 +44,40 @@ def check_int(name: str, value: object, minimum: int) -> int:
     return number
 
 
+def check_seed(name: str, seed: object, limit: int = 2**63) -> int | None:
+    """Checks the seed of random draws.
+
+    Args:
+        name: the argument's name, for the message.
+        seed: what was received: a Python or NumPy integer, or None for draws without a seed.
+        limit: all seeds must be below it.
+
+    Returns:
+        `seed` as an `int`, or None.
+
+    Raises:
+        TypeError: if it is neither an integer nor None.
+        ValueError: if it is negative or not below `limit`.
+
+    Example:
+
+    >>> check_seed("seed", np.int64(3))
+    3
+    >>> check_seed("seed", -1)
+    Traceback (most recent call last):
+    ...
+    ValueError: `seed` must be from 0 to 9223372036854775807. Received: seed=-1.
+    """
+    if seed is None:
+        return None
+    if isinstance(seed, bool) or not hasattr(seed, "__index__"):
+        raise TypeError(f"`{name}` must be an integer or None. Received: {name}={seed!r}.")
+    number = operator.index(seed)
+    if not 0 <= number < limit:
+        raise ValueError(f"`{name}` must be from 0 to {limit - 1}. Received: {name}={seed!r}.")
+    return number
+
+
 def check_finite(name: str, value: object) -> float:
     """Returns `value` as a float; raises TypeError or ValueError unless it is a finite number."""
     if isinstance(value, bool) or not isinstance(value, Real):

@@ -5,7 +5,13 @@ import re
 import numpy as np
 import pytest
 
-from kerasw2v.utils.checks import check_choice, check_counts, check_int, check_non_negative
+from kerasw2v.utils.checks import (
+    check_choice,
+    check_counts,
+    check_int,
+    check_non_negative,
+    check_seed,
+)
 
 
 @pytest.mark.parametrize("value", [1, 7, np.int32(3), np.int64(2**40), np.uint8(1)])
@@ -26,6 +32,37 @@ def test_what_is_no_whole_number_is_a_type_error(value):
 def test_too_small_is_a_value_error(value):
     with pytest.raises(ValueError, match=r"^`size` must be at least 1\. Received: size="):
         check_int("size", value, minimum=1)
+
+
+@pytest.mark.parametrize("seed", [0, 3, np.int64(3), np.uint64(2**63 - 1), 2**63 - 1])
+def test_seeds_pass(seed):
+    checked = check_seed("seed", seed)
+    assert checked == seed
+    assert type(checked) is int
+
+
+def test_no_seed_passes():
+    assert check_seed("seed", None) is None
+
+
+@pytest.mark.parametrize("seed", [1.5, 3.0, "abc", True, [1], np.float32(2)])
+def test_what_is_no_seed_is_a_type_error(seed):
+    sentence = f"`--seed` must be an integer or None. Received: --seed={seed!r}."
+    with pytest.raises(TypeError, match=f"^{re.escape(sentence)}$"):
+        check_seed("--seed", seed)
+
+
+@pytest.mark.parametrize("seed", [-1, np.int64(-5), 2**63, np.uint64(2**63)])
+def test_a_seed_out_of_range_is_a_value_error(seed):
+    sentence = f"`seed` must be from 0 to {2**63 - 1}. Received: seed={seed!r}."
+    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
+        check_seed("seed", seed)
+
+
+def test_a_seed_may_have_a_lower_limit():
+    assert check_seed("seed", 2**32 - 1, limit=2**32) == 2**32 - 1
+    with pytest.raises(ValueError, match=r"^`seed` must be from 0 to 4294967295\. Received: seed="):
+        check_seed("seed", 2**32, limit=2**32)
 
 
 def test_non_negative_numbers():
