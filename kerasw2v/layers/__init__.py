@@ -10,7 +10,7 @@ from kerasw2v.layers.hierarchical_softmax import HierarchicalSoftmax
 from kerasw2v.layers.importance_sampling import ImportanceSampling
 from kerasw2v.layers.nce import NCE
 from kerasw2v.layers.negative_sampling import NegativeSampling
-from kerasw2v.layers.output_layer import OutputLayer
+from kerasw2v.layers.output_layer import OutputLayer, outputs_are_losses
 from kerasw2v.layers.sampled_softmax import SampledSoftmax
 from kerasw2v.layers.sum_of_losses import SumOfLosses
 
@@ -28,4 +28,5 @@ __all__ = [
     "OutputLayer",
     "SampledSoftmax",
     "SumOfLosses",
+    "outputs_are_losses",
 ]

@@ -202,15 +202,20 @@ def as_blocks(
 
 @keras.saving.register_keras_serializable("kerasw2v")
 def outputs_are_losses(targets: Any, losses: Any) -> Any:
-    """Returns the model's outputs: an output layer has computed the losses.
+    """Returns the model's outputs: the `loss` of a Keras model that ends in an output layer.
+
+    Unlike a lambda it can be saved with the model.
 
     Args:
-        targets: not used; the output layer has had them as an input.
+        targets: ignored; the output layer has them as an input.
         losses: what the model returns.
 
     Example:
 
-    >>> outputs_are_losses(None, 0.5)
-    0.5
+    >>> import keras
+    >>> from kerasw2v import layers
+    >>> hidden, targets = keras.Input((4,)), keras.Input((), dtype="int32")
+    >>> model = keras.Model([hidden, targets], layers.FullSoftmax(10)(hidden, targets))
+    >>> model.compile(loss=layers.outputs_are_losses)
     """
     return losses

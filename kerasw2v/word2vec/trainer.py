@@ -302,7 +302,11 @@ def check_output_layer(output_layer: OutputLayer | str | None) -> None:
 
 def _is_output_layer(name: str) -> bool:
     candidate = getattr(layers_module, name)
-    return issubclass(candidate, OutputLayer) and candidate is not OutputLayer
+    return (
+        isinstance(candidate, type)
+        and issubclass(candidate, OutputLayer)
+        and candidate is not OutputLayer
+    )
 
 
 def _output_layer(
