@@ -5,6 +5,8 @@ from typing import Any
 
 import tensorflow as tf
 
+_NAME = "draw_state"
+
 
 def add_draw_state(layer: Any, seed: int | None) -> Any:
     """Gives a layer or model the state that its random draws go on from.
@@ -26,8 +28,20 @@ def add_draw_state(layer: Any, seed: int | None) -> Any:
         dtype="int64",
         trainable=False,
         autocast=False,
-        name="draw_state",
+        name=_NAME,
     )
+
+
+def restart(model: Any, number: int) -> None:
+    """Sets all random draws of a model to what follows after so many seeds drawn.
+
+    Args:
+        model: Keras model, with layers that called `add_draw_state`.
+        number: how many seeds count as drawn.
+    """
+    for variable in model.non_trainable_variables:
+        if variable.name == _NAME:
+            variable.assign(tf.stack([tf.convert_to_tensor(variable.value)[0], number]))
 
 
 def next_seed(draw_state: Any) -> tf.Tensor:

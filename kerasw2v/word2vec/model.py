@@ -14,11 +14,18 @@ from gensim.utils import call_on_class_only
 from numpy.typing import NDArray
 
 from kerasw2v.block_model import BlockModel
+from kerasw2v.data.vocabulary import effective_min_count
 from kerasw2v.layers.output_layer import OutputLayer
-from kerasw2v.utils.checks import check_int
+from kerasw2v.utils.checks import check_int, check_seed
 from kerasw2v.word2vec.callbacks import Callbacks, as_keras, gensim_callbacks
 from kerasw2v.word2vec.scoring import predict, score_sentences
-from kerasw2v.word2vec.sentences import ScanCache, Sentences, TrimRule, as_sentences, check_corpus
+from kerasw2v.word2vec.sentences import (
+    ScanCache,
+    Sentences,
+    TrimRule,
+    as_corpus,
+    check_corpus_arguments,
+)
 from kerasw2v.word2vec.trainer import Schedule, Settings, Trainer, check_output_layer
 from kerasw2v.word2vec.words import (
     add_null_word,
@@ -26,7 +33,6 @@ from kerasw2v.word2vec.words import (
     cumulative_table,
     grow_words,
     keep_of,
-    least_count,
     paths_of,
     select,
     set_paths,
@@ -164,7 +170,7 @@ class Word2Vec:
         self.max_vocab_size = max_vocab_size
         self.max_final_vocab = max_final_vocab
         self.sample = sample
-        self.seed = seed
+        self.seed = check_seed("seed", seed, limit=2**32)
         self.workers = int(workers)
         self.sg = int(sg)
         self.hs = int(hs)
@@ -185,8 +191,8 @@ class Word2Vec:
         self.progress_bar = progress_bar
         self._start_state()
         if sentences is not None or corpus_file is not None:
-            check_corpus(sentences, corpus_file, passes=epochs + 1)
-            self._last_scan = ScanCache(same=sentences)
+            check_corpus_arguments(sentences, corpus_file, passes=epochs + 1)
+            self._scan_cache = ScanCache(reusable=sentences)
             self.build_vocab(sentences, corpus_file, trim_rule=trim_rule)
             self.train(
                 sentences,
@@ -199,8 +205,6 @@ class Word2Vec:
                 compute_loss=self.compute_loss,
                 callbacks=callbacks,
             )
-            if sentences is not None:
-                self._last_scan = ScanCache()
         else:
             _warn_of_ignored(trim_rule, callbacks)
 
@@ -218,7 +222,7 @@ class Word2Vec:
         self.epoch_losses: list[float] = []
         self.random = np.random.RandomState(self.seed)
         vars(self)["load"] = call_on_class_only
-        self._last_scan = ScanCache()
+        self._scan_cache = ScanCache()
         self._trainer: Trainer | None = None
 
     # Vocabulary
@@ -248,7 +252,7 @@ class Word2Vec:
             TypeError: if not exactly one corpus is given, or it is none.
             RuntimeError: if there is nothing to update yet.
         """
-        check_corpus(corpus_iterable, corpus_file, passes=1)
+        check_corpus_arguments(corpus_iterable, corpus_file, passes=1)
         self._check_update(update)
         total_words, corpus_count = self.scan_vocab(
             corpus_iterable, corpus_file, progress_per, trim_rule=trim_rule
@@ -292,8 +296,8 @@ class Word2Vec:
     ) -> tuple[int, int]:
         """Counts a corpus into `raw_vocab`; returns its numbers of words and of sentences."""
         logger.info("counting words")
-        scanned = self._last_scan.scan(
-            as_sentences(corpus_iterable, corpus_file), self.max_vocab_size, trim_rule, progress_per
+        scanned = self._scan_cache.scan(
+            as_corpus(corpus_iterable, corpus_file), self.max_vocab_size, trim_rule, progress_per
         )
         self.raw_vocab = scanned.counts
         logger.info(
@@ -330,7 +334,7 @@ class Word2Vec:
         counts = self.raw_vocab if self.raw_vocab is not None else {}
         min_count = min_count or self.min_count
         sample = sample or self.sample
-        self.effective_min_count = least_count(counts, min_count, self.max_final_vocab)
+        self.effective_min_count = effective_min_count(counts, min_count, self.max_final_vocab)
         selection = select(counts, self.effective_min_count, trim_rule, sample)
         report = selection.report()
         logger.info("effective_min_count=%i: %s", self.effective_min_count, report)
@@ -509,7 +513,7 @@ class Word2Vec:
         alpha, min_alpha = start_alpha or self.alpha, end_alpha or self.min_alpha
         self._check_training(alpha, epochs, total_examples, total_words)
         epochs = check_int("epochs", epochs, minimum=1)
-        check_corpus(corpus_iterable, corpus_file, passes=epochs)
+        check_corpus_arguments(corpus_iterable, corpus_file, passes=epochs)
         if corpus_file is not None and not total_words:
             raise ValueError("`total_words` must be given with `corpus_file`.")
         self.alpha, self.min_alpha, self.epochs = alpha, min_alpha, epochs
@@ -520,7 +524,7 @@ class Word2Vec:
         for callback in gensim_callbacks(callbacks):
             callback.on_train_begin(self)
         words, raw_words = self._fit(
-            as_sentences(corpus_iterable, corpus_file), total_examples, total_words, callbacks
+            as_corpus(corpus_iterable, corpus_file), total_examples, total_words, callbacks
         )
         self.train_count += 1
         for callback in gensim_callbacks(callbacks):
@@ -539,12 +543,9 @@ class Word2Vec:
             return 0, 0
         begin = time.perf_counter()
         trainer = self._synchronised_trainer()
-        scanned = self._last_scan.find(corpus)
-        numbered = scanned.numbered if scanned else None
-        stream = numbered.encode(trainer.vocabulary) if numbered else trainer.encode(corpus)
+        stream, sentences = self._scan_cache.encode(corpus, trainer.vocabulary)
         raw_words, share = stream.corpus_words, 1.0
-        if isinstance(corpus, Sentences):
-            sentences = scanned.num_sentences if scanned else corpus.num_sentences
+        if isinstance(corpus, Sentences) and sentences is not None:
             _warn_of_another_size("sentences", total_examples, sentences)
             _warn_of_another_size("words", total_words, raw_words)
             share = sentences / total_examples if total_examples else 1.0
@@ -836,7 +837,7 @@ def _warn_of_another_size(what: str, given: int | None, found: int) -> None:
 
 
 def _replaced(array: NDArray[np.float32], values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Writes values into an array, so that who holds it sees them; returns them if it cannot."""
+    """Writes values into an array, for those who hold it; returns them if that is impossible."""
     if array.shape != values.shape or not array.flags.writeable:
         return values
     array[:] = values
