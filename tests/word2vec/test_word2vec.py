@@ -823,7 +823,7 @@ def test_a_gensim_tree_is_taken_over(sg, tmp_path):
         LEE, vector_size=16, min_count=1, sg=sg, hs=1, negative=0, epochs=10, alpha=0.1
     )
     ours = Word2Vec.from_gensim(theirs)
-    rows = ours._synchronised_trainer()._nodes
+    rows = ours._synchronised_trainer()._node_rows
     assert sorted(rows) == list(range(len(theirs.wv) - 1))
     assert (rows != np.arange(len(rows))).any()
     expected = plain_scores(theirs, LEE)
