@@ -837,8 +837,8 @@ def _warn_of_another_size(unit: str, stated: int | None, size: int) -> None:
 
 
 def _replaced(array: NDArray[np.float32], values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Writes values into an array, for those who hold it; returns them if that is impossible."""
+    """Writes values into an array, for those who hold it; copies them if that is impossible."""
     if array.shape != values.shape or not array.flags.writeable:
-        return values
+        return values.copy()
     array[:] = values
     return array

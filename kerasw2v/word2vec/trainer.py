@@ -189,7 +189,8 @@ class Trainer:
             values = _numpy(table)
             if len(values) != len(rows) or not _is_ascending(rows):
                 values = values[rows]
-            arrays[name] = np.pad(values, ((0, len(self._rows) - len(rows)), (0, 0)))
+            missing = len(self._rows) - len(rows)
+            arrays[name] = np.pad(values, ((0, missing), (0, 0))) if missing else values
         return arrays
 
     def log_probs(self, hidden: NDArray[np.float32]) -> NDArray[np.float32]:
