@@ -6,44 +6,40 @@ from typing import TYPE_CHECKING, Any
 from kerasw2v.utils.runtime import require_tensorflow
 
 if TYPE_CHECKING:
-    from kerasw2v import layers, optimizers, zoo
-    from kerasw2v.cbow import CBOW
-    from kerasw2v.data.block_dataset import block_dataset
-    from kerasw2v.data.vocabulary import Vocabulary
-    from kerasw2v.keyed_vectors import to_keyed_vectors
-    from kerasw2v.skip_gram import SkipGram
-    from kerasw2v.word2vec import Word2Vec
+    from kerasw2v import layers as layers
+    from kerasw2v import optimizers as optimizers
+    from kerasw2v import zoo as zoo
+    from kerasw2v.cbow import CBOW as CBOW
+    from kerasw2v.data.block_dataset import block_dataset as block_dataset
+    from kerasw2v.data.counted_corpus import read_corpus as read_corpus
+    from kerasw2v.data.vocabulary import Vocabulary as Vocabulary
+    from kerasw2v.keyed_vectors import to_keyed_vectors as to_keyed_vectors
+    from kerasw2v.skip_gram import SkipGram as SkipGram
+    from kerasw2v.word2vec import Word2Vec as Word2Vec
 
 # Names are imported on first use: `kerasw2v similar` need not wait for TensorFlow.
 _MODULES = {
-    "CBOW": "kerasw2v.cbow",
-    "SkipGram": "kerasw2v.skip_gram",
-    "Vocabulary": "kerasw2v.data.vocabulary",
-    "Word2Vec": "kerasw2v.word2vec",
-    "block_dataset": "kerasw2v.data.block_dataset",
-    "to_keyed_vectors": "kerasw2v.keyed_vectors",
+    "CBOW": "cbow",
+    "SkipGram": "skip_gram",
+    "Vocabulary": "data.vocabulary",
+    "Word2Vec": "word2vec",
+    "block_dataset": "data.block_dataset",
+    "layers": "layers",
+    "optimizers": "optimizers",
+    "read_corpus": "data.counted_corpus",
+    "to_keyed_vectors": "keyed_vectors",
+    "zoo": "zoo",
 }
 
-__all__ = [
-    "CBOW",
-    "SkipGram",
-    "Vocabulary",
-    "Word2Vec",
-    "block_dataset",
-    "layers",
-    "optimizers",
-    "to_keyed_vectors",
-    "zoo",
-]
+__all__ = list(_MODULES)
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
-        require_tensorflow()
-        if name not in _MODULES:
-            return import_module(f"kerasw2v.{name}")
-        return getattr(import_module(_MODULES[name]), name)
-    raise AttributeError(f"module 'kerasw2v' has no attribute {name!r}")
+    if name not in _MODULES:
+        raise AttributeError(f"module 'kerasw2v' has no attribute {name!r}")
+    require_tensorflow()
+    module = import_module(f"kerasw2v.{_MODULES[name]}")
+    return module if name == _MODULES[name] else getattr(module, name)
 
 
 def __dir__() -> list[str]:

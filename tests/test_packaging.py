@@ -37,6 +37,7 @@ PUBLIC = {
     "block_dataset",
     "layers",
     "optimizers",
+    "read_corpus",
     "to_keyed_vectors",
     "zoo",
 }
@@ -147,6 +148,17 @@ class TestPackage:
         for name in kerasw2v.__all__:
             assert getattr(kerasw2v, name) is not None
         assert set(dir(kerasw2v)) >= PUBLIC
+
+    def test_star_import_brings_the_public_names(self):
+        names = {}
+        exec("from kerasw2v import *", names)
+        assert set(kerasw2v.__all__) <= set(names)
+
+    def test_type_checkers_see_every_public_name(self):
+        tree = ast.parse((PACKAGE / "__init__.py").read_text("utf-8"))
+        (block,) = (node for node in tree.body if isinstance(node, ast.If))
+        seen = {alias.asname for node in block.body for alias in node.names}
+        assert seen == set(kerasw2v.__all__)
 
     def test_unknown_name(self):
         with pytest.raises(AttributeError, match="no_such_name"):

@@ -10,10 +10,10 @@ import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
 from kerasw2v.data.corpus import Corpus
-from kerasw2v.data.token_stream import TokenStream, taken, word_ids
+from kerasw2v.data.token_stream import TokenStream, select_tokens, word_ids
 from kerasw2v.data.vocabulary import Vocabulary
 from kerasw2v.ops.windows import PADDING, default_block_length
-from kerasw2v.utils.checks import check_int, check_non_negative
+from kerasw2v.utils.checks import check_int, check_non_negative, check_seed
 from kerasw2v.utils.runtime import tf_config, without_autotune
 
 _READ_TOKENS = 2**18
@@ -34,54 +34,57 @@ def block_dataset(
     keep: ArrayLike | None = None,
     shard: tuple[int, int] | None = None,
 ) -> tf.data.Dataset:
-    """Returns a dataset of blocks of token ids, what `SkipGram` and `CBOW` train on.
+    """Returns a dataset of blocks of token ids, for `SkipGram` and `CBOW` to train on.
 
-    The corpus is encoded once. Each epoch then drops frequent words anew, keeping a word of
-    relative frequency f with probability `(sqrt(f / sample) + 1) * sample / f`, cuts what is left
-    into blocks at another offset, and shuffles the blocks (within about a million tokens). Each
-    kept token is the centre of exactly one slot of one block, and finds its whole window there:
-    every (centre, context) pair of a sentence occurs once an epoch, none across sentences.
+    Each epoch drops tokens of frequent words anew: a token of a word of relative frequency f stays
+    with probability `(sqrt(f / sample) + 1) * sample / f`. The remaining tokens are cut into blocks
+    at a new offset, and the blocks are shuffled (within about a million tokens). Each remaining
+    token is the centre of exactly one position of one block, which holds its whole window: every
+    (centre, context) pair of a sentence occurs once an epoch, and none across sentences.
 
     Args:
-        corpus: a path (plain, .gz, .bz2, .xz; one sentence a line), a list of paths, any
-            re-iterable of token lists, or a `TokenStream` encoded before.
+        corpus: the tokens that `read_corpus` returned; or a path (plain, .gz, .bz2, .xz; one
+            sentence a line), a list of paths or any re-iterable of token lists, to be encoded now.
         vocabulary: the words; others are dropped before windows are made.
-        window: largest distance of a pair; halo of a block on either side.
+        window: largest distance of a context word; halo of a block on either side.
         sample: threshold of subsampling, 0 for none.
         batch_size: centres in a batch; rounded down to whole blocks.
-        seed: seed of subsampling, offsets and order; drawn from Python's `random` when None. It
-            must be given where several workers make all blocks (`TF_CONFIG`, and no `shard`).
+        seed: seed of subsampling, offsets and order, from 0 to 2**63 - 1; drawn from Python's
+            `random` when None. It is required where several workers make all blocks (`TF_CONFIG`
+            without `shard`).
         block_length: centres in a block; chosen for the window when None.
         reshuffle_each_iteration: False to make the same draws in every epoch, for evaluation.
-        first_epoch: number of the epoch that the first iteration is; training that goes on after
-            n epochs sees the draws it would have seen undisturbed with `first_epoch=n`.
-        keep: probability of each word to be kept, `(V,)`, instead of that which `sample` gives.
-        shard: `(n, i)` to read only the i-th, from 0, of n parts of the corpus, cut between
-            sentences; all parts have the same number of batches. Word counts are the corpus'.
+        first_epoch: number of the epoch that the first iteration is: training that is resumed
+            after n epochs draws what it would have drawn without the break if `first_epoch=n`.
+        keep: probability of each word's tokens to stay, `(V,)`, instead of that of `sample`.
+        shard: `(n, i)` to read only the i-th, from 0, of n shards of the corpus, cut between
+            sentences; all shards have the same number of batches. Word counts are those of the
+            whole corpus.
 
     Returns:
-        A dataset of int32 tensors `(batch_size // block_length, block_length + 2 * window)`, the
-        form of which `kerasw2v.ops.windows` describes. Its `len` is known and the same in every
+        A dataset of int32 tensors `(batch_size // block_length, block_length + 2 * window)`;
+        `kerasw2v.ops.windows` describes the blocks. Its `len` is known and the same in every
         epoch: the last batches are padded.
 
     Raises:
-        FileNotFoundError, TypeError, ValueError: for a corpus that cannot be read, or sizes and
-            thresholds out of range.
+        FileNotFoundError, TypeError, ValueError: for a corpus that cannot be read, or sizes,
+            thresholds and seeds out of range.
 
-    Cost: one pass over the corpus to encode it, then about 20 ns a word and epoch; memory does
-    not grow with the corpus.
+    Cost: about 20 ns a word and epoch, and one pass over the text if the corpus is not encoded
+    yet; memory does not grow with the corpus.
 
     Example:
 
-    >>> from kerasw2v import Vocabulary, block_dataset
+    >>> from kerasw2v import block_dataset, read_corpus
     >>> sentences = [["to", "be", "or", "not", "to", "be"]] * 10
-    >>> vocabulary = Vocabulary.from_corpus(sentences, min_count=1)
-    >>> dataset = block_dataset(sentences, vocabulary, window=2, sample=0, batch_size=64, seed=1)
+    >>> vocabulary, tokens = read_corpus(sentences, min_count=1)
+    >>> dataset = block_dataset(tokens, vocabulary, window=2, sample=0, batch_size=64, seed=1)
     >>> len(dataset), dataset.element_spec.shape
     (2, TensorShape([2, 36]))
     """
     window = check_int("window", window, minimum=1)
     sample = check_non_negative("sample", sample)
+    seed = check_seed("seed", seed)
     if block_length is None:
         block_length = default_block_length(window)
     length = check_int("block_length", block_length, minimum=1)
@@ -91,30 +94,39 @@ def block_dataset(
             f"`batch_size` must hold a block of {length} tokens. Received: batch_size={batch_size}."
         )
     if seed is None and shard is None:
-        _check_alone()
+        _check_single_worker()
+    num_shards, index = (1, 0) if shard is None else _checked_shard(shard)
+    epochs = count(check_int("first_epoch", first_epoch, minimum=0))
     if not isinstance(corpus, TokenStream):
         corpus = TokenStream.from_corpus(corpus, vocabulary)
-    parts, part = (1, 0) if shard is None else _checked_shard(shard)
     counts = count_ids(corpus, len(vocabulary))
-    keeps = keep_probabilities(counts, sample) if keep is None else _checked_keep(keep, len(counts))
-    streams = corpus.shards(parts)
-    epochs = _BlockEpochs(streams, part, counts, keeps, window, length, rows, seed)
-    numbers = count(check_int("first_epoch", first_epoch, minimum=0))
+    if keep is None:
+        keep = keep_probabilities(counts, sample * int(counts.sum()))
+    maker = _BlockMaker(
+        corpus.shards(num_shards),
+        index,
+        counts,
+        _checked_keep(keep, len(counts)),
+        window,
+        length,
+        rows,
+        random.randint(1, 10**9) if seed is None else seed,
+    )
 
     def batches() -> Iterator[NDArray[np.int32]]:
-        return epochs.batches(next(numbers) if reshuffle_each_iteration else first_epoch)
+        return maker.batches(next(epochs) if reshuffle_each_iteration else first_epoch)
 
     shape = (rows, length + 2 * window)
     dataset = tf.data.Dataset.from_generator(
         batches, output_signature=tf.TensorSpec((None, *shape), tf.int32)
     )
     dataset = dataset.flat_map(tf.data.Dataset.from_tensor_slices)
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(epochs.steps))
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(maker.steps))
     return _sharded_by_batches(without_autotune(dataset.prefetch(_PREFETCHED_BATCHES)))
 
 
-def _check_alone() -> None:
-    """Refuses draws that several workers, each keeping its share of all batches, do not have."""
+def _check_single_worker() -> None:
+    """Refuses to draw a seed where each of several workers would draw another one."""
     workers, _ = tf_config() or ([], 0)
     if len(workers) > 1:
         raise ValueError(
@@ -124,136 +136,133 @@ def _check_alone() -> None:
 
 
 def _sharded_by_batches(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """Lets `tf.distribute` give each worker its share of a batch: there are no files to share."""
+    """Lets `tf.distribute` divide batches among workers, since there are no files to divide."""
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return dataset.with_options(options)
 
 
-class _BlockEpochs:
-    """Makes the batches of any epoch of a token stream, each the same number of them."""
+class _BlockMaker:
+    """Makes the batches of any epoch of a token stream, the same number in each."""
 
     def __init__(
         self,
-        streams: list[TokenStream],
-        part: int,
+        shards: list[TokenStream],
+        index: int,
         counts: NDArray[np.int64],
         keep: NDArray[np.float32],
         window: int,
         length: int,
         rows: int,
-        seed: int | None,
+        seed: int,
     ) -> None:
-        self.stream = streams[part]
-        self.window = window
-        self.length = length
-        self.rows = rows
-        self.seed = random.randint(1, 10**9) if seed is None else seed
-        self.keep = keep
-        # Each part draws for itself, but all of them take the same number of steps.
-        self._part = [part] if len(streams) > 1 else []
-        of_parts = [counts]
-        if len(streams) > 1:
-            of_parts = [count_ids(stream, len(counts)) for stream in streams]
-        self.steps = max(map(self._steps, of_parts))
+        self._stream, self._keep = shards[index], keep
+        self._window, self._length, self._rows = window, length, rows
+        self._seed, self._shard = seed, [index] if len(shards) > 1 else []
+        # Each shard draws for itself, but all of them take the same number of steps.
+        shard_counts = [counts]
+        if len(shards) > 1:
+            shard_counts = [count_ids(shard, len(counts)) for shard in shards]
+        self.steps = max(map(self._steps, shard_counts))
 
     def _steps(self, counts: NDArray[np.int64]) -> int:
-        """Returns how many batches hold any epoch: the draws vary, eight sigmas are allowed for."""
-        mean = float(counts @ self.keep)
-        sigma = sqrt(float(counts @ (self.keep * (1 - self.keep))))
-        most = min(mean + 8 * sigma, float(counts.sum())) + self.length  # the offset's padding
-        return ceil(most / (self.rows * self.length))
+        """Returns how many batches hold any epoch, eight standard deviations above the mean."""
+        mean = float(counts @ self._keep)
+        sigma = sqrt(float(counts @ (self._keep * (1 - self._keep))))
+        most = min(mean + 8 * sigma, float(counts.sum())) + self._length  # padding of the offset
+        return ceil(most / (self._rows * self._length))
 
     def batches(self, epoch: int) -> Iterator[NDArray[np.int32]]:
         """Yields stacks of batches, `(n, rows, length + 2 * window)`, shuffled."""
-        rng = np.random.default_rng([self.seed, epoch, *self._part])
+        rng = np.random.default_rng([self._seed, epoch, *self._shard])
         done = 0
         waiting: list[NDArray[np.int32]] = []
         for blocks in self._blocks(rng):
             waiting.append(blocks)
-            if sum(map(len, waiting)) * self.length >= _SHUFFLE_TOKENS:
+            if sum(map(len, waiting)) * self._length >= _SHUFFLE_TOKENS:
                 stack, rest = self._stack(rng.permutation(np.concatenate(waiting)))
                 waiting = [rest]
                 done += len(stack)
                 yield stack
         blocks = np.concatenate(waiting) if waiting else self._padding(0)
-        missing = (self.steps - done) * self.rows - len(blocks)
+        missing = (self.steps - done) * self._rows - len(blocks)
         blocks = np.concatenate([rng.permutation(blocks), self._padding(missing)])
         yield self._stack(blocks)[0]
 
     def _stack(self, blocks: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        whole = len(blocks) // self.rows * self.rows
-        return blocks[:whole].reshape(-1, self.rows, blocks.shape[1]), blocks[whole:]
+        whole = len(blocks) // self._rows * self._rows
+        return blocks[:whole].reshape(-1, self._rows, blocks.shape[1]), blocks[whole:]
 
     def _padding(self, rows: int) -> NDArray[np.int32]:
-        return np.full((rows, self.length + 2 * self.window), PADDING, np.int32)
+        return np.full((rows, self._length + 2 * self._window), PADDING, np.int32)
 
     def _blocks(self, rng: np.random.Generator) -> Iterator[NDArray[np.int32]]:
-        """Yields the blocks of an epoch in the corpus's order."""
-        lead = self.window + int(rng.integers(self.length))
+        """Yields the blocks of an epoch in the corpus' order."""
+        lead = self._window + int(rng.integers(self._length))
         pending = np.full(lead, PADDING, np.int32)
-        for kept in self._kept(rng):
-            pending = np.concatenate([pending, kept])
-            whole = max(0, (len(pending) - 2 * self.window) // self.length)
+        for tokens in self._subsampled(rng):
+            pending = np.concatenate([pending, tokens])
+            whole = max(0, (len(pending) - 2 * self._window) // self._length)
             yield self._frame(pending, whole)
-            pending = pending[whole * self.length :]
-        left = len(pending) - self.window  # centres not yet in a block
-        whole = ceil(left / self.length)
-        needed = whole * self.length + 2 * self.window - len(pending)
+            pending = pending[whole * self._length :]
+        left = len(pending) - self._window  # centres not yet in a block
+        whole = ceil(left / self._length)
+        needed = whole * self._length + 2 * self._window - len(pending)
         yield self._frame(np.pad(pending, (0, needed), constant_values=PADDING), whole)
 
     def _frame(self, tokens: NDArray[np.int32], blocks: int) -> NDArray[np.int32]:
         if not blocks:
             return self._padding(0)
-        width = self.length + 2 * self.window
-        frames = np.lib.stride_tricks.sliding_window_view(tokens, width)[:: self.length]
+        width = self._length + 2 * self._window
+        frames = np.lib.stride_tricks.sliding_window_view(tokens, width)[:: self._length]
         return np.asarray(frames[:blocks])
 
-    def _kept(self, rng: np.random.Generator) -> Iterator[NDArray[np.int32]]:
-        """Yields what subsampling keeps; the first kept token of a sentence starts it."""
-        start_is_due = False
-        for part in self.stream.parts(_READ_TOKENS):
-            ids = word_ids(part)
-            places = np.flatnonzero(rng.random(len(ids), np.float32) < self.keep[ids])
-            kept, start_is_due = taken(ids, places, np.flatnonzero(part < 0), start_is_due)
-            yield kept
+    def _subsampled(self, rng: np.random.Generator) -> Iterator[NDArray[np.int32]]:
+        in_unstarted_sentence = False
+        for chunk in self._stream.chunks(_READ_TOKENS):
+            ids = word_ids(chunk)
+            positions = np.flatnonzero(rng.random(len(ids), np.float32) < self._keep[ids])
+            tokens, in_unstarted_sentence = select_tokens(
+                ids, positions, np.flatnonzero(chunk < 0), in_unstarted_sentence
+            )
+            yield tokens
 
 
 def count_ids(stream: TokenStream, vocabulary_size: int) -> NDArray[np.int64]:
-    """Returns how often each word occurs in a stream; raises ValueError for ids outside."""
+    """Returns how often each word occurs in a stream; raises ValueError for an id beyond them."""
     counts = np.zeros(vocabulary_size, np.int64)
-    for part in stream.parts():
-        found = np.bincount(word_ids(part), minlength=vocabulary_size)
-        if len(found) > vocabulary_size:
+    for chunk in stream.chunks():
+        chunk_counts = np.bincount(word_ids(chunk), minlength=vocabulary_size)
+        if len(chunk_counts) > vocabulary_size:
             raise ValueError(
                 "`vocabulary` must be the one that the stream was encoded with. "
-                f"Received: {vocabulary_size} words, id {len(found) - 1} in the stream."
+                f"Received: {vocabulary_size} words, id {len(chunk_counts) - 1} in the stream."
             )
-        counts += found
+        counts += chunk_counts
     return counts
 
 
 def default_batch_size(corpus_words: int, window: int, largest: int = 4096) -> int:
-    """Returns a power of two from 256 to `largest` tokens that leaves some 256 steps an epoch.
+    """Returns a power of two from 256 to `largest` tokens, for about 256 steps an epoch.
 
-    Large batches are fast, but all their gradients are taken at one point: a small corpus needs
-    its updates more than speed.
+    Large batches are fast, but all their gradients are computed at one point: a small corpus needs
+    many updates more than speed.
 
     Args:
         corpus_words: number of words of the corpus.
         window: the model's window; a batch holds at least one block for it.
-        largest: most tokens, see `BlockModel.largest_batch`.
+        largest: most tokens of a batch, see `BlockModel.largest_batch`.
     """
     size = 1 << int(log2(max(1, corpus_words // 256)))
     return max(min(largest, max(256, size)), default_block_length(window))
 
 
 def _checked_shard(shard: tuple[int, int]) -> tuple[int, int]:
-    parts = check_int("shard[0]", shard[0], minimum=1)
-    part = check_int("shard[1]", shard[1], minimum=0)
-    if part >= parts:
+    num_shards = check_int("shard[0]", shard[0], minimum=1)
+    index = check_int("shard[1]", shard[1], minimum=0)
+    if index >= num_shards:
         raise ValueError(f"`shard[1]` must be below `shard[0]`. Received: shard={shard}.")
-    return parts, part
+    return num_shards, index
 
 
 def _checked_keep(keep: ArrayLike, vocabulary_size: int) -> NDArray[np.float32]:
@@ -271,14 +280,17 @@ def _checked_keep(keep: ArrayLike, vocabulary_size: int) -> NDArray[np.float32]:
     return probabilities
 
 
-def keep_probabilities(counts: NDArray[np.int64], sample: float) -> NDArray[np.float32]:
-    """Returns the probability that subsampling keeps each word, by word2vec.c's formula.
+def keep_probabilities(counts: NDArray[np.int64], threshold: float) -> NDArray[np.float64]:
+    """Returns the probability with which subsampling keeps a token of each word.
+
+    That of a word of count n is `min(1, (sqrt(n / threshold) + 1) * threshold / n)`, as in
+    word2vec.c.
 
     Args:
-        counts: occurrences of each word.
-        sample: threshold on the relative frequency, 0 for no subsampling.
+        counts: number of occurrences of each word.
+        threshold: `sample` times the number of tokens; 0 for no subsampling.
     """
-    if not sample or not counts.sum():
-        return np.ones(len(counts), np.float32)
-    ratio = np.maximum(counts, 1) / counts.sum() / sample
-    return np.asarray(np.minimum(1.0, (np.sqrt(ratio) + 1) / ratio), np.float32)
+    if not threshold:
+        return np.ones(len(counts))
+    counts = np.maximum(counts, 1)
+    return np.minimum(1.0, (np.sqrt(counts / threshold) + 1) * (threshold / counts))

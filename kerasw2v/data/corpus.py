@@ -1,10 +1,9 @@
-"""What a corpus is, and reading it fast in constant memory.
+"""What a corpus is, and how it is read fast in constant memory.
 
-Files are read in blocks of 64 KiB, cut at line ends, and handed on as batches of token lists: so
-the work per word (splitting here, counting and encoding in the callers) runs inside C loops, and a
-batch's strings are still in the processor's cache when they are looked up. A line longer than a
-block comes in several pieces, cut between words, so a corpus without any line end (text8) takes no
-more memory than another.
+Files are read in chunks of 64 KiB, cut at line ends, and yielded as batches of token lists. So the
+work per word (splitting here, counting and encoding in the callers) runs in C loops, and the
+strings of a batch are still in the processor's cache when they are looked up. A line longer than a
+chunk is cut between words, so a corpus without any line end (text8) takes no more memory.
 """
 
 import os
@@ -14,17 +13,19 @@ from itertools import chain
 from lzma import LZMAError
 from typing import Any, BinaryIO, NamedTuple, TypeAlias, cast
 
+import numpy as np
 import smart_open
+from numpy.typing import NDArray
 
-Path: TypeAlias = str | os.PathLike[str]
-Corpus: TypeAlias = Path | Sequence[Path] | Iterable[Sequence[str]]
+PathLike: TypeAlias = str | os.PathLike[str]
+Corpus: TypeAlias = PathLike | Sequence[PathLike] | Iterable[Sequence[str]]
 """A path, a list of paths, or a re-iterable of token lists.
 
 Files hold one sentence a line, words separated by whitespace, in UTF-8; `.gz`, `.bz2` and `.xz`
 are unpacked while reading.
 """
 
-_BLOCK_BYTES = 1 << 16
+_CHUNK_BYTES = 1 << 16
 _BATCH_WORDS = 10_000
 
 
@@ -33,28 +34,37 @@ class Batch(NamedTuple):
 
     Attributes:
         sentences: token lists; some may be empty (blank lines).
-        continues: whether the first item goes on with the sentence that ended the batch before,
-            which has had at least one word.
+        continues: whether the first item continues the last sentence of the previous batch, of
+            which at least one word was read.
     """
 
     sentences: list[list[str]]
     continues: bool
+
+    def words(self) -> Iterator[str]:
+        """All words of the batch."""
+        return chain.from_iterable(self.sentences)
 
     def num_words(self) -> int:
         """Number of words in the batch."""
         return sum(map(len, self.sentences))
 
     def num_new_sentences(self) -> int:
-        """Number of sentences with a word in them that begin in the batch."""
-        begun = sum(map(bool, self.sentences))
-        return begun - (self.continues and bool(self.sentences[0]))
+        """Number of sentences that start in the batch, empty ones left out."""
+        return len(self.sentence_starts())
+
+    def sentence_starts(self) -> NDArray[np.int64]:
+        """Positions among `words` at which sentences start."""
+        lengths = np.fromiter(map(len, self.sentences), np.int64, len(self.sentences))
+        starts = (np.cumsum(lengths) - lengths)[lengths > 0]
+        return starts[1:] if self.continues and self.sentences[0] else starts
 
 
 def check_corpus(corpus: Corpus) -> None:
-    """Checks, before any work is done, that `corpus` is one that can be read more than once.
+    """Checks, before any work is done, that `corpus` can be read, and more than once.
 
-    It costs a look at the files and at the first sentence of an iterable; damage further inside is
-    found, and reported as clearly, by `iter_batches`.
+    It only looks at the names of files and at the first sentence of an iterable; `iter_batches`
+    reports damage further inside.
 
     Args:
         corpus: a path (plain, `.gz`, `.bz2` or `.xz`; UTF-8; one sentence a line, words separated
@@ -68,7 +78,7 @@ def check_corpus(corpus: Corpus) -> None:
         ValueError: if there is no sentence, or a path is a pipe or device, which can be read
             only once.
         TypeError: if it is a generator or another iterator, if its sentences are strings instead
-            of lists of strings, or if it is no corpus at all.
+            of lists of strings, or if it is not a corpus at all.
 
     Example:
 
@@ -95,20 +105,19 @@ def check_corpus(corpus: Corpus) -> None:
 def iter_batches(corpus: Corpus) -> Iterator[Batch]:
     """Reads a corpus from its beginning, in batches of about ten thousand words.
 
-    What is a word and what is a sentence is as in gensim's `LineSentence`: a file is cut into
-    sentences at line feeds only and into words at whatever `str.split` holds for whitespace. In
-    difference to it, no line is too long for one sentence.
+    Words and sentences are those of gensim's `LineSentence`: a file is split into sentences at line
+    feeds only, and into words by `str.split`. Unlike there, a sentence may be of any length.
 
     Args:
         corpus: as in `check_corpus`, which is called at once.
 
     Returns:
-        An iterator of `Batch`. Memory does not grow with the corpus; a file of 100 MB takes below a
-        second.
+        An iterator of `Batch`. Memory does not grow with the corpus; a file of 100 MB takes less
+        than a second.
 
     Raises:
         ValueError: while iterating, if a file is not UTF-8 or a compressed file is damaged.
-        TypeError: while iterating, if a sentence is no list of words or a word is no string.
+        TypeError: while iterating, if a sentence is not a list or a word is not a string.
         Exception: at once, all that `check_corpus` raises.
 
     Example:
@@ -127,7 +136,7 @@ def iter_batches(corpus: Corpus) -> Iterator[Batch]:
 def iter_sentences(corpus: Corpus) -> Iterator[list[str]]:
     """Reads a corpus from its beginning, a sentence at a time; slower than `iter_batches`.
 
-    A line longer than 64 KiB comes in several pieces, and blank lines as empty sentences.
+    A line longer than 64 KiB is yielded in several parts, a blank line as an empty sentence.
 
     Args:
         corpus: as in `check_corpus`, which is called at once.
@@ -150,7 +159,7 @@ def describe(corpus: Corpus) -> str:
         corpus: any corpus.
 
     Returns:
-        For instance `corpus='wiki.txt'`, or the type for what is not a file.
+        For instance `corpus='wiki.txt'`, or the type where it is not a file.
 
     Example:
 
@@ -165,7 +174,7 @@ def describe(corpus: Corpus) -> str:
 
 
 def no_words_error(corpus: Corpus) -> ValueError:
-    """Returns what to raise about a corpus in which there is no word."""
+    """Returns the error for a corpus without any word."""
     return ValueError(f"`corpus` must hold at least one word. Received: {describe(corpus)}.")
 
 
@@ -224,11 +233,11 @@ def _check_iterable(corpus: Any) -> None:
             "`corpus` must be a path, a list of paths or an iterable of token lists. "
             f"Received: {_short(corpus)} of type {type(corpus).__name__}."
         ) from None
-    # The second condition unmasks classes that hand out one and the same generator.
+    # The second condition finds classes that return the same generator each time.
     if iterator is corpus or iterator is iter(corpus):
         raise TypeError(
             "`corpus` must be iterable more than once, since it is read in several passes; a "
-            "generator or other iterator is used up by the first. "
+            "generator or other iterator is exhausted by the first. "
             f"Received: {describe(corpus)}; pass `list(corpus)`, a file, or an object whose "
             "`__iter__` starts anew."
         )
@@ -239,47 +248,47 @@ def _check_iterable(corpus: Any) -> None:
 
 
 def _file_batches(path: str) -> Iterator[Batch]:
-    line_open = False  # whether the line goes on from the last piece and has had a word
-    for text in _text_pieces(path):
+    continues = False  # whether a word of the current line was in an earlier chunk
+    for text in _text_chunks(path):
         sentences = list(map(str.split, text.split("\n")))
-        yield Batch(sentences, line_open)
-        # After a final line feed the last item is empty and closes the line by itself.
-        line_open = bool(sentences[-1]) or (line_open and len(sentences) == 1)
+        yield Batch(sentences, continues)
+        # After a final line feed the last item is empty, which ends the line.
+        continues = bool(sentences[-1]) or (continues and len(sentences) == 1)
 
 
-def _text_pieces(path: str) -> Iterator[str]:
+def _text_chunks(path: str) -> Iterator[str]:
     offset, line = 0, 1
     with smart_open.open(path, "rb") as file:
-        for piece in _pieces(file, path):
+        for chunk in _chunks(file, path):
             try:
-                yield piece.decode("utf-8")
+                yield chunk.decode("utf-8")
             except UnicodeDecodeError as error:
-                line += piece.count(b"\n", 0, error.start)
+                line += chunk.count(b"\n", 0, error.start)
                 raise ValueError(
-                    f"`corpus` must be UTF-8 text. Received: byte 0x{piece[error.start]:02x} in "
+                    f"`corpus` must be UTF-8 text. Received: byte 0x{chunk[error.start]:02x} in "
                     f"line {line}, byte offset {offset + error.start}, of {path!r}."
                 ) from None
-            offset += len(piece)
-            line += piece.count(b"\n")
+            offset += len(chunk)
+            line += chunk.count(b"\n")
 
 
-def _pieces(file: BinaryIO, path: str) -> Iterator[bytes]:
-    """Cuts a file behind line feeds, or behind blanks where a line is longer than a block."""
-    parts: list[bytes] = []
-    while block := _read(file, path):
-        cut = block.rfind(b"\n") + 1 or max(block.rfind(b" "), block.rfind(b"\t")) + 1
-        if cut:
-            yield b"".join((*parts, block[:cut]))
-            parts.clear()
-        parts.append(block[cut:])
-    yield b"".join(parts)
+def _chunks(file: BinaryIO, path: str) -> Iterator[bytes]:
+    """Cuts a file after line feeds, or after blanks where a line is longer than a chunk."""
+    rest: list[bytes] = []
+    while chunk := _read(file, path):
+        end = chunk.rfind(b"\n") + 1 or max(chunk.rfind(b" "), chunk.rfind(b"\t")) + 1
+        if end:
+            yield b"".join((*rest, chunk[:end]))
+            rest.clear()
+        rest.append(chunk[end:])
+    yield b"".join(rest)
 
 
 def _read(file: BinaryIO, path: str) -> bytes:
     try:
-        return file.read(_BLOCK_BYTES)
+        return file.read(_CHUNK_BYTES)
     except (EOFError, zlib.error, LZMAError, OSError) as error:
-        # The unpackers' own OSErrors come without a number; those of the system pass.
+        # OSErrors of the decompressors have no number, unlike those of the system.
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise ValueError(
@@ -305,7 +314,7 @@ def _iterable_batches(corpus: Iterable[Sequence[str]]) -> Iterator[Batch]:
 
 
 def _decoded(corpus: Iterable[Sequence[str]]) -> Iterator[Sequence[str]]:
-    """Iterates, and names the sentence where gensim's readers meet bytes that are not UTF-8."""
+    """Iterates, and names the sentence in which gensim's readers fail to decode UTF-8."""
     number = 1
     try:
         for sentence in corpus:

@@ -3,7 +3,6 @@
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -17,14 +16,14 @@ _SENTENCE_END = "</s>"
 
 
 class _Ids(dict[str, int]):
-    """Ids by word, -1 for others. Only these call into Python: `get` with a default is slower."""
+    """Ids by word, -1 for unknown words: faster than `get` with a default."""
 
     def __missing__(self, word: str) -> int:
         return -1
 
 
 class Vocabulary:
-    """Words with their counts, by descending count; a word's place is its id.
+    """Words with their counts, by descending count; a word's index is its id.
 
     Args:
         words: the words, each once.
@@ -88,18 +87,20 @@ class Vocabulary:
             corpus: a path, a list of paths or a re-iterable of token lists; see
                 `kerasw2v.data.corpus.check_corpus`.
             min_count: words that occur less often are left out.
-            max_final_vocab: if given, `min_count` is raised as far as it takes for at most so many
-                words to be left. Words of the same count stay or go together, so fewer may be left.
+            max_final_vocab: if given, `min_count` is raised until at most so many words are left.
+                Words of the same count are kept or left out together, so fewer may be left.
 
         Returns:
-            The `Vocabulary`. Takes about the time of gensim's `build_vocab`, 3 s for 17 million
-            words, and constant memory beside the counts of all different words.
+            The `Vocabulary`.
 
         Raises:
             ValueError: if no word is left, the corpus has no word, is not UTF-8, or an argument is
                 out of range.
             TypeError: if `corpus` is a generator or its sentences are not lists of strings.
             FileNotFoundError: if a file does not exist.
+
+        Cost: about 3 s for 17 million words, as gensim's `build_vocab`; memory for the counts of
+        all different words. `kerasw2v.read_corpus` encodes the corpus in the same pass.
 
         Example:
 
@@ -116,7 +117,7 @@ Received: min_count=3.
         counts: Counter[str] = Counter()
         sentences = 0
         for batch in iter_batches(corpus):
-            counts.update(chain.from_iterable(batch.sentences))
+            counts.update(batch.words())
             sentences += batch.num_new_sentences()
         if not counts:
             raise no_words_error(corpus)
@@ -130,7 +131,7 @@ Received: min_count=3.
         max_final_vocab: int | None = None,
         corpus_sentences: int | None = None,
     ) -> "Vocabulary":
-        """Makes a vocabulary of counts that were taken elsewhere.
+        """Makes a vocabulary from counts.
 
         Args:
             counts: the count of each word, in any order.
@@ -152,31 +153,30 @@ Received: min_count=3.
         check_limits(min_count, max_final_vocab)
         if not counts:
             raise ValueError("`counts` must hold at least one word. Received: counts={}.")
-        least = max(min_count, _least_count(counts, max_final_vocab))
+        least = effective_min_count(counts, min_count, max_final_vocab)
         words = sorted(word for word, count in counts.items() if count >= least)
         if not words:
-            raise _nothing_left(max(counts.values()), min_count, max_final_vocab)
+            raise _no_word_left_error(max(counts.values()), min_count, max_final_vocab)
         words.sort(key=counts.__getitem__, reverse=True)  # stable: ties stay in order
-        kept = list(map(counts.__getitem__, words))
-        return cls(words, kept, sum(counts.values()), corpus_sentences)
+        return cls(words, [counts[word] for word in words], sum(counts.values()), corpus_sentences)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Vocabulary":
         """Reads a vocabulary from a text file with a word and its count in each line.
 
-        That is what `save`, gensim (`save_word2vec_format(..., fvocab=...)`) and word2vec.c
-        (`-save-vocab`) write. Lines may be in any order; words of the same count keep theirs. The
-        `</s>` that word2vec.c puts first for line ends, out of order, is not taken for a word.
+        `save`, gensim (`save_word2vec_format(..., fvocab=...)`) and word2vec.c (`-save-vocab`)
+        write such files. Lines may be in any order; words of the same count keep theirs. The `</s>`
+        for line ends, which word2vec.c writes first whatever its count, is not read as a word.
 
         Args:
             path: the file.
 
         Returns:
-            The `Vocabulary`. How many words of the corpus were left out is not in the file.
+            The `Vocabulary`. The file does not say how many words of the corpus were left out.
 
         Raises:
             FileNotFoundError: if there is no such file.
-            ValueError: if it is no such file, with the line.
+            ValueError: if a line is not of that form; the message names the line.
 
         Example:
 
@@ -205,17 +205,16 @@ Received: min_count=3.
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes a line with the word and its count for each word, in UTF-8.
 
-        gensim reads the file as `fvocab`, word2vec.c as `-read-vocab`. (word2vec.c takes its first
-        line for the mark of a line's end; put a line `</s> 0` before it for that program.)
+        gensim reads the file as `fvocab`, word2vec.c as `-read-vocab`. (word2vec.c reads its first
+        line as the mark of line ends: add a line `</s> 0` before it for that program.)
         The file appears whole or not at all.
 
         Args:
-            path: where to write; a file that is there is replaced.
+            path: the file; an existing one is replaced.
 
         Raises:
-            ValueError: if a word is empty, has whitespace in it or cannot be written as UTF-8:
-                the form has no way to write it.
-            OSError: if the folder does not exist, cannot be written, or the disk fills.
+            ValueError: if a word is empty, has whitespace in it or cannot be written as UTF-8.
+            OSError: if the folder does not exist, cannot be written, or the disk is full.
 
         Example: see `load`.
         """
@@ -236,7 +235,7 @@ Received: min_count=3.
             word: a word of the vocabulary.
 
         Returns:
-            Its place, from 0 for the most frequent word.
+            The id, 0 for the most frequent word.
 
         Raises:
             KeyError: if it is not in the vocabulary.
@@ -246,12 +245,12 @@ Received: min_count=3.
         >>> Vocabulary(["the", "cat"], [3, 1]).index("cat")
         1
         """
-        number = self._ids[word]
-        if number < 0:
+        index = self._ids[word]
+        if index < 0:
             raise KeyError(
                 f"`word` must be in the vocabulary of {len(self):,} words. Received: word={word!r}."
             )
-        return number
+        return index
 
     def encode(self, tokens: Iterable[str]) -> npt.NDArray[np.int32]:
         """The ids of a sentence's words, without the words outside the vocabulary.
@@ -360,20 +359,22 @@ def _checked_counts(
 
 
 def check_limits(min_count: int, max_final_vocab: int | None) -> None:
-    """Checks which words a vocabulary is asked to have; raises TypeError or ValueError."""
+    """Raises TypeError or ValueError unless both limits of a vocabulary are positive integers."""
     check_int("min_count", min_count, minimum=1)
     if max_final_vocab is not None:
         check_int("max_final_vocab", max_final_vocab, minimum=1)
 
 
-def _least_count(counts: Mapping[str, int], max_final_vocab: int | None) -> int:
-    """The smallest count that leaves at most `max_final_vocab` words, as gensim reckons it."""
+def effective_min_count(
+    counts: Mapping[str, int], min_count: int, max_final_vocab: int | None
+) -> int:
+    """Returns `min_count`, raised until at most `max_final_vocab` words are left, as in gensim."""
     if max_final_vocab is None or max_final_vocab >= len(counts):
-        return 1
-    return sorted(counts.values(), reverse=True)[max_final_vocab] + 1
+        return min_count
+    return max(min_count, sorted(counts.values(), reverse=True)[max_final_vocab] + 1)
 
 
-def _nothing_left(largest: int, min_count: int, max_final_vocab: int | None) -> ValueError:
+def _no_word_left_error(largest: int, min_count: int, max_final_vocab: int | None) -> ValueError:
     if largest < min_count:
         return ValueError(
             "`min_count` must not exceed the count of the most frequent word, which is "
@@ -407,7 +408,7 @@ def _parse(line: bytes, number: int, path: str | os.PathLike[str]) -> tuple[str,
         word, count = line.decode("utf-8").split()
     except ValueError:
         raise _bad_line(repr(line[:40]), number, path) from None
-    # word2vec.c gives the end of a line the count 0 if it has not met one.
+    # word2vec.c writes `</s>` with the count 0 for a corpus without line ends.
     least = 0 if word == _SENTENCE_END and number == 1 else 1
     if not (count.isascii() and count.isdigit() and least <= int(count) < 2**63):
         raise _bad_line(f"the count {count[:40]!r}", number, path)

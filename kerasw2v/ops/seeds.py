@@ -11,6 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 _active = threading.local()
+_NAME = "draw_state"
 
 
 def named_seed(seed: int | None, name: str) -> int:
@@ -51,8 +52,20 @@ def add_draw_state(layer: Any, seed: int | None, name: str) -> Any:
         dtype="int64",
         trainable=False,
         autocast=False,
-        name="draw_state",
+        name=_NAME,
     )
+
+
+def restart(model: Any, number: int) -> None:
+    """Sets all random draws of a model to what follows after so many seeds drawn.
+
+    Args:
+        model: Keras model, with layers that called `add_draw_state`.
+        number: how many seeds count as drawn.
+    """
+    for variable in model.non_trainable_variables:
+        if variable.name == _NAME:
+            variable.assign(tf.stack([tf.convert_to_tensor(variable.value)[0], number]))
 
 
 def next_seed(draw_state: Any) -> tf.Tensor:

@@ -7,7 +7,7 @@ import keras
 
 
 class TrainingCallback(Protocol):
-    """gensim's `CallbackAny2Vec`: told of the begin and end of training and of each epoch."""
+    """gensim's `CallbackAny2Vec`: called at the start and end of training and of each epoch."""
 
     def on_train_begin(self, model: Any) -> None: ...
     def on_train_end(self, model: Any) -> None: ...
@@ -19,29 +19,29 @@ Callbacks = Iterable[keras.callbacks.Callback | TrainingCallback]
 
 
 def gensim_callbacks(callbacks: Iterable[Any]) -> list[TrainingCallback]:
-    """Returns those that are not Keras'."""
+    """Returns those of the callbacks that are not Keras'."""
     return [each for each in callbacks if not isinstance(each, keras.callbacks.Callback)]
 
 
 def as_keras(
     callbacks: Sequence[Any], owner: Any, pull: Callable[[], None]
 ) -> list[keras.callbacks.Callback]:
-    """Returns callbacks for `fit`: one that keeps the losses, then those given, in their order.
+    """Returns Keras callbacks for `fit`: one that records losses, then `callbacks` in their order.
 
     Args:
-        callbacks: Keras' and gensim's.
+        callbacks: callbacks of Keras and gensim.
         owner: the `Word2Vec` that trains.
-        pull: brings what was trained so far into `owner`.
+        pull: copies the current weights to `owner`.
     """
-    theirs = [
+    wrapped = [
         each if isinstance(each, keras.callbacks.Callback) else _GensimCallback(each, owner, pull)
         for each in callbacks
     ]
-    return [_Losses(owner), *theirs]
+    return [_LossRecorder(owner), *wrapped]
 
 
-class _Losses(keras.callbacks.Callback):
-    """Keeps the losses of a `Word2Vec` after each epoch."""
+class _LossRecorder(keras.callbacks.Callback):
+    """Appends the losses of each epoch to those of a `Word2Vec`."""
 
     def __init__(self, owner: Any) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class _Losses(keras.callbacks.Callback):
 
 
 class _GensimCallback(keras.callbacks.Callback):
-    """Tells gensim's callback of epochs, with the vectors as they are then."""
+    """Calls gensim's callback at each epoch, with the current vectors."""
 
     def __init__(self, callback: TrainingCallback, owner: Any, pull: Callable[[], None]) -> None:
         super().__init__()

@@ -14,11 +14,18 @@ from gensim.utils import call_on_class_only
 from numpy.typing import NDArray
 
 from kerasw2v.block_model import BlockModel
+from kerasw2v.data.vocabulary import effective_min_count
 from kerasw2v.layers.output_layer import OutputLayer
-from kerasw2v.utils.checks import check_int
+from kerasw2v.utils.checks import check_int, check_seed
 from kerasw2v.word2vec.callbacks import Callbacks, as_keras, gensim_callbacks
 from kerasw2v.word2vec.scoring import predict, score_sentences
-from kerasw2v.word2vec.sentences import ScanCache, Sentences, TrimRule, as_sentences, check_corpus
+from kerasw2v.word2vec.sentences import (
+    ScanCache,
+    Sentences,
+    TrimRule,
+    as_corpus,
+    check_corpus_arguments,
+)
 from kerasw2v.word2vec.trainer import Schedule, Settings, Trainer, check_output_layer
 from kerasw2v.word2vec.words import (
     add_null_word,
@@ -26,7 +33,6 @@ from kerasw2v.word2vec.words import (
     cumulative_table,
     grow_words,
     keep_of,
-    least_count,
     paths_of,
     select,
     set_paths,
@@ -42,49 +48,50 @@ class Word2Vec:
     """gensim 4.4's `Word2Vec`, trained by Keras: change the import line, keep the script.
 
     Arguments, methods, attributes, exceptions and warnings are gensim's, and `wv` is a gensim
-    `KeyedVectors`. What differs:
+    `KeyedVectors`. The differences:
 
-    - The same `seed` gives the same vectors, whatever `workers` and PYTHONHASHSEED are.
-    - Long sentences are trained whole; gensim cuts at 10,000 words.
-    - The corpus is read once, whatever `epochs` is; sentences that are given to `build_vocab` and
-      to `train` are read by both.
-    - `get_latest_training_loss()` is exact beyond 2**27, and `epoch_losses` has the mean loss a
-      pair of each epoch.
+    - The same `seed` gives the same vectors for any `workers` and PYTHONHASHSEED.
+    - Sentences of any length are trained on whole; gensim cuts them at 10,000 words.
+    - The corpus is read once for any number of `epochs`; sentences for `build_vocab` and `train`
+      are read by both.
+    - `get_latest_training_loss()` is exact beyond 2**27, and `epoch_losses` has the mean loss of a
+      pair in each epoch.
     - `callbacks` takes Keras callbacks too: early stopping, TensorBoard, checkpoints.
     - `output_layer` and `strategy` have no counterpart in gensim.
 
     Args:
-        sentences: re-iterable of token lists to train on at once; None to train later.
-        corpus_file: path of a file with a sentence a line, instead of `sentences`.
+        sentences: re-iterable of token lists to train on now; None to train later.
+        corpus_file: path of a file with one sentence a line, instead of `sentences`.
         vector_size: width of a vector.
-        alpha: learning rate of the first step: the step of one pair.
+        alpha: learning rate of the first step, for one pair.
         window: largest distance of a context word.
         min_count: words that occur less often are left out.
-        max_vocab_size: while counting, forget rare words when more different ones are known.
-        sample: words of a higher relative frequency (count, from 1 on) are downsampled; 0 for none.
-        seed: seed of everything random.
+        max_vocab_size: rare words are forgotten while counting if more different ones are known.
+        sample: words of a higher relative frequency (or count, from 1 on) are downsampled; 0 for
+            none.
+        seed: seed of all random draws, from 0 to 2**32 - 1.
         workers: accepted and not used: TensorFlow uses all cores.
         min_alpha: learning rate at the end.
         sg: 1 for skip-gram, 0 for CBOW.
         hs: 1 for hierarchical softmax.
-        negative: noise words a pair of negative sampling, 0 for none.
+        negative: number of noise words a pair in negative sampling; 0 for no negative sampling.
         ns_exponent: power of the counts in the distribution of noise words; may be negative.
         cbow_mean: 1 for the mean of the context vectors, 0 for their sum, with gensim's gradients.
-        hashfxn: accepted; gensim 4 does not use it for training either.
+        hashfxn: accepted and not used for training, as in gensim 4.
         epochs: passes over the corpus.
         null_word: 1 to add gensim's padding word, which never occurs.
-        trim_rule: gensim's rule `(word, count, min_count)` of what to keep.
+        trim_rule: gensim's rule `(word, count, min_count)` of which words to keep.
         sorted_vocab: 1 to order words by descending count.
         batch_words: accepted and not used; see `batch_size`.
-        compute_loss: True to add up the loss for `get_latest_training_loss`.
+        compute_loss: True to sum the loss for `get_latest_training_loss`.
         callbacks: gensim's `CallbackAny2Vec` and `keras.callbacks.Callback`, in any mixture.
-        comment: anything, kept and saved with the model.
+        comment: any value, saved with the model.
         max_final_vocab: if given, `min_count` is raised until at most so many words are left.
         shrink_windows: True to draw each word's window from 1 to `window`.
         output_layer: an output layer, or the name of one in `kerasw2v.layers`, instead of `hs` and
             `negative`.
         strategy: a `tf.distribute.Strategy` to train on several devices.
-        batch_size: tokens in a step; follows from the size of the corpus when None, 256 to 4,096
+        batch_size: tokens in a step; chosen for the size of the corpus when None, 256 to 4,096
             (8,192 for skip-gram with hierarchical softmax).
         progress_bar: True to show progress on standard error.
 
@@ -92,12 +99,12 @@ class Word2Vec:
         wv: `gensim.models.KeyedVectors` of the words; training starts from its vectors and writes
             to them.
         syn1neg: output vectors of negative sampling, a row a word.
-        syn1: inner nodes of hierarchical softmax.
-        epoch_losses: mean loss a pair of each epoch of the last training.
+        syn1: vectors of the inner nodes of hierarchical softmax.
+        epoch_losses: mean loss of a pair in each epoch of the last `train` call.
         corpus_count, corpus_total_words: sentences and words of the corpus that was counted.
 
     Raises:
-        TypeError: if the corpus is none, or can be read only once.
+        TypeError: if the corpus is not one, or can be read only once.
         ValueError: if there is nothing to train, or an argument is out of range.
         RuntimeError: if no word is left.
 
@@ -164,7 +171,7 @@ class Word2Vec:
         self.max_vocab_size = max_vocab_size
         self.max_final_vocab = max_final_vocab
         self.sample = sample
-        self.seed = seed
+        self.seed = check_seed("seed", seed, limit=2**32)
         self.workers = int(workers)
         self.sg = int(sg)
         self.hs = int(hs)
@@ -185,8 +192,8 @@ class Word2Vec:
         self.progress_bar = progress_bar
         self._start_state()
         if sentences is not None or corpus_file is not None:
-            check_corpus(sentences, corpus_file, passes=epochs + 1)
-            self._last_scan = ScanCache(same=sentences)
+            check_corpus_arguments(sentences, corpus_file, passes=epochs + 1)
+            self._scan_cache = ScanCache(reusable=sentences)
             self.build_vocab(sentences, corpus_file, trim_rule=trim_rule)
             self.train(
                 sentences,
@@ -199,13 +206,11 @@ class Word2Vec:
                 compute_loss=self.compute_loss,
                 callbacks=callbacks,
             )
-            if sentences is not None:
-                self._last_scan = ScanCache()
         else:
             _warn_of_ignored(trim_rule, callbacks)
 
     def _start_state(self) -> None:
-        """Sets what training and building the vocabulary change later."""
+        """Sets the attributes that building the vocabulary and training change."""
         self.wv = KeyedVectors(self.vector_size)
         self.wv.vectors_lockf = np.ones(1, np.float32)
         self.cum_table: NDArray[np.uint32] | None = None
@@ -218,7 +223,7 @@ class Word2Vec:
         self.epoch_losses: list[float] = []
         self.random = np.random.RandomState(self.seed)
         vars(self)["load"] = call_on_class_only
-        self._last_scan = ScanCache()
+        self._scan_cache = ScanCache()
         self._trainer: Trainer | None = None
 
     # Vocabulary
@@ -236,19 +241,19 @@ class Word2Vec:
         """Counts a corpus, chooses the words and makes their initial vectors.
 
         Args:
-            corpus_iterable: iterable of token lists; a generator will do.
-            corpus_file: path of a file with a sentence a line, instead.
-            update: True to add new words to those that there are, and keep all that was learnt.
+            corpus_iterable: iterable of token lists, which may be a generator.
+            corpus_file: path of a file with one sentence a line, instead.
+            update: True to add new words to the vocabulary, and keep all that was learnt.
             progress_per: sentences from one log message to the next.
             keep_raw_vocab: True to keep all counts in `raw_vocab`.
-            trim_rule: gensim's rule of what to keep.
+            trim_rule: gensim's rule of which words to keep.
             **kwargs: `min_count`, `sample` and `dry_run` of `prepare_vocab`.
 
         Raises:
-            TypeError: if not exactly one corpus is given, or it is none.
-            RuntimeError: if there is nothing to update yet.
+            TypeError: if not exactly one corpus is given, or it is not one.
+            RuntimeError: if there is no vocabulary to update.
         """
-        check_corpus(corpus_iterable, corpus_file, passes=1)
+        check_corpus_arguments(corpus_iterable, corpus_file, passes=1)
         self._check_update(update)
         total_words, corpus_count = self.scan_vocab(
             corpus_iterable, corpus_file, progress_per, trim_rule=trim_rule
@@ -265,17 +270,17 @@ class Word2Vec:
         trim_rule: TrimRule | None = None,
         update: bool = False,
     ) -> None:
-        """Makes the vocabulary from counts that were taken elsewhere.
+        """Makes the vocabulary from counts.
 
         Args:
             word_freq: the count of each word.
             keep_raw_vocab: True to keep them in `raw_vocab`.
-            corpus_count: number of sentences that they are from, if known.
-            trim_rule: gensim's rule of what to keep.
+            corpus_count: number of sentences of the corpus, if known.
+            trim_rule: gensim's rule of which words to keep.
             update: as in `build_vocab`.
 
         Raises:
-            RuntimeError: if there is nothing to update yet.
+            RuntimeError: if there is no vocabulary to update.
         """
         self._check_update(update)
         self.corpus_count = corpus_count or 0
@@ -292,8 +297,8 @@ class Word2Vec:
     ) -> tuple[int, int]:
         """Counts a corpus into `raw_vocab`; returns its numbers of words and of sentences."""
         logger.info("counting words")
-        scanned = self._last_scan.scan(
-            as_sentences(corpus_iterable, corpus_file), self.max_vocab_size, trim_rule, progress_per
+        scanned = self._scan_cache.scan(
+            as_corpus(corpus_iterable, corpus_file), self.max_vocab_size, trim_rule, progress_per
         )
         self.raw_vocab = scanned.counts
         logger.info(
@@ -316,11 +321,11 @@ class Word2Vec:
         """Chooses the words from `raw_vocab` and prepares downsampling and the output tables.
 
         Args:
-            update: True to add to the words that there are.
+            update: True to add words to the vocabulary.
             keep_raw_vocab: True to keep all counts in `raw_vocab`.
-            trim_rule: gensim's rule of what to keep.
-            min_count: in place of the model's.
-            sample: in place of the model's.
+            trim_rule: gensim's rule of which words to keep.
+            min_count: replaces the model's.
+            sample: replaces the model's.
             dry_run: True to report only.
 
         Returns:
@@ -330,7 +335,7 @@ class Word2Vec:
         counts = self.raw_vocab if self.raw_vocab is not None else {}
         min_count = min_count or self.min_count
         sample = sample or self.sample
-        self.effective_min_count = least_count(counts, min_count, self.max_final_vocab)
+        self.effective_min_count = effective_min_count(counts, min_count, self.max_final_vocab)
         selection = select(counts, self.effective_min_count, trim_rule, sample)
         report = selection.report()
         logger.info("effective_min_count=%i: %s", self.effective_min_count, report)
@@ -348,7 +353,7 @@ class Word2Vec:
         if self.null_word:
             self.add_null_word()
         if self.sorted_vocab and not update:
-            self.wv.vectors = np.zeros((0, self.vector_size), np.float32)  # of words before
+            self.wv.vectors = np.zeros((0, self.vector_size), np.float32)  # not to be sorted
             self.wv.sort_by_descending_frequency()
         if self.hs:
             self.create_binary_tree()
@@ -378,7 +383,7 @@ class Word2Vec:
             )
 
     def add_null_word(self) -> None:
-        """Adds gensim's padding word, a NUL character of count 1 that never occurs."""
+        """Adds gensim's padding word: a NUL character, which never occurs, with count 1."""
         add_null_word(self.wv)
 
     def create_binary_tree(self) -> None:
@@ -394,14 +399,14 @@ class Word2Vec:
     # Weights
 
     def prepare_weights(self, update: bool = False) -> None:
-        """Makes the weights for the vocabulary, or those of new words with `update`."""
+        """Makes the weights of all words, or those of new words with `update`."""
         if update:
             self.update_weights()
         else:
             self.init_weights()
 
     def init_weights(self) -> None:
-        """Sets all weights to an untrained state; the vocabulary stays."""
+        """Sets all weights to an untrained state and keeps the vocabulary."""
         self.wv.vectors = np.zeros((0, self.vector_size), np.float32)
         self.wv.resize_vectors(seed=self.seed)
         for name in self._output_tables():
@@ -426,10 +431,10 @@ class Word2Vec:
         return ["syn1"] * bool(self.hs) + ["syn1neg"] * bool(self.negative)
 
     def reset_from(self, other_model: Any) -> None:
-        """Takes over another model's vocabulary, and starts with untrained weights.
+        """Adopts another model's vocabulary, with untrained weights.
 
         Args:
-            other_model: a `Word2Vec`, this package's or gensim's. The two share their words.
+            other_model: a `Word2Vec`, this package's or gensim's. Both models share the words.
         """
         self.wv = KeyedVectors(self.vector_size)
         self.wv.vectors_lockf = np.ones(1, np.float32)
@@ -443,11 +448,11 @@ class Word2Vec:
     def estimate_memory(
         self, vocab_size: int | None = None, report: dict[str, int] | None = None
     ) -> dict[str, int]:
-        """Estimates how many bytes a model takes, as gensim reckons.
+        """Estimates the size of a model in bytes, as gensim does.
 
         Args:
             vocab_size: number of words; that of the vocabulary when None.
-            report: figures to add to.
+            report: figures to add these to.
 
         Returns:
             Bytes of `vocab`, `vectors`, `syn1` and `syn1neg`, and their `total`.
@@ -479,26 +484,26 @@ class Word2Vec:
         compute_loss: bool = False,
         callbacks: Callbacks = (),
     ) -> tuple[int, int]:
-        """Trains on a corpus, from the weights as they are.
+        """Trains on a corpus, starting from the current weights.
 
         Args:
             corpus_iterable: re-iterable of token lists.
-            corpus_file: path of a file with a sentence a line, instead.
-            total_examples: number of sentences in it; how far the learning rate falls in an epoch
-                is reckoned from this, or from `total_words`.
-            total_words: number of words in it.
+            corpus_file: path of a file with one sentence a line, instead.
+            total_examples: number of sentences; this or `total_words` says how far the learning
+                rate falls in an epoch.
+            total_words: number of words.
             epochs: passes over the corpus.
-            start_alpha: learning rate to start with; the model's `alpha` when None.
+            start_alpha: learning rate at the start; the model's `alpha` when None.
             end_alpha: learning rate at the end; the model's `min_alpha` when None.
             word_count: accepted and not used, as in gensim.
             queue_factor: accepted and not used: there is no queue.
             report_delay: accepted and not used.
-            compute_loss: True to add up the loss for `get_latest_training_loss`.
-            callbacks: gensim's and Keras's callbacks.
+            compute_loss: True to sum the loss for `get_latest_training_loss`.
+            callbacks: callbacks of gensim and of Keras.
 
         Returns:
-            `(words, raw words)` that were trained: without and with those left out, which
-            downsampling leaves out on average and the vocabulary always.
+            `(words, raw words)`: the number of words that were trained on, and of all words. The
+            first is what downsampling keeps on average of the words in the vocabulary.
 
         Raises:
             ValueError: if `epochs` or both totals are missing, there is neither `hs` nor
@@ -509,7 +514,7 @@ class Word2Vec:
         alpha, min_alpha = start_alpha or self.alpha, end_alpha or self.min_alpha
         self._check_training(alpha, epochs, total_examples, total_words)
         epochs = check_int("epochs", epochs, minimum=1)
-        check_corpus(corpus_iterable, corpus_file, passes=epochs)
+        check_corpus_arguments(corpus_iterable, corpus_file, passes=epochs)
         if corpus_file is not None and not total_words:
             raise ValueError("`total_words` must be given with `corpus_file`.")
         self.alpha, self.min_alpha, self.epochs = alpha, min_alpha, epochs
@@ -520,7 +525,7 @@ class Word2Vec:
         for callback in gensim_callbacks(callbacks):
             callback.on_train_begin(self)
         words, raw_words = self._fit(
-            as_sentences(corpus_iterable, corpus_file), total_examples, total_words, callbacks
+            as_corpus(corpus_iterable, corpus_file), total_examples, total_words, callbacks
         )
         self.train_count += 1
         for callback in gensim_callbacks(callbacks):
@@ -539,12 +544,9 @@ class Word2Vec:
             return 0, 0
         begin = time.perf_counter()
         trainer = self._synchronised_trainer()
-        scanned = self._last_scan.find(corpus)
-        numbered = scanned.numbered if scanned else None
-        stream = numbered.encode(trainer.vocabulary) if numbered else trainer.encode(corpus)
+        stream, sentences = self._scan_cache.encode(corpus, trainer.vocabulary)
         raw_words, share = stream.corpus_words, 1.0
-        if isinstance(corpus, Sentences):
-            sentences = scanned.num_sentences if scanned else corpus.num_sentences
+        if isinstance(corpus, Sentences) and sentences is not None:
             _warn_of_another_size("sentences", total_examples, sentences)
             _warn_of_another_size("words", total_words, raw_words)
             share = sentences / total_examples if total_examples else 1.0
@@ -561,7 +563,7 @@ class Word2Vec:
                 self.progress_bar,
             )
         finally:
-            self._pull(trainer)  # what was learnt before an interruption too
+            self._pull(trainer)  # also after an interruption
             self.min_alpha_yet_reached = trainer.alpha()
             elapsed = time.perf_counter() - begin
             self.total_train_time += elapsed
@@ -602,9 +604,8 @@ class Word2Vec:
             raise RuntimeError("There must be a vocabulary before training: no word is known.")
         if total_examples is None and total_words is None:
             raise ValueError(
-                "`total_examples` or `total_words` must be given, to know how far the learning "
-                "rate falls; after `build_vocab` on the same corpus, "
-                "total_examples=model.corpus_count."
+                "`total_examples` or `total_words` must be given, since the learning rate depends "
+                "on it; after `build_vocab` on the same corpus, total_examples=model.corpus_count."
             )
         if epochs is None or epochs <= 0:
             raise ValueError(
@@ -630,7 +631,7 @@ class Word2Vec:
                 self.wv.index_to_key,
                 counts_of(self.wv),
                 paths_of(self.wv) if self.hs else None,
-                self.trained_output_layer(),  # what it has learnt is in it alone
+                self.trained_output_layer(),
                 self.strategy,
             )
         trainer.push(
@@ -649,18 +650,18 @@ class Word2Vec:
         self.wv.norms = None
 
     def trained_output_layer(self) -> OutputLayer | str | None:
-        """Returns the `output_layer` that was given, made and trained if it has been."""
+        """Returns the argument `output_layer`, or the trained layer if there is one."""
         if self._trainer is None or self.output_layer is None:
             return self.output_layer
         return self._trainer.model.output_layer
 
     @property
     def keras_model(self) -> BlockModel:
-        """The `SkipGram` or `CBOW` behind this model, with its weights as they are now."""
+        """The `SkipGram` or `CBOW` of this model, with its current weights."""
         return self._synchronised_trainer().model
 
     def get_latest_training_loss(self) -> float:
-        """Returns the loss so far of the last training with `compute_loss`, summed over pairs."""
+        """Returns the loss of the last `train` call with `compute_loss`, summed over pairs."""
         return self.running_training_loss
 
     # Queries
@@ -677,8 +678,8 @@ class Word2Vec:
 
         Args:
             sentences: iterable of token lists.
-            total_sentences: sentences beyond this number are left out, with a warning.
-            chunksize: sentences scored at once.
+            total_sentences: further sentences are left out, with a warning.
+            chunksize: number of sentences to score at once.
             queue_factor: accepted and not used.
             report_delay: accepted and not used.
 
@@ -698,19 +699,20 @@ class Word2Vec:
     def predict_output_word(
         self, context_words_list: Sequence[str | int], topn: int = 10
     ) -> list[tuple[str, float]] | None:
-        """Returns the most probable words between context words, by a softmax over all words.
+        """Returns the words that are most probable between context words.
 
         Args:
-            context_words_list: words or their places in `wv`; unknown ones are left out.
-            topn: how many words to return.
+            context_words_list: words or their indices in `wv`; unknown ones are left out.
+            topn: number of words to return.
 
         Returns:
-            Words with their probabilities, best first; None if no context word is known.
+            Words with their probabilities, a softmax over all words, best first; None if no context
+            word is known.
 
         Raises:
             RuntimeError: for hierarchical softmax alone, or if the weights are missing.
         """
-        places = [self.wv.get_index(word) for word in context_words_list if word in self.wv]
+        indices = [self.wv.get_index(word) for word in context_words_list if word in self.wv]
         if not self.negative and self.output_layer is None:
             raise RuntimeError(
                 "`predict_output_word` needs the output vectors of negative sampling: train with "
@@ -718,12 +720,12 @@ class Word2Vec:
             )
         if self.negative and not hasattr(self, "syn1neg"):
             raise RuntimeError("The weights needed to predict words are missing: `syn1neg`.")
-        if not places:
+        if not indices:
             logger.warning("None of the context words is in the vocabulary.")
             return None
-        hidden = self.wv.vectors[places].sum(axis=0)
+        hidden = self.wv.vectors[indices].sum(axis=0)
         if self.cbow_mean:
-            hidden /= len(places)
+            hidden /= len(indices)
         if self.negative:
             scores = self.syn1neg @ hidden
         else:
@@ -737,7 +739,7 @@ class Word2Vec:
         )
 
     def init_sims(self, replace: bool = False) -> None:
-        """Does what gensim's deprecated method does: normalises all vectors with `replace`."""
+        """Normalises all vectors with `replace`, as gensim's deprecated method does."""
         self.wv.init_sims(replace=replace)
 
     def __str__(self) -> str:
@@ -756,11 +758,11 @@ class Word2Vec:
         ignore: Any = (),
         pickle_protocol: int = 0,
     ) -> None:
-        """Saves the model in one file, from which it can be trained further.
+        """Saves the model in one file; a loaded model can be trained further.
 
         Args:
-            fname: where to save. The file appears whole or not at all.
-            separately: accepted and not used: there is one file, a ZIP archive of NumPy arrays.
+            fname: the file, which appears whole or not at all.
+            separately: accepted and not used: the file is a ZIP archive of NumPy arrays.
             sep_limit: accepted and not used.
             ignore: accepted and not used.
             pickle_protocol: accepted and not used: nothing is pickled.
@@ -784,8 +786,8 @@ class Word2Vec:
             rethrow: accepted and not used.
 
         Raises:
-            AttributeError: if it is another kind of file, such as a pickle of gensim's, for which
-                there is `from_gensim`.
+            AttributeError: if it is another kind of file, such as one of gensim's; see
+                `from_gensim`.
             FileNotFoundError: if there is no such file.
             ValueError: if it is damaged.
         """
@@ -795,27 +797,26 @@ class Word2Vec:
 
     @classmethod
     def from_gensim(cls, model: Any) -> "Word2Vec":
-        """Takes over a `gensim.models.Word2Vec` with all that it has learnt.
+        """Makes a copy of a `gensim.models.Word2Vec`, with all that it has learnt.
 
         Args:
-            model: the gensim model, which is left as it is.
+            model: the gensim model, which does not change.
 
         Returns:
-            A `Word2Vec` that can be trained further, scored, saved.
+            A `Word2Vec` that can be trained further, scored and saved.
 
         Raises:
-            TypeError: if it is no gensim `Word2Vec`, or a subclass with other vectors.
+            TypeError: if it is not a gensim `Word2Vec`, or a subclass with other vectors.
         """
         from kerasw2v.word2vec.state import from_gensim
 
-        ours: Word2Vec = from_gensim(cls, model)
-        return ours
+        return from_gensim(cls, model)
 
     def to_gensim(self) -> Any:
-        """Returns a `gensim.models.Word2Vec` with all that this model has learnt.
+        """Returns a copy as a `gensim.models.Word2Vec`, with all that this model has learnt.
 
         Raises:
-            ValueError: if it was trained with an `output_layer`, which gensim has not.
+            ValueError: if the model has an `output_layer`, which gensim does not support.
         """
         from kerasw2v.word2vec.state import to_gensim
 
@@ -830,14 +831,14 @@ def _warn_of_ignored(trim_rule: Any, callbacks: Any) -> None:
         logger.warning("`callbacks` are ignored without a corpus: give them to `train`.")
 
 
-def _warn_of_another_size(what: str, given: int | None, found: int) -> None:
-    if given and given != found:
-        logger.warning("The corpus has %i %s, not %i as given.", found, what, given)
+def _warn_of_another_size(unit: str, stated: int | None, size: int) -> None:
+    if stated and stated != size:
+        logger.warning("The corpus has %i %s, not %i as given.", size, unit, stated)
 
 
 def _replaced(array: NDArray[np.float32], values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Writes values into an array, so that who holds it sees them; returns them if it cannot."""
+    """Writes values into an array, for those who hold it; copies them if that is impossible."""
     if array.shape != values.shape or not array.flags.writeable:
-        return values
+        return values.copy()
     array[:] = values
     return array

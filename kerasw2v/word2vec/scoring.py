@@ -1,4 +1,4 @@
-"""What a trained `Word2Vec` is asked: scores of sentences, words that fit a context."""
+"""Queries to a trained `Word2Vec`: scores of sentences, words that fit a context."""
 
 import logging
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasw2v.layers.hierarchical_softmax import HierarchicalSoftmax
+from kerasw2v.ops.contexts import context_ids
 from kerasw2v.word2vec.sentences import Sentences
 from kerasw2v.word2vec.trainer import Trainer
 
@@ -24,10 +25,10 @@ def score_sentences(
     Skip-gram sums over the pairs of whole windows, CBOW over the words; unknown words are dropped.
 
     Args:
-        trainer: with the weights to score by.
+        trainer: the trainer with the weights to use.
         sentences: token lists.
-        total_sentences: at most so many are scored.
-        chunksize: sentences at once.
+        total_sentences: the largest number of sentences to score.
+        chunksize: number of sentences to score at once.
     """
     scores = []
     rest = iter(sentences)
@@ -47,11 +48,10 @@ def _score(trainer: Trainer, sentences: list[NDArray[np.int32]]) -> NDArray[np.f
     window = trainer.settings.window
     targets = np.concatenate(sentences)
     owners = np.repeat(np.arange(len(sentences)), [len(ids) for ids in sentences])
-    contexts = np.concatenate([_contexts(ids, window) for ids in sentences])
-    inputs: Any = contexts
+    inputs: Any = np.concatenate([context_ids(ids, window) for ids in sentences])
     if trainer.settings.sg:
-        places = np.nonzero(contexts >= 0)
-        inputs, targets, owners = contexts[places], targets[places[0]], owners[places[0]]
+        words, columns = np.nonzero(inputs >= 0)
+        inputs, targets, owners = inputs[words, columns], targets[words], owners[words]
     if not len(targets):
         return np.zeros(len(sentences), np.float32)
     losses = trainer.part(HierarchicalSoftmax)(trainer.model(inputs), targets)
@@ -59,18 +59,9 @@ def _score(trainer: Trainer, sentences: list[NDArray[np.int32]]) -> NDArray[np.f
     return -np.bincount(owners, losses, len(sentences)).astype(np.float32)
 
 
-def _contexts(ids: NDArray[np.int32], window: int) -> NDArray[np.int32]:
-    """Returns the words around each word of a sentence, -1 beyond its ends: `(n, 2 * window)`."""
-    if not len(ids):
-        return np.zeros((0, 2 * window), np.int32)
-    padded = np.pad(ids, window, constant_values=-1)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, 2 * window + 1)
-    return np.delete(frames, window, axis=1)
-
-
 def predict(scores: NDArray[np.float32], topn: int) -> list[tuple[int, float]]:
-    """Returns the places of the largest scores, best first, with their share in a softmax."""
-    shares = np.exp(scores - scores.max())
-    shares /= shares.sum()
-    best = np.argsort(-shares, kind="stable")[:topn]
-    return [(int(place), float(shares[place])) for place in best]
+    """Returns the indices of the largest scores, best first, with their softmax probabilities."""
+    probabilities = np.exp(scores - scores.max())
+    probabilities /= probabilities.sum()
+    best = np.argsort(-probabilities, kind="stable")[:topn]
+    return [(int(index), float(probabilities[index])) for index in best]

@@ -1,15 +1,17 @@
-"""The file of a `Word2Vec`: a ZIP archive of NumPy arrays and one JSON text, nothing pickled.
+"""Copies of a `Word2Vec`: in a file, and as gensim's class.
 
-`numpy.load` opens it too. The archive is not compressed, so arrays can be mapped into memory.
+The file is a ZIP archive of NumPy arrays and one JSON text, with nothing pickled; `numpy.load`
+opens it too. The archive is not compressed, so arrays can be mapped into memory.
 """
 
 import copy
+import inspect
 import json
 import logging
 import os
 import struct
 import zipfile
-from typing import Any, TypeVar
+from typing import Any
 
 import keras
 import numpy as np
@@ -20,39 +22,25 @@ from numpy.typing import NDArray
 
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.utils.files import replace_on_success
+from kerasw2v.word2vec.model import Word2Vec
 
 logger = logging.getLogger("kerasw2v.word2vec")
 
-Model = TypeVar("Model")
 Arrays = dict[str, NDArray[Any]]
 
-# Constructor arguments that gensim's models have too, under the same names.
-ARGUMENTS = (
-    "vector_size",
-    "alpha",
-    "window",
-    "min_count",
-    "max_vocab_size",
-    "sample",
-    "seed",
-    "workers",
-    "min_alpha",
-    "sg",
-    "hs",
-    "negative",
-    "ns_exponent",
-    "cbow_mean",
-    "epochs",
-    "null_word",
-    "sorted_vocab",
-    "batch_words",
-    "compute_loss",
-    "comment",
-    "max_final_vocab",
-    "shrink_windows",
-)
-# What building the vocabulary and training have set.
-STATE = (
+_NOT_SAVED = {
+    "sentences",
+    "corpus_file",
+    "hashfxn",
+    "trim_rule",
+    "callbacks",
+    "output_layer",
+    "strategy",
+}
+_SAVED = [name for name in inspect.signature(Word2Vec).parameters if name not in _NOT_SAVED]
+_GENSIMS = [name for name in _SAVED if name in inspect.signature(GensimWord2Vec).parameters]
+# Attributes that building the vocabulary and training set.
+_STATE = (
     "corpus_count",
     "corpus_total_words",
     "effective_min_count",
@@ -61,31 +49,30 @@ STATE = (
     "min_alpha_yet_reached",
     "running_training_loss",
 )
-TABLES = ("syn1", "syn1neg")
+_TABLES = ("syn1", "syn1neg")
 
-_OWN = ("batch_size", "progress_bar")
 _HEADER = "model.json"
 _FORMAT = "kerasw2v.Word2Vec"
 _PATHS = ("code", "point")
 
 
-def save_model(model: Any, path: str | os.PathLike[str]) -> None:
-    """Writes all of a `Word2Vec` but its callbacks, rules and strategy.
+def save_model(model: Word2Vec, path: str | os.PathLike[str]) -> None:
+    """Writes a `Word2Vec` to a file, without its callbacks, rules and strategy.
 
     Args:
         model: the model.
-        path: where; the file appears whole or not at all.
+        path: the file, which appears whole or not at all.
 
     Raises:
         TypeError: if its `comment` or another setting cannot be written as JSON.
     """
-    header = {name: _plain(getattr(model, name)) for name in (*ARGUMENTS, *_OWN)}
-    state = {name: _plain(getattr(model, name)) for name in STATE if hasattr(model, name)}
-    layer, weights = _output_layer(model)
+    arguments = {name: _plain(getattr(model, name)) for name in _SAVED}
+    state = {name: _plain(getattr(model, name)) for name in _STATE if hasattr(model, name)}
+    layer, weights = _serialized_output_layer(model)
     text = json.dumps(
         {
             "format": _FORMAT,
-            "arguments": header,
+            "arguments": arguments,
             "state": {**state, "epoch_losses": model.epoch_losses},
             "words": model.wv.index_to_key,
             "raw_vocab": dict(model.raw_vocab or {}),
@@ -93,7 +80,7 @@ def save_model(model: Any, path: str | os.PathLike[str]) -> None:
         }
     )
     arrays = {"vectors": model.wv.vectors, "vectors_lockf": model.wv.vectors_lockf}
-    arrays |= {name: getattr(model, name) for name in TABLES if hasattr(model, name)}
+    arrays |= {name: getattr(model, name) for name in _TABLES if hasattr(model, name)}
     arrays |= _vecattrs(model.wv) | weights
     with replace_on_success(path) as file, zipfile.ZipFile(file, "w") as archive:
         archive.writestr(_HEADER, text)
@@ -102,8 +89,8 @@ def save_model(model: Any, path: str | os.PathLike[str]) -> None:
                 npy.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
 
 
-def load_model(cls: type[Model], path: str | os.PathLike[str], mmap: str | None) -> Model:
-    """Makes a model of a file that `save_model` wrote.
+def load_model(cls: type[Word2Vec], path: str | os.PathLike[str], mmap: str | None) -> Word2Vec:
+    """Loads a model from a file that `save_model` wrote.
 
     Args:
         cls: `Word2Vec` or a subclass with the same constructor.
@@ -113,18 +100,18 @@ def load_model(cls: type[Model], path: str | os.PathLike[str], mmap: str | None)
     Raises:
         AttributeError: if it is another kind of file.
         FileNotFoundError: if there is none.
-        ValueError: if it is damaged, or `mmap` is none of these.
+        ValueError: if it is damaged, or `mmap` is another value.
     """
     if mmap not in (None, "r", "c"):
         raise ValueError(f"`mmap` must be None, 'r' or 'c'. Received: mmap={mmap!r}.")
     if not os.path.exists(path):
         raise FileNotFoundError(f"`fname` must name a file that exists. Received: {path!r}.")
     if not zipfile.is_zipfile(path):
-        raise _another_file(path)
+        raise _foreign_file_error(path)
     try:
         with zipfile.ZipFile(path) as archive:
             if _HEADER not in archive.namelist():
-                raise _another_file(path)
+                raise _foreign_file_error(path)
             header = json.loads(archive.read(_HEADER))
             arrays = {
                 info.filename.removesuffix(".npy"): _read(path, archive, info, mmap)
@@ -132,9 +119,8 @@ def load_model(cls: type[Model], path: str | os.PathLike[str], mmap: str | None)
                 if info.filename.endswith(".npy")
             }
         if header["format"] != _FORMAT:
-            raise _another_file(path)
-        model: Model = _restored(cls, header, arrays)
-        return model
+            raise _foreign_file_error(path)
+        return _restored(cls, header, arrays)
     except (KeyError, IndexError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(
             f"`fname` must be an undamaged file ({type(error).__name__}: {error}). "
@@ -142,7 +128,7 @@ def load_model(cls: type[Model], path: str | os.PathLike[str], mmap: str | None)
         ) from error
 
 
-def _restored(cls: Any, header: dict[str, Any], arrays: Arrays) -> Any:
+def _restored(cls: type[Word2Vec], header: dict[str, Any], arrays: Arrays) -> Word2Vec:
     layer = header["output_layer"]
     if isinstance(layer, dict):
         layer = keras.saving.deserialize_keras_object(layer)
@@ -158,7 +144,7 @@ def _restored(cls: Any, header: dict[str, Any], arrays: Arrays) -> Any:
     model.wv.key_to_index = {word: i for i, word in enumerate(words)}
     model.wv.vectors = arrays["vectors"]
     model.wv.vectors_lockf = arrays["vectors_lockf"]
-    for name in TABLES:
+    for name in _TABLES:
         if name in arrays:
             setattr(model, name, arrays[name])
     _restore_vecattrs(model.wv, arrays)
@@ -172,8 +158,8 @@ def _restored(cls: Any, header: dict[str, Any], arrays: Arrays) -> Any:
     return model
 
 
-def _output_layer(model: Any) -> tuple[dict[str, Any] | str | None, Arrays]:
-    """Returns the output layer that was given, as JSON, and its weights if it has any yet."""
+def _serialized_output_layer(model: Word2Vec) -> tuple[dict[str, Any] | str | None, Arrays]:
+    """Returns the argument `output_layer` as JSON, and the layer's weights if it is built."""
     layer = model.trained_output_layer()
     if not isinstance(layer, OutputLayer):
         return layer, {}
@@ -183,7 +169,7 @@ def _output_layer(model: Any) -> tuple[dict[str, Any] | str | None, Arrays]:
 
 
 def _vecattrs(vectors: Any) -> Arrays:
-    """Returns the words' attributes: arrays as they are, paths of different lengths in a row."""
+    """Returns the words' attributes as arrays, paths of different lengths concatenated."""
     arrays: Arrays = {}
     for name, values in vectors.expandos.items():
         if name in _PATHS and len(values):
@@ -206,7 +192,7 @@ def _restore_vecattrs(vectors: Any, arrays: Arrays) -> None:
             paths = np.empty(len(ends), object)
             paths[:] = np.split(np.array(values), ends[:-1]) if len(ends) > 1 else [values]
             values = paths
-        # Mapped read-only they could not take the counts of further corpora.
+        # Copied, since `build_vocab(update=True)` writes to them.
         vectors.expandos[name] = np.array(values)
 
 
@@ -229,7 +215,7 @@ def _read(
 
 
 def _data_offset(path: str | os.PathLike[str], info: zipfile.ZipInfo) -> int:
-    """Returns where a member's bytes begin: behind its own header, name and extra field."""
+    """Returns the offset of a member's bytes: after its header, name and extra field."""
     with open(path, "rb") as file:
         file.seek(info.header_offset + 26)
         name, extra = struct.unpack("<HH", file.read(4))
@@ -241,62 +227,59 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _another_file(path: str | os.PathLike[str]) -> AttributeError:
+def _foreign_file_error(path: str | os.PathLike[str]) -> AttributeError:
     return AttributeError(
-        "`fname` must be a file that kerasw2v.Word2Vec.save wrote; one of gensim's is taken over "
-        "by Word2Vec.from_gensim(gensim.models.Word2Vec.load(fname)). "
+        "`fname` must be a file that kerasw2v.Word2Vec.save wrote; to load one of gensim's, use "
+        "Word2Vec.from_gensim(gensim.models.Word2Vec.load(fname)). "
         f"Received: {os.fspath(path)!r}."
     )
 
 
-def from_gensim(cls: Any, model: Any) -> Any:
-    """Makes a model of class `cls` of a gensim model, with copies of all arrays.
+def from_gensim(cls: type[Word2Vec], model: Any) -> Word2Vec:
+    """Makes a model of class `cls` from a gensim model, with copies of all arrays.
 
     Args:
         cls: `Word2Vec` or a subclass with the same constructor.
         model: the gensim model.
 
     Raises:
-        TypeError: if it is no gensim `Word2Vec`, or one of another kind, as `FastText` is.
+        TypeError: if it is not a gensim `Word2Vec`, or of another kind, as `FastText` is.
     """
     if not isinstance(model, GensimWord2Vec) or type(model.wv) is not KeyedVectors:
         raise TypeError(
             "`model` must be a gensim.models.Word2Vec. "
             f"Received: {type(model).__module__}.{type(model).__qualname__}."
         )
-    ours = cls(**{name: getattr(model, name) for name in ARGUMENTS}, hashfxn=model.hashfxn)
-    _copy(model, ours)
+    ours: Word2Vec = _converted(model, cls)
     return ours
 
 
-def to_gensim(model: Any) -> GensimWord2Vec:
-    """Makes a gensim model of ours, with copies of all arrays.
+def to_gensim(model: Word2Vec) -> GensimWord2Vec:
+    """Makes a gensim model from ours, with copies of all arrays.
 
     Args:
         model: a `kerasw2v.Word2Vec`.
 
     Raises:
-        ValueError: if it has an `output_layer`, which gensim has not.
+        ValueError: if it has an `output_layer`, which gensim does not support.
     """
     if model.output_layer is not None:
         raise ValueError(
-            "`output_layer` must be None for gensim, which has `hs` and `negative` alone; "
-            "`wv` is gensim's in any case. "
+            "`output_layer` must be None for gensim, which supports `hs` and `negative` only; "
+            "`wv` is a gensim object in any case. "
             f"Received: output_layer={model.output_layer!r}."
         )
-    theirs = GensimWord2Vec(
-        **{name: getattr(model, name) for name in ARGUMENTS}, hashfxn=model.hashfxn
-    )
-    _copy(model, theirs)
-    return theirs
+    return _converted(model, GensimWord2Vec)
 
 
-def _copy(source: Any, target: Any) -> None:
-    for name in ("wv", "raw_vocab", "cum_table", "random", *TABLES):
+def _converted(source: Any, cls: Any) -> Any:
+    target = cls(**{name: getattr(source, name) for name in (*_GENSIMS, "hashfxn")})
+    for name in ("wv", "raw_vocab", "cum_table", "random", *_TABLES):
         if hasattr(source, name):
             setattr(target, name, copy.deepcopy(getattr(source, name)))
-    for name in STATE:
+    for name in _STATE:
         if hasattr(source, name):
             setattr(target, name, getattr(source, name))
     if not hasattr(target.wv, "vectors_lockf"):
         target.wv.vectors_lockf = np.ones(1, np.float32)
+    return target

@@ -1,7 +1,6 @@
-"""The Keras side of `Word2Vec`: which model and layers stand for gensim's settings, and one fit."""
+"""The Keras side of `Word2Vec`: the model and layers of gensim's settings, and one `fit`."""
 
-import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from typing import Any, NamedTuple
 
@@ -10,29 +9,30 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kerasw2v import layers as layers_module
+from kerasw2v.architectures import ARCHITECTURES, suitable_batch_size
 from kerasw2v.block_model import BlockModel
 from kerasw2v.callbacks import Progress
-from kerasw2v.cbow import CBOW
-from kerasw2v.data.block_dataset import block_dataset, count_ids, default_batch_size
+from kerasw2v.data.block_dataset import block_dataset, count_ids
 from kerasw2v.data.token_stream import TokenStream
 from kerasw2v.data.vocabulary import Vocabulary
+from kerasw2v.layers.from_name import make_output_layer, output_layers
 from kerasw2v.layers.hierarchical_softmax import HierarchicalSoftmax
 from kerasw2v.layers.negative_sampling import NegativeSampling
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.layers.sum_of_losses import SumOfLosses
+from kerasw2v.ops import seeds
 from kerasw2v.ops.huffman import Path, tree_of_paths
 from kerasw2v.optimizers import RowSGD
-from kerasw2v.skip_gram import SkipGram
+from kerasw2v.utils.checks import check_choice
 
-# Compiling a model takes about as long as this many small steps run one by one.
+# Compiling a model takes about as long as this many small steps without compiling.
 _EAGER_STEPS = 32
-# Every `train` call draws from a stretch of random numbers of its own.
+# Each `train` call has so many random numbers of its own.
 _DRAWS_PER_TRAINING = 2**32
 
 
 class Settings(NamedTuple):
-    """All that fixes the Keras model of a `Word2Vec`, in gensim's names."""
+    """The arguments of a `Word2Vec` that its Keras model depends on."""
 
     vector_size: int
     sg: int
@@ -46,13 +46,13 @@ class Settings(NamedTuple):
 
 
 class Schedule(NamedTuple):
-    """How the learning rate falls in one training.
+    """How the learning rate falls in one `train` call.
 
     Attributes:
         start: learning rate of the first step.
-        end: learning rate towards which it falls.
-        epochs: over how many epochs.
-        share: how much of the corpus, as the caller counts it, an epoch really is.
+        end: learning rate at the end.
+        epochs: number of epochs.
+        share: size of the corpus, divided by the size that the caller states.
     """
 
     start: float
@@ -62,7 +62,7 @@ class Schedule(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a training did: whole epochs, and the tokens an epoch trains on average."""
+    """The epochs of a `train` call, and the expected number of tokens an epoch trains on."""
 
     epochs: int
     tokens_per_epoch: float
@@ -70,10 +70,10 @@ class Outcome(NamedTuple):
 
 @keras.saving.register_keras_serializable("kerasw2v")
 class LinearAlpha(keras.optimizers.schedules.LearningRateSchedule):
-    """gensim's falling learning rate, set anew for each training without tracing a graph anew.
+    """gensim's falling learning rate; each `train` call sets it without tracing a new graph.
 
     Args:
-        values: what `set` has set, to load a saved optimizer.
+        values: the variable's values in a saved optimizer.
     """
 
     def __init__(self, values: Sequence[float] | None = None) -> None:
@@ -81,7 +81,7 @@ class LinearAlpha(keras.optimizers.schedules.LearningRateSchedule):
         self._values = tf.Variable(values or [0.025, 0.025, 1, 1, 1, 0], dtype=tf.float64)
 
     def set(self, schedule: Schedule, steps_per_epoch: int, first_step: int) -> None:
-        """Sets the schedule of the training that begins at optimizer step `first_step`."""
+        """Sets the schedule of the training that starts at optimizer step `first_step`."""
         self._values.assign([*schedule, steps_per_epoch, first_step])
 
     def __call__(self, step: Any) -> tf.Tensor:
@@ -97,18 +97,18 @@ class LinearAlpha(keras.optimizers.schedules.LearningRateSchedule):
 
 
 class Trainer:
-    """A Keras model for a gensim vocabulary, with that vocabulary's order of words.
+    """A Keras model for a gensim vocabulary.
 
-    Layers here want words by descending count. A gensim vocabulary that has grown is not in that
-    order, so tables are permuted on their way in and out.
+    Layers need words by descending count. A gensim vocabulary that has grown is in another order:
+    then tables are permuted when they are copied.
 
     Args:
         settings: the model.
         words: the words, in gensim's order.
         counts: their counts.
         paths: their paths in a Huffman tree, for hierarchical softmax.
-        output_layer: an output layer, or the name of one in `kerasw2v.layers`, instead of that
-            which the settings ask for.
+        output_layer: an output layer, or the name of one in `kerasw2v.layers`, instead of that of
+            the settings.
         strategy: a `tf.distribute.Strategy`, or None.
 
     Attributes:
@@ -127,19 +127,23 @@ class Trainer:
     ) -> None:
         self.settings = settings
         self._order = np.argsort(-counts, kind="stable")
+        self._rows = np.argsort(self._order)  # the model's row of each word
         self.vocabulary = Vocabulary([words[i] for i in self._order], counts[self._order])
         with strategy.scope() if strategy else nullcontext():
-            layer = _output_layer(settings, self.vocabulary.counts, output_layer)
-            self.model = _model(settings, len(words), layer)
+            layer = _output_layer_of(settings, self.vocabulary.counts, output_layer)
+            self.model = _model_of(settings, len(words), layer)
             self._alpha = LinearAlpha()
             self._optimizer = RowSGD(self._alpha)
             self._optimizer.build(self.model.trainable_variables)
-        self._nodes = self._set_tree(paths) if paths else np.zeros(0, np.int64)
+        self._node_rows = np.zeros(0, np.int64)
+        if paths:
+            parents, codes, self._node_rows = tree_of_paths([paths[i] for i in self._order])
+            self.part(HierarchicalSoftmax).set_tree(parents, codes)
         self._replicas = strategy.num_replicas_in_sync if strategy else 1
         self._is_eager: bool | None = None
 
     def part(self, kind: type[OutputLayer]) -> Any:
-        """Returns the output layer, or that among several, which is of a class; None if none is."""
+        """Returns the output layer, or the one in a sum, of a class; None if there is none."""
         layer = self.model.output_layer
         for candidate in layer.layers if isinstance(layer, SumOfLosses) else [layer]:
             if isinstance(candidate, kind):
@@ -150,25 +154,13 @@ class Trainer:
         """Whether this is the model for settings and a number of words."""
         return self.settings == settings and self.model.vocabulary_size == size
 
-    def _set_tree(self, paths: Sequence[Path]) -> NDArray[np.int64]:
-        """Sets the tree of the hierarchical softmax; returns its row of each node in `paths`."""
-        parents, codes, rows = tree_of_paths([paths[i] for i in self._order])
-        self.part(HierarchicalSoftmax).set_tree(parents, codes)
-        return rows
-
-    def _tables(self) -> dict[str, tuple[Any, NDArray[np.int64], int]]:
-        """The tables that gensim has too, under gensim's names.
-
-        Each comes with the row that each row of gensim's array has in it, and with the number of
-        rows of that array.
-        """
-        places = np.argsort(self._order)
-        size = len(places)
-        tables = {"vectors": (self.model.embedding.embeddings, places, size)}
+    def _tables(self) -> dict[str, tuple[Any, NDArray[np.int64]]]:
+        """Returns the tables that gensim has too, and their row for each row of gensim's array."""
+        tables = {"vectors": (self.model.embedding.embeddings, self._rows)}
         if self.settings.hs:
-            tables["syn1"] = (self.part(HierarchicalSoftmax).embeddings, self._nodes, size)
+            tables["syn1"] = (self.part(HierarchicalSoftmax).embeddings, self._node_rows)
         if self.settings.negative:
-            tables["syn1neg"] = (self.part(NegativeSampling).embeddings, places, size)
+            tables["syn1neg"] = (self.part(NegativeSampling).embeddings, self._rows)
         return tables
 
     def push(self, arrays: dict[str, NDArray[np.float32]]) -> None:
@@ -177,15 +169,15 @@ class Trainer:
         Raises:
             ValueError: if an array has not the shape of its table.
         """
-        for name, (table, rows, size) in self._tables().items():
-            shape = (size, self.settings.vector_size)
+        shape = (len(self._rows), self.settings.vector_size)
+        for name, (table, rows) in self._tables().items():
             if arrays[name].shape != shape:
                 raise ValueError(
                     f"`{name}` must have a row for each word and the width of the vectors, "
                     f"{shape}. Received: shape={arrays[name].shape}."
                 )
-            values = arrays[name]
-            if len(rows) != len(values) or not _is_in_order(rows):
+            values = arrays[name][: len(rows)]  # `syn1` has a row more than there are nodes
+            if table.shape != values.shape or not _is_ascending(rows):
                 values = np.zeros(table.shape, np.float32)
                 values[rows] = arrays[name][: len(rows)]
             table.assign(values)
@@ -193,20 +185,18 @@ class Trainer:
     def pull(self) -> dict[str, NDArray[np.float32]]:
         """Returns gensim's arrays, as the model's tables are now."""
         arrays = {}
-        for name, (table, rows, size) in self._tables().items():
+        for name, (table, rows) in self._tables().items():
             values = _numpy(table)
-            arrays[name] = np.zeros((size, self.settings.vector_size), np.float32)
-            arrays[name][: len(rows)] = values if _is_in_order(rows) else values[rows]
+            if len(values) != len(rows) or not _is_ascending(rows):
+                values = values[rows]
+            missing = len(self._rows) - len(rows)
+            arrays[name] = np.pad(values, ((0, missing), (0, 0))) if missing else values
         return arrays
 
     def log_probs(self, hidden: NDArray[np.float32]) -> NDArray[np.float32]:
         """Returns the output layer's log-probabilities for one hidden vector, in gensim's order."""
         scores = self.model.output_layer.log_probs(hidden[None]).numpy()[0]
-        return np.asarray(scores[np.argsort(self._order)])
-
-    def encode(self, corpus: Any) -> TokenStream:
-        """Reads a corpus once; raises ValueError if it has no word of the vocabulary."""
-        return TokenStream.from_corpus(corpus, self.vocabulary)
+        return np.asarray(scores[self._rows])
 
     def fit(
         self,
@@ -221,29 +211,26 @@ class Trainer:
         """Trains the model on a corpus.
 
         Args:
-            stream: what `encode` returned.
+            stream: the corpus, encoded with `vocabulary`.
             keep: probability of each word's tokens to be kept in an epoch, in gensim's order.
             schedule: the learning rate and the epochs.
-            training: the how-manieth training this is; each draws random numbers of its own.
-            batch_size: tokens in a step; chosen for the corpus when None.
+            training: number of this `train` call, from 0; each draws other random numbers.
+            batch_size: tokens in a step; chosen for the model and the corpus when None.
             callbacks: Keras callbacks.
             progress_bar: True to show one.
         """
         keep = keep[self._order]
-        if batch_size is None:
-            largest = self.model.largest_batch
-            batch_size = default_batch_size(stream.corpus_words, self.settings.window, largest)
         dataset = block_dataset(
             stream,
             self.vocabulary,
             window=self.settings.window,
             keep=keep,
-            batch_size=batch_size,
+            batch_size=batch_size or suitable_batch_size(self.model, stream.corpus_words),
             block_length=self.model.block_length,
             seed=self.settings.seed,
             first_epoch=training * _DRAWS_PER_TRAINING,
         )
-        self._restart_draws(training)
+        seeds.restart(self.model, training * _DRAWS_PER_TRAINING)
         self._alpha.set(schedule, len(dataset), self._steps_done())
         self._compile(is_eager=len(dataset) * schedule.epochs <= _EAGER_STEPS)
         callbacks = list(callbacks)
@@ -254,7 +241,7 @@ class Trainer:
         return Outcome(len(history.epoch), tokens)
 
     def alpha(self) -> float:
-        """Returns the learning rate that the next step would have."""
+        """Returns the learning rate of the next step."""
         return float(self._alpha(self._steps_done()))
 
     def _steps_done(self) -> int:
@@ -266,16 +253,9 @@ class Trainer:
             self._is_eager = is_eager
             self.model.compile(self._optimizer, run_eagerly=is_eager)
 
-    def _restart_draws(self, training: int) -> None:
-        # So that a model that was saved and loaded draws what it would have drawn undisturbed.
-        for variable in self.model.non_trainable_variables:
-            if variable.name == "draw_state":
-                seed = int(_numpy(variable)[0])
-                variable.assign([seed, training * _DRAWS_PER_TRAINING])
 
-
-def _is_in_order(rows: NDArray[np.int64]) -> bool:
-    return bool((rows == np.arange(len(rows))).all())
+def _is_ascending(rows: NDArray[np.int64]) -> bool:
+    return bool((np.diff(rows) > 0).all())
 
 
 def _numpy(variable: Any) -> NDArray[Any]:
@@ -285,58 +265,39 @@ def _numpy(variable: Any) -> NDArray[Any]:
 
 def check_output_layer(output_layer: OutputLayer | str | None) -> None:
     """Raises TypeError or ValueError unless it is None, an output layer or the name of one."""
-    if output_layer is None or isinstance(output_layer, OutputLayer):
-        return
-    if not isinstance(output_layer, str):
+    if isinstance(output_layer, str):
+        check_choice("output_layer", output_layer, tuple(output_layers()))
+    elif output_layer is not None and not isinstance(output_layer, OutputLayer):
         raise TypeError(
             "`output_layer` must be the name of one in kerasw2v.layers, or a "
             f"kerasw2v.layers.OutputLayer. Received: output_layer={output_layer!r}."
         )
-    names = [name for name in layers_module.__all__ if _is_output_layer(name)]
-    if output_layer not in names:
-        raise ValueError(
-            f"`output_layer` must be one of {', '.join(map(repr, names))}. "
-            f"Received: output_layer={output_layer!r}."
-        )
 
 
-def _is_output_layer(name: str) -> bool:
-    candidate = getattr(layers_module, name)
-    return (
-        isinstance(candidate, type)
-        and issubclass(candidate, OutputLayer)
-        and candidate is not OutputLayer
-    )
-
-
-def _output_layer(
-    settings: Settings, counts: NDArray[np.int64], given: OutputLayer | str | None
+def _output_layer_of(
+    settings: Settings, counts: NDArray[np.int64], output_layer: OutputLayer | str | None
 ) -> OutputLayer:
-    if isinstance(given, OutputLayer):
-        return given
-    if given is not None:
-        layer_class: Callable[..., OutputLayer] = getattr(layers_module, given)
-        has_seed = "seed" in inspect.signature(layer_class).parameters
-        return layer_class(counts, **({"seed": settings.seed} if has_seed else {}))
-    parts: list[OutputLayer] = []
+    if isinstance(output_layer, OutputLayer):
+        return output_layer
+    seed = settings.seed
+    if output_layer is not None:
+        return make_output_layer(output_layer, counts, seed)
+    layers: list[OutputLayer] = []
     if settings.hs:
-        parts.append(HierarchicalSoftmax(counts))
+        layers.append(HierarchicalSoftmax(counts))
     if settings.negative:
-        parts.append(
-            NegativeSampling(
-                counts, settings.negative, exponent=settings.ns_exponent, seed=settings.seed
-            )
-        )
-    return parts[0] if len(parts) == 1 else SumOfLosses(parts)
+        exponent = settings.ns_exponent
+        layers.append(NegativeSampling(counts, settings.negative, exponent=exponent, seed=seed))
+    return layers[0] if len(layers) == 1 else SumOfLosses(layers)
 
 
-def _model(settings: Settings, vocabulary_size: int, layer: OutputLayer) -> BlockModel:
-    sizes: dict[str, Any] = {
+def _model_of(settings: Settings, vocabulary_size: int, output_layer: OutputLayer) -> BlockModel:
+    arguments: dict[str, Any] = {
         "window": settings.window,
         "shrink_windows": settings.shrink_windows,
         "seed": settings.seed,
     }
-    if settings.sg:
-        return SkipGram(vocabulary_size, settings.vector_size, layer, **sizes)
-    combiner = "mean" if settings.cbow_mean else "sum"
-    return CBOW(vocabulary_size, settings.vector_size, layer, combiner=combiner, **sizes)
+    if not settings.sg:
+        arguments["combiner"] = "mean" if settings.cbow_mean else "sum"
+    model_class = ARCHITECTURES["skip-gram" if settings.sg else "cbow"]
+    return model_class(vocabulary_size, settings.vector_size, output_layer, **arguments)

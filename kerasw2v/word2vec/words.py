@@ -1,7 +1,8 @@
 """Vocabularies as gensim makes them: trimming, growing, downsampling.
 
-The result lives in a gensim `KeyedVectors`: its words, their order, and per word the vecattrs
-`count`, `sample_int` (the probability to be kept, out of 2^32 - 1), and `code` and `point`.
+The result is stored in a gensim `KeyedVectors`: its words, their order, and for each word the
+vecattrs `count`, `sample_int` (the probability of its tokens to be kept, times 2^32 - 1), `code`
+and `point`.
 """
 
 import logging
@@ -13,6 +14,7 @@ import numpy as np
 from gensim import utils
 from numpy.typing import NDArray
 
+from kerasw2v.data.block_dataset import keep_probabilities
 from kerasw2v.ops import huffman
 from kerasw2v.ops.huffman import Path
 from kerasw2v.word2vec.sentences import TrimRule
@@ -23,20 +25,13 @@ NULL_WORD = "\0"
 _SAMPLE_DOMAIN = 2**32 - 1
 
 
-def least_count(counts: Mapping[str, int], min_count: int, max_final_vocab: int | None) -> int:
-    """Returns `min_count`, raised as far as `max_final_vocab` words or fewer ask for."""
-    if max_final_vocab is None or max_final_vocab >= len(counts):
-        return min_count
-    return max(min_count, sorted(counts.values(), reverse=True)[max_final_vocab] + 1)
-
-
 class Selection(NamedTuple):
-    """Which counted words are kept, and with what probability a token of each is.
+    """The words of a vocabulary, and how they are downsampled.
 
     Attributes:
-        words: the kept words, in the order in which they were counted.
+        words: the words, in the order in which they were counted.
         counts: their counts.
-        keep: probability of a token of each to survive downsampling.
+        keep: probability with which downsampling keeps a token of each.
         drop_unique: number of words left out.
     """
 
@@ -57,50 +52,43 @@ class Selection(NamedTuple):
 
 
 def select(
-    counts: Mapping[str, int], least: int, trim_rule: TrimRule | None, sample: float
+    counts: Mapping[str, int], min_count: int, trim_rule: TrimRule | None, sample: float
 ) -> Selection:
     """Chooses the words that occur often enough, and how much to downsample each.
 
     Args:
         counts: the counted words.
-        least: the smallest count, unless `trim_rule` says otherwise.
-        trim_rule: gensim's rule of what to keep.
-        sample: below 1 the relative frequency, from 1 on the count, above which words are
+        min_count: the smallest count, unless `trim_rule` says otherwise.
+        trim_rule: gensim's rule of which words to keep.
+        sample: below 1 the relative frequency, otherwise the count, above which words are
             downsampled; 0 for none.
     """
     words = [
         word
         for word, count in counts.items()
-        if utils.keep_vocab_item(word, count, least, trim_rule=trim_rule)
+        if utils.keep_vocab_item(word, count, min_count, trim_rule=trim_rule)
     ]
-    kept = np.fromiter((counts[word] for word in words), np.int64, len(words))
-    return Selection(words, kept, _keep(kept, sample), len(counts) - len(words))
-
-
-def _keep(counts: NDArray[np.int64], sample: float) -> NDArray[np.float64]:
-    total = int(counts.sum())
-    if not sample or not total:
-        return np.ones(len(counts))
-    # A count is turned into the threshold under which words of that count are just kept.
-    threshold = sample * total if sample < 1 else int(sample * (3 + sqrt(5)) / 2)
-    ratio = threshold / np.maximum(counts, 1)
-    return np.asarray(np.minimum(1.0, np.sqrt(ratio) + ratio))
+    selected = np.fromiter((counts[word] for word in words), np.int64, len(words))
+    # From 1 on, `sample` is the largest count of which all tokens are kept.
+    threshold = sample * int(selected.sum()) if sample < 1 else int(sample * (3 + sqrt(5)) / 2)
+    keep = keep_probabilities(selected, threshold)
+    return Selection(words, selected, keep, len(counts) - len(words))
 
 
 def start_words(vectors: Any, selection: Selection) -> None:
-    """Gives a `KeyedVectors` the selected words, and no others."""
+    """Replaces the words of a `KeyedVectors` by the selected ones."""
     _set_words(vectors, list(selection.words))
     vectors.expandos["count"][:] = selection.counts
     _set_sampling(vectors, selection)
 
 
 def grow_words(vectors: Any, selection: Selection, counts: Mapping[str, int]) -> list[str]:
-    """Appends the selected words that are new to a `KeyedVectors`, and adds up all counts.
+    """Appends the selected words that are new to a `KeyedVectors`, and adds all counts.
 
     Args:
         vectors: the `KeyedVectors`.
         selection: the words to add.
-        counts: the counts to add, those of words that it has already too.
+        counts: the counts to add, also to those of words that are not new.
 
     Returns:
         The new words.
@@ -123,12 +111,12 @@ def _set_words(vectors: Any, words: list[str]) -> None:
 
 
 def _set_sampling(vectors: Any, selection: Selection) -> None:
-    places = [vectors.key_to_index[word] for word in selection.words]
-    vectors.expandos["sample_int"][places] = (selection.keep * _SAMPLE_DOMAIN).astype(np.uint32)
+    indices = [vectors.key_to_index[word] for word in selection.words]
+    vectors.expandos["sample_int"][indices] = (selection.keep * _SAMPLE_DOMAIN).astype(np.uint32)
 
 
 def keep_of(vectors: Any) -> NDArray[np.float32]:
-    """Returns the probability with which each word's tokens are kept in an epoch."""
+    """Returns the probability with which an epoch keeps each word's tokens."""
     if "sample_int" not in vectors.expandos:
         return np.ones(len(vectors), np.float32)
     return np.asarray(vectors.expandos["sample_int"] / _SAMPLE_DOMAIN, np.float32)
@@ -150,7 +138,7 @@ def cumulative_table(counts: NDArray[np.int64], exponent: float, domain: int) ->
 
 
 def add_null_word(vectors: Any) -> None:
-    """Appends a NUL character of count 1, unless it is there."""
+    """Appends a NUL character of count 1, unless there is one."""
     if NULL_WORD in vectors.key_to_index:
         return
     _set_words(vectors, [*vectors.index_to_key, NULL_WORD])

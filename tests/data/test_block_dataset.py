@@ -12,6 +12,7 @@ import tensorflow as tf
 from kerasw2v import Vocabulary, block_dataset
 from kerasw2v.data import block_dataset as module
 from kerasw2v.data.block_dataset import default_batch_size, keep_probabilities
+from kerasw2v.data.counted_corpus import read_corpus
 from kerasw2v.data.token_stream import TokenStream
 from kerasw2v.ops.windows import PADDING, decode_blocks, window_weights
 
@@ -109,7 +110,6 @@ def test_any_form_of_corpus_gives_the_same_batches(tmp_path):
     path = tmp_path / "corpus.txt"
     path.write_text("\n".join(map(" ".join, sentences)))
     vocabulary = Vocabulary.from_corpus(sentences, min_count=1)
-    encoded = tmp_path / "tokens.npy"
     batches = [
         [batch.numpy().tolist() for batch in block_dataset(corpus, vocabulary, 2, 0, 64, seed=1)]
         for corpus in (
@@ -118,7 +118,8 @@ def test_any_form_of_corpus_gives_the_same_batches(tmp_path):
             path,
             [path],
             TokenStream.from_corpus(path, vocabulary),
-            TokenStream.from_corpus(path, vocabulary, path=encoded),
+            TokenStream.from_corpus(path, vocabulary, in_memory_limit=0),
+            read_corpus(path, min_count=1)[1],
         )
     ]
     assert all(other == batches[0] for other in batches)
@@ -154,7 +155,9 @@ def test_keep_probabilities_are_those_of_word2vec():
         min(1.0, ((cn / (sample * train_words)) ** 0.5 + 1) * (sample * train_words) / cn)
         for cn in counts
     ]
-    np.testing.assert_allclose(keep_probabilities(counts, sample), expected, rtol=1e-6)
+    np.testing.assert_allclose(
+        keep_probabilities(counts, sample * counts.sum()), expected, rtol=1e-6
+    )
     assert (keep_probabilities(counts, 0) == 1).all()
 
 
@@ -249,6 +252,15 @@ def test_same_seed_same_batches():
     assert first[0] != first[1]
 
 
+def test_a_seed_of_numpy_is_the_same_seed():
+    stream = TokenStream.from_corpus([["a", "b"] * 50], Vocabulary(["a", "b"], [50, 50]))
+    ours, theirs = (
+        epochs_of(block_dataset(stream, Vocabulary(["a", "b"], [50, 50]), 2, 1e-2, 512, seed))
+        for seed in (3, np.int64(3))
+    )
+    assert ours == theirs
+
+
 def test_without_a_seed_pythons_random_decides():
     stream, vocabulary = zipf_stream(3000)
     runs = []
@@ -325,6 +337,19 @@ def test_replicas_share_the_pairs(strategy):
         ({"corpus": iter([["a"]])}, TypeError, "`corpus` must"),
         ({"corpus": ["a b", "a"]}, (TypeError, FileNotFoundError), "Received"),
         ({"corpus": [["x"]]}, ValueError, "at least one word of the vocabulary"),
+        (
+            {"seed": -1},
+            ValueError,
+            "`seed` must be from 0 to 9223372036854775807. Received: seed=-1.",
+        ),
+        (
+            {"seed": 2**63},
+            ValueError,
+            "`seed` must be from 0 to 9223372036854775807. Received: seed=",
+        ),
+        ({"seed": 1.5}, TypeError, "`seed` must be an integer or None. Received: seed=1.5."),
+        ({"seed": "abc"}, TypeError, "`seed` must be an integer or None. Received: seed='abc'."),
+        ({"seed": -1, "corpus": "no such file"}, ValueError, "`seed` must be from 0"),
     ],
 )
 def test_bad_input(arguments, error, sentence):

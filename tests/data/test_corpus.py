@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from gensim.models.word2vec import LineSentence, PathLineSentences, Text8Corpus
 
-from kerasw2v import corpus as corpus_module
+from kerasw2v.data import corpus as corpus_module
 from kerasw2v.data.corpus import check_corpus, iter_batches
 
 BLANKS = [" ", "  ", "\t", "\r", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x1f", "\x85", "\xa0"]
@@ -45,7 +45,7 @@ def write_random_text(path, seed, final="\n"):
 @pytest.mark.parametrize("block", [1, 7, 64, 1 << 16])
 @pytest.mark.parametrize("final", ["", "\n", "\n\n \n"])
 def test_words_and_sentences_are_line_sentences(tmp_path, monkeypatch, seed, block, final):
-    monkeypatch.setattr(corpus_module, "_BLOCK_BYTES", block)
+    monkeypatch.setattr(corpus_module, "_CHUNK_BYTES", block)
     write_random_text(tmp_path / "text", seed, final)
     expected = list(LineSentence(str(tmp_path / "text"), max_sentence_length=10**9))
     assert read(tmp_path / "text") == expected
@@ -192,7 +192,7 @@ def test_word_that_is_no_string(word):
 
 @pytest.mark.parametrize("block", [8, 1 << 16])
 def test_bytes_that_are_not_utf8(tmp_path, monkeypatch, block):
-    monkeypatch.setattr(corpus_module, "_BLOCK_BYTES", block)
+    monkeypatch.setattr(corpus_module, "_CHUNK_BYTES", block)
     (tmp_path / "text").write_bytes(b"the cat\nsat on\nthe caf\xe9 x\n")
     message = r"`corpus` must be UTF-8 text\. Received: byte 0xe9 in line 3, byte offset 22, of '"
     with pytest.raises(ValueError, match=message):

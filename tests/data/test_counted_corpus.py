@@ -5,7 +5,7 @@ import pytest
 from gensim.models.word2vec import LineSentence
 from gensim.test.utils import datapath
 
-from kerasw2v import corpus as corpus_module
+from kerasw2v.data import corpus as corpus_module
 from kerasw2v.data import token_stream
 from kerasw2v.data.counted_corpus import CountedCorpus, read_corpus
 from kerasw2v.data.token_stream import TokenStream
@@ -38,8 +38,8 @@ def test_a_file_and_sentences(limits):
 @pytest.mark.parametrize("limit", [0, 1000, 2**20])
 @pytest.mark.parametrize("part", [1, 7, 2**20])
 def test_encoding_is_the_definitions(tmp_path, monkeypatch, seed, block, limit, part):
-    monkeypatch.setattr(corpus_module, "_BLOCK_BYTES", block)
-    monkeypatch.setattr(TokenStream.parts, "__defaults__", (part,))
+    monkeypatch.setattr(corpus_module, "_CHUNK_BYTES", block)
+    monkeypatch.setattr(TokenStream.chunks, "__defaults__", (part,))
     sentences = write_random_corpus(tmp_path / "text", seed)
     counted = CountedCorpus(tmp_path / "text", in_memory_limit=limit)
     assert counted.num_words == sum(map(len, sentences))

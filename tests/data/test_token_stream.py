@@ -5,14 +5,15 @@ import os
 import random
 import subprocess
 import sys
+from itertools import chain, pairwise
 
 import numpy as np
 import pytest
 from gensim.models.word2vec import LineSentence
 from gensim.test.utils import datapath
 
-from kerasw2v import corpus as corpus_module
-from kerasw2v.data.token_stream import TokenStream
+from kerasw2v.data import corpus as corpus_module
+from kerasw2v.data.token_stream import TokenStream, select_tokens
 from kerasw2v.data.vocabulary import Vocabulary
 
 LEE = datapath("lee_background.cor")
@@ -44,7 +45,7 @@ KNOWN = Vocabulary(["the", "of", "cat"], [9, 8, 7])
 @pytest.mark.parametrize("block", [3, 10, 40, 1 << 16])
 @pytest.mark.parametrize("limit", [0, 1000, 2**20])
 def test_encoding_is_the_definitions(tmp_path, monkeypatch, seed, block, limit):
-    monkeypatch.setattr(corpus_module, "_BLOCK_BYTES", block)
+    monkeypatch.setattr(corpus_module, "_CHUNK_BYTES", block)
     sentences = write_random_corpus(tmp_path / "text", seed)
     expected = naive(sentences, KNOWN)
     stream = TokenStream.from_corpus(tmp_path / "text", KNOWN, in_memory_limit=limit)
@@ -58,19 +59,13 @@ def test_encoding_is_the_definitions(tmp_path, monkeypatch, seed, block, limit):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_corpus_in_any_form_and_place_gives_the_same(tmp_path, seed):
+def test_a_corpus_in_any_form_gives_the_same(tmp_path, seed):
     sentences = write_random_corpus(tmp_path / "text", seed)
     expected = naive(sentences, KNOWN)
     for corpus in (sentences, LineSentence(str(tmp_path / "text"))):
-        stream = TokenStream.from_corpus(corpus, KNOWN, path=tmp_path / "tokens.npy")
+        stream = TokenStream.from_corpus(corpus, KNOWN)
         assert stream.tokens.tolist() == expected
         assert stream.corpus_words == sum(map(len, sentences))
-    assert np.load(tmp_path / "tokens.npy").tolist() == expected
-    assert sorted(os.listdir(tmp_path)) == ["text", "tokens.npy"]
-    loaded = TokenStream.load(tmp_path / "tokens.npy", vocabulary_size=3)
-    assert loaded.tokens.tolist() == expected
-    assert isinstance(loaded.tokens, np.memmap)
-    assert not loaded.tokens.flags.writeable
 
 
 def test_real_text():
@@ -105,7 +100,7 @@ import numpy as np
 from kerasw2v.data.token_stream import TokenStream
 def resident():
     return next(int(l.split()[1]) for l in open("/proc/self/status") if l.startswith("VmRSS"))
-stream = TokenStream.load(sys.argv[1])
+stream = TokenStream(np.load(sys.argv[1], mmap_mode="r"))
 before = resident()
 peak = 0
 for start in range(0, len(stream), 1 << 20):
@@ -133,21 +128,16 @@ def test_temporary_file_leaves_nothing_behind(tmp_path, monkeypatch):
     assert tokens[1] == 2
 
 
-def test_no_word_of_the_corpus_in_the_vocabulary(tmp_path):
+def test_no_word_of_the_corpus_in_the_vocabulary():
     corpus = [["x", "y"], ["z"]]
     message = "at least one word of the vocabulary.*3 words, none among the vocabulary's 3"
     with pytest.raises(ValueError, match=message):
         TokenStream.from_corpus(corpus, KNOWN)
-    with pytest.raises(ValueError, match=message):
-        TokenStream.from_corpus(corpus, KNOWN, path=tmp_path / "tokens.npy")
-    assert os.listdir(tmp_path) == []
 
 
-def test_bad_corpus_and_bad_limit(tmp_path):
+def test_bad_corpus_and_bad_limit():
     with pytest.raises(TypeError, match="`corpus` must be iterable more than once"):
         TokenStream.from_corpus(iter([["the"]]), KNOWN)
-    with pytest.raises(FileNotFoundError, match="`path` must lie in a folder that exists"):
-        TokenStream.from_corpus([["the"]], KNOWN, path=tmp_path / "none" / "tokens.npy")
     with pytest.raises(ValueError, match="`in_memory_limit` must be at least 0"):
         TokenStream.from_corpus([["the"]], KNOWN, in_memory_limit=-1)
 
@@ -178,51 +168,6 @@ def test_the_callers_array_stays_writable():
     tokens[1] = 3
 
 
-def test_load_of_a_missing_file(tmp_path):
-    with pytest.raises(FileNotFoundError, match="`path` must name a file that exists"):
-        TokenStream.load(tmp_path / "none.npy")
-
-
-def saved(array):
-    return lambda path: np.save(path, array, allow_pickle=True)
-
-
-def cut(path):
-    np.save(path, np.full(1000, -1, np.int32))
-    os.truncate(path, 2000)
-
-
-@pytest.mark.parametrize(
-    "write",
-    [
-        lambda path: path.write_bytes(b""),
-        lambda path: path.write_bytes(b"the 9\nof 5\n"),
-        lambda path: path.write_bytes(b"\x93NUMPY\x01\x00\x76\x00{'descr': "),
-        cut,
-        saved(np.zeros(4)),
-        saved(np.array([-1, 2])),
-        saved(np.array([-1, 2], ">i4")),
-        saved(np.array([None, "a"])),
-        saved(np.full((2, 2), -1, np.int32)),
-        saved(np.zeros(0, np.int32)),
-        saved(np.array([3, 4], np.int32)),
-    ],
-)
-def test_load_of_a_damaged_or_foreign_file(tmp_path, write):
-    path = tmp_path / "tokens.npy"
-    write(path)
-    with pytest.raises(ValueError, match=r"`path` must be a token stream.*Received: path='.*'\.$"):
-        TokenStream.load(path)
-
-
-@pytest.mark.parametrize("tokens", [[-1, 2, 3], [-4, 0]])
-def test_load_with_ids_outside_the_vocabulary(tmp_path, tokens):
-    np.save(tmp_path / "tokens.npy", np.array(tokens, np.int32))
-    TokenStream.load(tmp_path / "tokens.npy", vocabulary_size=4)
-    with pytest.raises(ValueError, match=r"below vocabulary_size=3. Received: id 3 in '"):
-        TokenStream.load(tmp_path / "tokens.npy", vocabulary_size=3)
-
-
 LIMITED = """
 import resource, sys, tempfile
 from kerasw2v.data.token_stream import TokenStream
@@ -230,33 +175,50 @@ from kerasw2v.data.vocabulary import Vocabulary
 tempfile.tempdir = sys.argv[1]
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 corpus = [["the", "of", "cat"]] * 100_000
-path = sys.argv[2] or None
 try:
-    TokenStream.from_corpus(corpus, Vocabulary(["the", "of"], [2, 1]), path, in_memory_limit=1000)
+    TokenStream.from_corpus(corpus, Vocabulary(["the", "of"], [2, 1]), in_memory_limit=1000)
 except OSError as error:
     print(error)
 """
 
 
-@pytest.mark.parametrize("name", ["tokens.npy", ""])
-def test_a_disk_that_fills_while_encoding(tmp_path, name):
-    path = str(tmp_path / name) if name else ""
-    run = [sys.executable, "-c", LIMITED, str(tmp_path), path]
+def test_a_disk_that_fills_while_encoding(tmp_path):
+    run = [sys.executable, "-c", LIMITED, str(tmp_path)]
     out = subprocess.run(run, capture_output=True, text=True, check=True).stdout
-    assert out.startswith(f"The disk is full: '{tmp_path}/{name or '(temporary file)'}' could not")
+    assert out.startswith(f"The disk is full: '{tmp_path}/(temporary file)' could not")
     assert out.count("\n") == 1
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
-def test_an_interrupted_encoding_leaves_the_old_file(tmp_path, error):
+def test_an_interrupted_encoding_leaves_nothing(tmp_path, monkeypatch):
     class Breaks:
         def __iter__(self):
             yield from [["the", "cat"]] * 20_000
-            raise error
+            raise KeyboardInterrupt
 
-    (tmp_path / "tokens.npy").write_bytes(b"old")
-    with pytest.raises(error):
-        TokenStream.from_corpus(Breaks(), KNOWN, path=tmp_path / "tokens.npy")
-    assert (tmp_path / "tokens.npy").read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["tokens.npy"]
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises(KeyboardInterrupt):
+        TokenStream.from_corpus(Breaks(), KNOWN, in_memory_limit=1000)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_selected_tokens_are_the_definitions(seed):
+    """A stream cut at random into chunks, of which random tokens are selected."""
+    rng = np.random.default_rng(seed)
+    sentences = [list(rng.integers(9, size=n)) for n in rng.integers(6, size=40)]
+    stay = [rng.random(len(sentence)) < 0.3 for sentence in sentences]
+    expected = []
+    for sentence, mask in zip(sentences, stay, strict=True):
+        tokens = [word for word, stays in zip(sentence, mask, strict=True) if stays]
+        expected += [~tokens[0], *tokens[1:]] if tokens else []
+    ids, mask = np.array([*chain(*sentences)], np.int32), np.concatenate(stay)
+    starts = np.cumsum([0, *map(len, filter(None, sentences))])[:-1]
+    cuts = [0, *np.sort(rng.integers(len(ids), size=15)), len(ids)]  # empty chunks too
+    selected, unstarted = [], False
+    for begin, end in pairwise(cuts):
+        inside = starts[(starts >= begin) & (starts < end)] - begin
+        positions = np.flatnonzero(mask[begin:end])
+        tokens, unstarted = select_tokens(ids[begin:end], positions, inside, unstarted)
+        selected += tokens.tolist()
+    assert selected == expected

@@ -12,7 +12,7 @@ from gensim.models import KeyedVectors, Word2Vec
 from gensim.models.word2vec import LineSentence
 from gensim.test.utils import datapath
 
-from kerasw2v import corpus as corpus_module
+from kerasw2v.data import corpus as corpus_module
 from kerasw2v.data.vocabulary import Vocabulary
 
 LEE = datapath("lee_background.cor")
@@ -56,7 +56,7 @@ def test_same_words_as_gensim(min_count, max_final_vocab):
 def test_a_corpus_in_any_form_gives_the_same(tmp_path, monkeypatch):
     lists = Vocabulary.from_corpus(list(LineSentence(LEE)))
     assert Vocabulary.from_corpus(LineSentence(LEE)) == lists == Vocabulary.from_corpus(LEE)
-    monkeypatch.setattr(corpus_module, "_BLOCK_BYTES", 50)  # lines come in pieces
+    monkeypatch.setattr(corpus_module, "_CHUNK_BYTES", 50)  # lines come in pieces
     pieces = Vocabulary.from_corpus(LEE)
     assert pieces == lists
     assert pieces.corpus_words == lists.corpus_words

@@ -20,6 +20,7 @@ from gensim.models.word2vec import LineSentence
 from gensim.test.utils import common_texts, lee_corpus_list
 
 from kerasw2v import CBOW, SkipGram, Word2Vec
+from kerasw2v.data.counted_corpus import CountedCorpus
 from kerasw2v.layers import FullSoftmax
 from kerasw2v.layers.sum_of_losses import SumOfLosses
 
@@ -250,6 +251,17 @@ def test_the_seed_alone_decides():
     assert digest not in digests
 
 
+@pytest.mark.parametrize("seed", [0, np.int64(3), np.uint32(2**32 - 1)])
+def test_a_seed_of_numpy_is_the_same_seed(seed, tmp_path):
+    arguments = {**SMALL, "epochs": 1, "hs": 1}
+    model = Word2Vec(common_texts, **{**arguments, "seed": seed})
+    assert_same(model, Word2Vec(common_texts, **{**arguments, "seed": int(seed)}))
+    model.save(tmp_path / "model")
+    assert Word2Vec.load(tmp_path / "model").seed == seed
+    theirs = gensim.models.Word2Vec(common_texts, **{**arguments, "seed": seed})
+    assert Word2Vec.from_gensim(theirs).seed == seed
+
+
 class Text:
     """Sentences that count how often they are read."""
 
@@ -291,6 +303,24 @@ def test_a_file_is_read_again_only_if_it_has_changed(tmp_path, monkeypatch):
     utils.save_as_line_sentence(LEE[:2], str(path))
     _, raw_words = model.train(corpus_file=str(path), **totals)
     assert raw_words == 2 * sum(map(len, LEE[:2]))
+
+
+@pytest.mark.parametrize("limit", [0, 2**20])  # in a file, in memory
+def test_a_corpus_is_released_when_it_is_trained_on(limit, tmp_path, monkeypatch):
+    released = []
+    monkeypatch.setattr(CountedCorpus.__init__, "__defaults__", (None, limit))
+    monkeypatch.setattr(CountedCorpus, "__del__", lambda _: released.append(1), raising=False)
+    path = tmp_path / "text"
+    utils.save_as_line_sentence(LEE, str(path))
+    model = Word2Vec(corpus_file=str(path), vector_size=4, min_count=1, epochs=1)
+    assert len(released) == 1
+    totals = {"total_examples": len(LEE), "total_words": sum(map(len, LEE)), "epochs": 1}
+    assert model.train(corpus_file=str(path), **totals)[1] == totals["total_words"]
+    apart = Word2Vec(vector_size=4, min_count=1, epochs=1)
+    apart.build_vocab(corpus_file=str(path))
+    assert len(released) == 1
+    apart.train(corpus_file=str(path), **totals)
+    assert len(released) == 2
 
 
 def test_sentences_are_not_cut():
@@ -793,7 +823,7 @@ def test_a_gensim_tree_is_taken_over(sg, tmp_path):
         LEE, vector_size=16, min_count=1, sg=sg, hs=1, negative=0, epochs=10, alpha=0.1
     )
     ours = Word2Vec.from_gensim(theirs)
-    rows = ours._synchronised_trainer()._nodes
+    rows = ours._synchronised_trainer()._node_rows
     assert sorted(rows) == list(range(len(theirs.wv) - 1))
     assert (rows != np.arange(len(rows))).any()
     expected = plain_scores(theirs, LEE)
@@ -862,6 +892,14 @@ def test_progress_is_logged(caplog):
         ({"sentences": [["a"]], "hs": 0, "negative": 0}, ValueError, "`hs` or `negative` must"),
         ({"vector_size": 0}, ValueError, "`vector_size` must be at least 1"),
         ({"window": 0}, ValueError, "`window` must be at least 1"),
+        ({"seed": -1}, ValueError, "`seed` must be from 0 to 4294967295. Received: seed=-1"),
+        (
+            {"seed": 2**32},
+            ValueError,
+            "`seed` must be from 0 to 4294967295. Received: seed=4294967296",
+        ),
+        ({"seed": 1.5}, TypeError, "`seed` must be an integer or None. Received: seed=1.5"),
+        ({"seed": "abc"}, TypeError, "`seed` must be an integer or None. Received: seed='abc'"),
         ({"output_layer": "Softmax"}, ValueError, "`output_layer` must be one of '"),
         ({"output_layer": "OutputLayer"}, ValueError, "`output_layer` must be one of '"),
         ({"output_layer": 5}, TypeError, "`output_layer` must be the name of one"),
