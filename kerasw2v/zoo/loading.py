@@ -127,8 +127,9 @@ def load(
     """
     recipe = find_recipe(name, smoke)
     corpus_name, whole = select_corpus(recipe, corpus)
-    training, held_out = whole, []
-    max_words, held_out_words = (recipe.data.get(key) for key in ("max_words", "held_out_words"))
+    training: Corpus = whole
+    held_out: Corpus = []
+    held_out_words, max_words = recipe.data.get("held_out_words", 0), recipe.data.get("max_words")
     if held_out_words or max_words is not None:
         training = Part(whole, held_out_words, max_words)
         held_out = Part(whole, held_out_words, held_out=True)

@@ -35,8 +35,8 @@ _DATA: dict[str, Keys] = {
         "noise": (float, _REQUIRED),
     },
 }
-_VOCABULARY = {"min_count": (int, 5), "max_final_vocab": (int, None)}
-_WINDOWED = {"embedding_dim": (int, 100), "window": (int, 5), "shrink_windows": (bool, True)}
+_VOCABULARY: Keys = {"min_count": (int, 5), "max_final_vocab": (int, None)}
+_WINDOWED: Keys = {"embedding_dim": (int, 100), "window": (int, 5), "shrink_windows": (bool, True)}
 _ARCHITECTURES: dict[str, Keys] = {
     "skip-gram": _WINDOWED,
     "cbow": _WINDOWED | {"gradient": (str, "word2vec"), "combiner": (str, "mean")},
