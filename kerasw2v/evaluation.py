@@ -7,7 +7,8 @@ The three test sets are those that papers report; gensim ships them: `questions-
 import math
 import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -178,12 +179,12 @@ def evaluate(
     if analogies is None:
         analogies = datapath("questions-words.txt")
     # All files are checked before the first slow test.
-    sizes = {name: _count_pairs(path) for name, path in word_pairs.items()}
+    pairs = {name: _read_pairs(path) for name, path in word_pairs.items()}
     _check_questions(analogies)
     return Evaluation(
         **_analogies(vectors, analogies, restrict_vocab),
         word_pairs=tuple(
-            _word_pairs(vectors, name, path, sizes[name]) for name, path in word_pairs.items()
+            _word_pairs(vectors, name, path, pairs[name]) for name, path in word_pairs.items()
         ),
     )
 
@@ -191,7 +192,11 @@ def evaluate(
 def _analogies(vectors: Any, path: PathLike, restrict_vocab: int) -> dict[str, Any]:
     _, results = vectors.evaluate_word_analogies(os.fspath(path), restrict_vocab=restrict_vocab)
     sections = tuple(
-        AnalogyScore(result["section"], len(result["correct"]), _questions(result))
+        AnalogyScore(
+            result["section"],
+            len(result["correct"]),
+            len(result["correct"]) + len(result["incorrect"]),
+        )
         for result in results[:-1]  # the last one is gensim's total
     )
     grammar = [section for section in sections if section.name.startswith("gram")]
@@ -204,63 +209,43 @@ def _analogies(vectors: Any, path: PathLike, restrict_vocab: int) -> dict[str, A
     }
 
 
-def _questions(result: Mapping[str, Any]) -> int:
-    return len(result["correct"]) + len(result["incorrect"])
-
-
-def _sum(name: str, sections: Iterable[AnalogyScore]) -> AnalogyScore:
-    sections = list(sections)
+def _sum(name: str, sections: Sequence[AnalogyScore]) -> AnalogyScore:
     return AnalogyScore(name, sum(s.correct for s in sections), sum(s.total for s in sections))
 
 
-def _word_pairs(vectors: Any, name: str, path: PathLike, pairs: int) -> PairScore:
-    try:
-        with warnings.catch_warnings():
-            # SciPy warns of constant input; its result, NaN, becomes None.
-            warnings.simplefilter("ignore")
-            pearson, spearman, unknown = vectors.evaluate_word_pairs(
-                os.fspath(path), restrict_vocab=len(vectors)
-            )
-    except ValueError:
-        # The file is valid, so fewer than two pairs are known.
-        return PairScore(name, None, None, pairs, _unknown_share(vectors, path))
-    return PairScore(name, _number(spearman[0]), _number(pearson[0]), pairs, float(unknown) / 100)
+def _word_pairs(
+    vectors: Any, name: str, path: PathLike, pairs: Sequence[tuple[str, str]]
+) -> PairScore:
+    known = {str(word).upper() for word in vectors.index_to_key}
+    unknown = sum(not {a.upper(), b.upper()} <= known for a, b in pairs) / len(pairs)
+    spearman = pearson = [math.nan]
+    # The file is valid, so ValueError says that fewer than two pairs are known; SciPy warns of
+    # constant input.
+    with suppress(ValueError), warnings.catch_warnings(action="ignore"):
+        pearson, spearman, _ = vectors.evaluate_word_pairs(
+            os.fspath(path), restrict_vocab=len(vectors)
+        )
+    return PairScore(name, _number(spearman[0]), _number(pearson[0]), len(pairs), unknown)
 
 
 def _number(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
 
 
-def _unknown_share(vectors: Any, path: PathLike) -> float:
-    known = {str(word).upper() for word in vectors.index_to_key}
-    pairs = list(_read_pairs(path))
-    return sum(not {a.upper(), b.upper()} <= known for a, b in pairs) / len(pairs)
-
-
-def _count_pairs(path: PathLike) -> int:
-    count = sum(1 for _ in _read_pairs(path))
-    if not count:
+def _read_pairs(path: PathLike) -> list[tuple[str, str]]:
+    pairs = []
+    for line in _read_lines(path, "word_pairs"):
+        with suppress(ValueError):  # a line of another form is no pair
+            first, second, judgement = line.split("\t")
+            float(judgement)
+            if not line.startswith("#"):
+                pairs.append((first, second))
+    if not pairs:
         raise ValueError(
             "`word_pairs` must name files with two words and a number a line, separated by tabs. "
             f"Received: {os.fspath(path)!r}."
         )
-    return count
-
-
-def _read_pairs(path: PathLike) -> Iterable[tuple[str, str]]:
-    for line in _read_lines(path, "word_pairs"):
-        parts = line.split("\t")
-        if line.startswith("#") or len(parts) != 3 or not _is_number(parts[2]):
-            continue
-        yield parts[0], parts[1]
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    return pairs
 
 
 def _check_questions(path: PathLike) -> None:

@@ -70,8 +70,14 @@ def connect(
             or `TF_CONFIG` is needed and incomplete.
     """
     if workers is None:
-        workers, from_config = _from_tf_config()
-        index = from_config if index is None else index
+        cluster = tf_config()
+        if cluster is None:
+            text = os.environ.get("TF_CONFIG", "")
+            raise ValueError(
+                "`workers` must be given, or the environment variable TF_CONFIG must name the "
+                f"cluster and the task of this process. Received: TF_CONFIG={text!r}."
+            )
+        workers, index = cluster[0], cluster[1] if index is None else index
     workers, index = check_workers(workers, index)
     if not timeout > 0:
         raise ValueError(f"`timeout` must be positive. Received: timeout={timeout}.")
@@ -116,17 +122,6 @@ def _listens(address: str) -> bool:
     except OSError:
         return False
     return True
-
-
-def _from_tf_config() -> tuple[list[str], int]:
-    cluster = tf_config()
-    if cluster is None:
-        text = os.environ.get("TF_CONFIG", "")
-        raise ValueError(
-            "`workers` must be given, or the environment variable TF_CONFIG must name the cluster "
-            f"and the task of this process. Received: TF_CONFIG={text!r}."
-        )
-    return cluster
 
 
 def sharded_blocks(

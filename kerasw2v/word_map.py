@@ -54,7 +54,10 @@ def content_words(vectors: Any, number: int, among: int | None = None) -> list[A
     check_int("number", number, minimum=1)
     words = vectors.index_to_key[:among]
     counts = vectors.expandos.get("count")
-    limit = np.inf if counts is None else _filler_count(counts)
+    limit = np.inf
+    if counts is not None:
+        # In a small vocabulary most words exceed any fixed share; at most a tenth are fillers.
+        limit = max(_FILLER_SHARE * float(counts.sum()), float(counts[len(counts) // 10]))
     fillers = [
         str(word).lower() in STOPWORDS
         or not re.search(r"[^\W\d_]{2}|[^\W\d_a-zA-Z]", str(word))
@@ -63,11 +66,6 @@ def content_words(vectors: Any, number: int, among: int | None = None) -> list[A
     ]
     order = sorted(range(len(words)), key=fillers.__getitem__)  # stable: by frequency within both
     return [words[i] for i in order[:number]]
-
-
-def _filler_count(counts: NDArray[np.int64]) -> float:
-    # In a small vocabulary most words exceed any fixed share; at most a tenth are fillers.
-    return max(_FILLER_SHARE * float(counts.sum()), float(counts[len(counts) // 10]))
 
 
 def word_map(vectors: Any, words: list[Any], fit: int | None = None) -> WordMap:

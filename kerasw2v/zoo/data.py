@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,22 +11,14 @@ import numpy as np
 from kerasw2v.data.corpus import Corpus, check_corpus, iter_sentences
 from kerasw2v.data.demo_corpus import lee_corpus
 
-NAMES = ("lee", "text8")
 _HELD_OUT_EVERY = 100
-_CHUNK = 1 << 20
 
 
 def open_corpus(corpus: Corpus | None) -> tuple[str, Corpus]:
-    """Returns the name of a corpus and the corpus.
+    """Returns the name of a corpus and the corpus, which may be a name itself.
 
-    Args:
-        corpus: anything that `kerasw2v.data.corpus.check_corpus` accepts, or a name: `"lee"`, also
-            None, for 60,000 words of news that gensim ships; `"text8"` for 17 million words of
-            Wikipedia, which gensim downloads once. A file of that name has precedence.
-
-    Raises:
-        ConnectionError: if text8 cannot be downloaded.
-        FileNotFoundError, TypeError, ValueError: as `check_corpus`.
+    `"lee"`, also None, is 60,000 words of news that gensim ships; `"text8"`, 17 million words of
+    Wikipedia, which gensim downloads once. A file of that name has precedence.
 
     Example:
 
@@ -56,6 +49,7 @@ def _text8() -> str:
     return path
 
 
+@dataclass(frozen=True)
 class Part:
     """The sentences of a corpus to train on, or those held out: every hundredth, from the first.
 
@@ -74,17 +68,10 @@ class Part:
     298
     """
 
-    def __init__(
-        self,
-        corpus: Corpus,
-        held_out_words: int,
-        max_words: int | None = None,
-        held_out: bool = False,
-    ) -> None:
-        self.corpus = corpus
-        self.held_out_words = held_out_words
-        self.max_words = max_words
-        self.held_out = held_out
+    corpus: Corpus
+    held_out_words: int
+    max_words: int | None = None
+    held_out: bool = False
 
     def __iter__(self) -> Iterator[list[str]]:
         held_out = trained = 0
@@ -111,16 +98,6 @@ def planted_baskets(
     `noise`, of any group. The n-th item of a group is drawn with a probability proportional to
     `1 / n`: there are best-sellers, as in real shops. Items are named by group and rank: `"g7-0"`
     is the best-seller of group 7. The draws are always the same.
-
-    Args:
-        groups: number of groups.
-        items_per_group: number of items in each.
-        baskets: number of baskets.
-        basket_size: items in a basket; some may be equal.
-        noise: share of items of any group.
-
-    Raises:
-        ValueError: if `noise` is not from 0 to 1.
 
     Example:
 
@@ -155,12 +132,10 @@ def digest(corpus: Corpus) -> str:
     >>> digest([["a", "b"]])[:8]
     '01186fcf'
     """
-    sha256 = hashlib.sha256()
     if isinstance(corpus, str | os.PathLike):
         with open(corpus, "rb") as file:
-            while chunk := file.read(_CHUNK):
-                sha256.update(chunk)
-    else:
-        for sentence in iter_sentences(corpus):
-            sha256.update((" ".join(sentence) + "\n").encode())
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    sha256 = hashlib.sha256()
+    for sentence in iter_sentences(corpus):
+        sha256.update((" ".join(sentence) + "\n").encode())
     return sha256.hexdigest()

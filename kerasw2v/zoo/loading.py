@@ -1,13 +1,11 @@
 """Makes what a recipe names: corpus, vocabulary, dataset and compiled model."""
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kerasw2v.data.corpus import Corpus, iter_sentences
 from kerasw2v.utils.files import PathLike
@@ -68,7 +66,7 @@ def find_recipe(name: PathLike, smoke: bool = False) -> Recipe:
     """Returns a recipe of the zoo, or one of your own.
 
     Args:
-        name: one of `names()`, or the path of a TOML file.
+        name: one of `names()`, or the path of a TOML file or of its folder.
         smoke: True for the tiny variant.
 
     Raises:
@@ -84,20 +82,7 @@ def find_recipe(name: PathLike, smoke: bool = False) -> Recipe:
 
 
 def find_file(name: PathLike) -> Path:
-    """Returns the file of a recipe of the zoo, or of one of your own, without reading it.
-
-    Args:
-        name: one of `names()`, or the path of a TOML file or of its folder.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if there is no recipe of that name.
-
-    Example:
-
-    >>> find_file("cbow-negative-sampling").name
-    'recipe.toml'
-    """
+    """Returns the file that `find_recipe` reads, without reading it."""
     path = os.fspath(name)
     if path in names():
         return recipe_file(FOLDER / path)
@@ -142,7 +127,12 @@ def load(
     """
     recipe = find_recipe(name, smoke)
     corpus_name, whole = select_corpus(recipe, corpus)
-    training, held_out = _parts(recipe, whole)
+    training: Corpus = whole
+    held_out: Corpus = []
+    held_out_words, max_words = recipe.data.get("held_out_words", 0), recipe.data.get("max_words")
+    if held_out_words or max_words is not None:
+        training = Part(whole, held_out_words, max_words)
+        held_out = Part(whole, held_out_words, held_out=True)
     from kerasw2v.data.counted_corpus import read_corpus
     from kerasw2v.data.vocabulary import Vocabulary
     from kerasw2v.utils.runtime import require_tensorflow
@@ -183,15 +173,6 @@ def select_corpus(recipe: Recipe, corpus: Corpus | None) -> tuple[str, Corpus]:
         return open_corpus(corpus)
     arguments = dict(recipe.data)
     return arguments.pop("kind"), planted_baskets(**arguments)
-
-
-def _parts(recipe: Recipe, corpus: Corpus) -> tuple[Corpus, Corpus]:
-    """Returns the part of a corpus to train on, and the part held out."""
-    held_out_words = recipe.data.get("held_out_words", 0)
-    max_words = recipe.data.get("max_words")
-    if not held_out_words and max_words is None:
-        return corpus, []
-    return Part(corpus, held_out_words, max_words), Part(corpus, held_out_words, held_out=True)
 
 
 def with_unknown(vocabulary: "Vocabulary") -> "Vocabulary":
@@ -286,16 +267,6 @@ def sequences(
     The corpus is one stream, cut into sequences in a new random order each epoch. An
     incomplete last batch is dropped.
 
-    Args:
-        corpus: any corpus.
-        vocabulary: a vocabulary with `<unk>`.
-        length: tokens in a sequence.
-        batch_size: sequences in a batch.
-        seed: seed of the order.
-
-    Raises:
-        ValueError: if the corpus does not fill a single batch.
-
     Example:
 
     >>> from kerasw2v import Vocabulary
@@ -308,7 +279,8 @@ def sequences(
 
     from kerasw2v.utils.runtime import without_autotune
 
-    stream = np.concatenate(list(_id_lists(corpus, vocabulary)))
+    stream = np.concatenate([vocabulary.lookup(sentence) for sentence in iter_sentences(corpus)])
+    stream[stream < 0] = vocabulary.index(UNKNOWN)
     count = (len(stream) - 1) // length
     if count < batch_size:
         raise ValueError(
@@ -320,10 +292,3 @@ def sequences(
     dataset = tf.data.Dataset.from_tensor_slices(((tokens, targets), targets))
     dataset = dataset.shuffle(count, seed).batch(batch_size, drop_remainder=True)
     return without_autotune(dataset.prefetch(2))
-
-
-def _id_lists(corpus: Corpus, vocabulary: "Vocabulary") -> Iterator[NDArray[np.int32]]:
-    unknown = vocabulary.index(UNKNOWN)
-    for sentence in iter_sentences(corpus):
-        ids = vocabulary.lookup(sentence)
-        yield np.where(ids < 0, unknown, ids).astype(np.int32)

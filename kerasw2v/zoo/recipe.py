@@ -8,7 +8,7 @@ import inspect
 import math
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from kerasw2v.utils.files import PathLike
 
 Section = dict[str, Any]
+Keys = dict[str, tuple[type, Any]]  # of a section: type and default of each
 
 FILE = "recipe.toml"
 
@@ -24,8 +25,7 @@ _SECTIONS = ("data", "vocabulary", "model", "output_layer", "training", "evaluat
 
 # In place of a default: the key must be there; the key stays out.
 _REQUIRED, _ABSENT = object(), object()
-# The keys of each kind of data: their types and defaults.
-_DATA: dict[str, dict[str, tuple[type, Any]]] = {
+_DATA: dict[str, Keys] = {
     "text": {"max_words": (int, None), "held_out_words": (int, 0)},
     "planted-baskets": {
         "groups": (int, _REQUIRED),
@@ -35,9 +35,9 @@ _DATA: dict[str, dict[str, tuple[type, Any]]] = {
         "noise": (float, _REQUIRED),
     },
 }
-_VOCABULARY = {"min_count": (int, 5), "max_final_vocab": (int, None)}
-_WINDOWED = {"embedding_dim": (int, 100), "window": (int, 5), "shrink_windows": (bool, True)}
-_ARCHITECTURES: dict[str, dict[str, tuple[type, Any]]] = {
+_VOCABULARY: Keys = {"min_count": (int, 5), "max_final_vocab": (int, None)}
+_WINDOWED: Keys = {"embedding_dim": (int, 100), "window": (int, 5), "shrink_windows": (bool, True)}
+_ARCHITECTURES: dict[str, Keys] = {
     "skip-gram": _WINDOWED,
     "cbow": _WINDOWED | {"gradient": (str, "word2vec"), "combiner": (str, "mean")},
     "lstm": {"embedding_dim": (int, 128), "units": (int, 128), "sequence_length": (int, 32)},
@@ -45,7 +45,7 @@ _ARCHITECTURES: dict[str, dict[str, tuple[type, Any]]] = {
 # Types of an output layer's arguments that a recipe can hold, and what they are in TOML.
 _KINDS: dict[Any, type] = {int: int, float: float, bool: bool, str: str, Sequence[int]: list}
 _KINDS |= {kind | None: plain for kind, plain in _KINDS.items()}
-_TRAINING: dict[str, dict[str, tuple[type, Any]]] = {
+_TRAINING: dict[str, Keys] = {
     "row-sgd": {
         "learning_rate": (float, None),
         "epochs": (int, 5),
@@ -73,13 +73,10 @@ METRICS: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
     ),
     "loss": (tuple(_ARCHITECTURES), tuple(_DATA), "training loss of the last epoch"),
 }
-_POSITIVE = {
-    "data": ("max_words", "groups", "items_per_group", "baskets", "basket_size"),
-    "vocabulary": ("min_count", "max_final_vocab"),
-    "model": ("embedding_dim", "window", "units", "sequence_length"),
-    "training": ("learning_rate", "epochs", "batch_size", "steps_per_execution"),
-}
-_EVALUATION = {"metrics": (list, _REQUIRED)}
+_EVALUATION: Keys = {"metrics": (list, _REQUIRED)}
+_EXPECTED: Keys = {"value": (float, _REQUIRED), "tolerance": (float, _REQUIRED)}
+# Numbers that need not be positive; an output layer checks its own arguments.
+_ANY_SIGN = ("held_out_words", "noise", "sample", "value")
 
 
 @dataclass(frozen=True)
@@ -161,7 +158,10 @@ def read_recipe(path: PathLike, smoke: bool = False) -> Recipe:
     ('mine', 5, 5)
     """
     file = recipe_file(path)
-    return _Reader(file, _parse(file)).recipe(smoke)
+    try:
+        return _read(file, smoke)
+    except ValueError as error:
+        raise ValueError(f"{str(file)!r}: {error}") from error
 
 
 def recipe_file(path: PathLike) -> Path:
@@ -200,202 +200,154 @@ def layer_arguments(name: str) -> dict[str, type]:
     }
 
 
-def _layer_keys() -> dict[str, dict[str, tuple[type, Any]]]:
+def _read(file: Path, smoke: bool) -> Recipe:
+    try:
+        tables = tomllib.loads(file.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"a recipe must be a TOML file ({error}).") from error
+    _check_keys("", tables, (*_TEXTS, *_SECTIONS, "smoke"))
+    changes = _section("smoke", tables)
+    _check_keys("smoke", changes, _SECTIONS)
+    if smoke and not changes:
+        raise ValueError("a recipe must have a table [smoke] for its tiny variant.")
+    # Both variants are checked, whichever is returned.
+    full = _variant(file, tables, {}, False)
+    tiny = _variant(file, tables, changes, True) if changes else None
+    return tiny if smoke and tiny else full
+
+
+def _variant(file: Path, tables: dict[str, Any], changes: dict[str, Any], smoke: bool) -> Recipe:
     from kerasw2v.layers.from_name import output_layers
 
-    return {
+    values = {name: _section(name, tables) for name in _SECTIONS}
+    if smoke:
+        values["expected"] = {}
+    for name in changes:
+        values[name] = values[name] | _section(name, changes, "smoke.")
+    layer_keys: dict[str, Keys] = {
         name: {key: (kind, _ABSENT) for key, kind in layer_arguments(name).items()}
         for name in output_layers()
     }
+    model = _section_of_kind("model", values["model"], "architecture", _ARCHITECTURES)
+    recipe = Recipe(
+        name=file.parent.name if file.name == FILE else file.stem,
+        path=file,
+        texts={name: _typed("", name, tables.get(name, ""), str).strip() for name in _TEXTS},
+        data=_section_of_kind("data", {"kind": "text"} | values["data"], "kind", _DATA),
+        vocabulary=_with_defaults("vocabulary", values["vocabulary"], _VOCABULARY),
+        model=model,
+        output_layer=_section_of_kind("output_layer", values["output_layer"], "name", layer_keys),
+        training=_training(values["training"], model["architecture"]),
+        evaluation=_with_defaults("evaluation", values["evaluation"], _EVALUATION),
+        expected=_expected(values["expected"]),
+        smoke=smoke,
+    )
+    _check_metrics(recipe)
+    return recipe
 
 
-def _parse(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{str(file)!r} must be a TOML file ({error}).") from error
+def _section(name: str, tables: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    section = tables.get(name, {})
+    if not isinstance(section, dict):
+        raise _error(f"[{prefix}{name}] must be a table", section)
+    return section
 
 
-class _Reader:
-    """Checks what a recipe file holds, table by table."""
+def _section_of_kind(
+    section: str, values: dict[str, Any], key: str, tables: Mapping[str, Keys]
+) -> Section:
+    """Returns a section whose other keys depend on the value of `key`."""
+    if key not in values:
+        raise ValueError(f"[{section}] must have a key `{key}`.")
+    kind = values[key]
+    if not isinstance(kind, str) or kind not in tables:
+        raise _error(f"`{key}` in [{section}] must be one of {', '.join(tables)}", kind)
+    return _with_defaults(section, values, {key: (str, _REQUIRED)} | tables[kind])
 
-    def __init__(self, file: Path, tables: dict[str, Any]) -> None:
-        self.file = file
-        self.tables = tables
 
-    def recipe(self, smoke: bool) -> Recipe:
-        self._check_keys("", self.tables, (*_TEXTS, *_SECTIONS, "smoke"))
-        for name in _TEXTS:
-            self._check_type("", name, self.tables.get(name, ""), str)
-        changes = self._section("smoke", self.tables)
-        self._check_keys("smoke", changes, _SECTIONS)
-        if smoke and not changes:
-            raise ValueError(f"{str(self.file)!r} must have a table [smoke] for its tiny variant.")
-        # Both variants are checked, whichever is returned.
-        variants = {False: self._recipe({}, False)}
-        if changes:
-            variants[True] = self._recipe(changes, True)
-        return variants[smoke]
+def _with_defaults(section: str, values: dict[str, Any], keys: Keys) -> Section:
+    _check_keys(section, values, keys)
+    filled = {}
+    for key, (kind, default) in keys.items():
+        if key in values:
+            filled[key] = _typed(section, key, values[key], kind)
+        elif default is _REQUIRED:
+            raise ValueError(f"[{section}] must have a key `{key}`.")
+        elif default is not _ABSENT:
+            filled[key] = default
+    return filled
 
-    def _recipe(self, changes: dict[str, Any], smoke: bool) -> Recipe:
-        values = {name: self._section(name, self.tables) for name in _SECTIONS}
-        for name in changes:
-            changed = self._section(name, changes, "smoke.")
-            values[name] = changed if name == "expected" else values[name] | changed
-        if smoke and "expected" not in changes:
-            values["expected"] = {}
-        data = self._variant_section("data", values["data"], "kind", _DATA, "text")
-        model = self._variant_section("model", values["model"], "architecture", _ARCHITECTURES)
-        recipe = Recipe(
-            name=self.file.parent.name if self.file.name == FILE else self.file.stem,
-            path=self.file,
-            texts={name: self.tables.get(name, "").strip() for name in _TEXTS},
-            data=data,
-            vocabulary=self._with_defaults("vocabulary", values["vocabulary"], _VOCABULARY),
-            model=model,
-            output_layer=self._variant_section(
-                "output_layer", values["output_layer"], "name", _layer_keys()
-            ),
-            training=self._training(values["training"], model["architecture"]),
-            evaluation=self._with_defaults("evaluation", values["evaluation"], _EVALUATION),
-            expected=self._expected(values["expected"]),
-            smoke=smoke,
+
+def _training(values: dict[str, Any], architecture: str) -> Section:
+    # word2vec's tables need a step for each row; the weights of an LSTM are dense.
+    optimizer = "adam" if architecture == "lstm" else "row-sgd"
+    values = {"optimizer": optimizer} | values
+    if values["optimizer"] != optimizer and values["optimizer"] in tuple(_TRAINING):
+        rule = f"`optimizer` in [training] must be {optimizer} for {architecture}"
+        raise _error(rule, values["optimizer"])
+    return _section_of_kind("training", values, "optimizer", _TRAINING)
+
+
+def _expected(values: dict[str, Any]) -> dict[str, Expected]:
+    _check_keys("expected", values, METRICS)
+    return {
+        metric: Expected(
+            **_with_defaults(f"expected.{metric}", _section(metric, values, "expected."), _EXPECTED)
         )
-        self._check_sizes(recipe)
-        self._check_metrics(recipe)
-        return recipe
+        for metric in values
+    }
 
-    def _section(self, name: str, tables: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-        section = tables.get(name, {})
-        if not isinstance(section, dict):
-            raise self._error(f"[{prefix}{name}] must be a table", section)
-        return section
 
-    def _variant_section(
-        self,
-        section: str,
-        values: dict[str, Any],
-        key: str,
-        tables: Mapping[str, dict[str, tuple[type, Any]]],
-        default: str | None = None,
-    ) -> Section:
-        """Returns a section whose allowed keys depend on the value of one of them."""
-        name = self._name(section, values, key, tables, default)
-        others = {other: value for other, value in values.items() if other != key}
-        return {key: name, **self._with_defaults(section, others, tables[name], (key,))}
-
-    def _name(
-        self,
-        section: str,
-        values: dict[str, Any],
-        key: str,
-        names: Any,
-        default: str | None = None,
-    ) -> str:
-        name = values.get(key, default)
-        if name is None:
-            raise ValueError(f"{str(self.file)!r}: [{section}] must have a key `{key}`.")
-        if not isinstance(name, str) or name not in names:
-            raise self._error(f"`{key}` in [{section}] must be one of {', '.join(names)}", name)
-        return name
-
-    def _with_defaults(
-        self,
-        section: str,
-        values: dict[str, Any],
-        keys: Mapping[str, tuple[type, Any]],
-        more: tuple[str, ...] = (),
-    ) -> Section:
-        self._check_keys(section, values, (*more, *keys))
-        filled = {}
-        for key, (kind, default) in keys.items():
-            if key in values:
-                filled[key] = self._check_type(section, key, values[key], kind)
-            elif default is _REQUIRED:
-                raise ValueError(f"{str(self.file)!r}: [{section}] must have a key `{key}`.")
-            elif default is not _ABSENT:
-                filled[key] = default
-        return filled
-
-    def _expected(self, values: dict[str, Any]) -> dict[str, Expected]:
-        self._check_keys("expected", values, tuple(METRICS))
-        expected = {}
-        for metric in values:
-            section = f"expected.{metric}"
-            pair = self._section(metric, values, "expected.")
-            keys = {"value": (float, _REQUIRED), "tolerance": (float, _REQUIRED)}
-            expected[metric] = Expected(**self._with_defaults(section, pair, keys))
-            if expected[metric].tolerance <= 0:
-                raise self._error(f"`tolerance` in [{section}] must be positive", pair["tolerance"])
-        return expected
-
-    def _training(self, values: dict[str, Any], architecture: str) -> Section:
-        # word2vec's tables need a step for each row; the weights of an LSTM are dense.
-        optimizer = "adam" if architecture == "lstm" else "row-sgd"
-        values = {"optimizer": optimizer} | values
-        if self._name("training", values, "optimizer", _TRAINING) != optimizer:
-            raise self._error(
-                f"`optimizer` in [training] must be {optimizer} for {architecture}",
-                values["optimizer"],
+def _check_metrics(recipe: Recipe) -> None:
+    metrics = recipe.evaluation["metrics"]
+    architecture, kind = recipe.model["architecture"], recipe.data["kind"]
+    allowed = [
+        metric
+        for metric, (architectures, kinds, _) in METRICS.items()
+        if architecture in architectures and kind in kinds
+    ]
+    for metric in metrics:
+        if metric not in allowed:
+            raise _error(
+                f"`metrics` in [evaluation] must be among {', '.join(allowed)} for "
+                f"{architecture} and {kind}",
+                metric,
             )
-        return self._variant_section("training", values, "optimizer", _TRAINING)
+    if "perplexity" in metrics and not recipe.data["held_out_words"] > 0:
+        raise _error(
+            "`held_out_words` in [data] must be positive for the metric perplexity",
+            recipe.data["held_out_words"],
+        )
+    for metric in recipe.expected:
+        if metric not in metrics:
+            raise _error("[expected] must hold metrics that [evaluation] names only", metric)
 
-    def _check_sizes(self, recipe: Recipe) -> None:
-        for section, keys in _POSITIVE.items():
-            for key in keys:
-                value = getattr(recipe, section).get(key)
-                if value is not None and value <= 0:
-                    raise self._error(f"`{key}` in [{section}] must be positive", value)
 
-    def _check_metrics(self, recipe: Recipe) -> None:
-        metrics = recipe.evaluation["metrics"]
-        architecture, kind = recipe.model["architecture"], recipe.data["kind"]
-        allowed = [
-            metric
-            for metric, (architectures, kinds, _) in METRICS.items()
-            if architecture in architectures and kind in kinds
-        ]
-        for metric in metrics:
-            if metric not in allowed:
-                raise self._error(
-                    f"`metrics` in [evaluation] must be among {', '.join(allowed)} for "
-                    f"{architecture} and {kind}",
-                    metric,
-                )
-        if "perplexity" in metrics and not recipe.data["held_out_words"] > 0:
-            raise self._error(
-                "`held_out_words` in [data] must be positive for the metric perplexity",
-                recipe.data["held_out_words"],
-            )
-        for metric in recipe.expected:
-            if metric not in metrics:
-                raise self._error(
-                    "[expected] must hold metrics that [evaluation] names only", metric
-                )
+def _check_keys(section: str, values: dict[str, Any], keys: Collection[str]) -> None:
+    for key in values:
+        if key not in keys:
+            where = f"[{section}]" if section else "a recipe"
+            allowed = ", ".join(keys) or "none"
+            raise ValueError(f"{where} must not have a key `{key}`; allowed: {allowed}.")
 
-    def _check_keys(self, section: str, values: dict[str, Any], keys: tuple[str, ...]) -> None:
-        for key in values:
-            if key not in keys:
-                where = f"[{section}]" if section else "a recipe"
-                raise ValueError(
-                    f"{str(self.file)!r}: {where} must not have a key `{key}`; "
-                    f"allowed: {', '.join(keys) or 'none'}."
-                )
 
-    def _check_type(self, section: str, key: str, value: Any, kind: type[Any]) -> Any:
-        where = f"`{key}` in [{section}]" if section else f"`{key}`"
-        if kind is float and type(value) is int:
-            value = float(value)
-        if type(value) is not kind:
-            kinds = {int: "an integer", float: "a number", str: "a string", bool: "true or false"}
-            raise self._error(f"{where} must be {kinds.get(kind, 'a list')}", value)
-        if kind is float and not math.isfinite(value):
-            raise self._error(f"{where} must be finite", value)
-        if kind is list:
-            inner = str if key == "metrics" else int
-            if not all(type(item) is inner for item in value):
-                raise self._error(f"{where} must be a list of {inner.__name__}", value)
-        return value
+def _typed(section: str, key: str, received: Any, kind: type[Any]) -> Any:
+    """Returns a value of the type `kind`; a whole number may stand for a float."""
+    where = f"`{key}` in [{section}]" if section else f"`{key}`"
+    value: Any = float(received) if kind is float and type(received) is int else received
+    if type(value) is not kind:
+        kinds = {int: "an integer", float: "a number", str: "a string", bool: "true or false"}
+        raise _error(f"{where} must be {kinds.get(kind, 'a list')}", value)
+    if kind is float and not math.isfinite(value):
+        raise _error(f"{where} must be finite", value)
+    if kind in (int, float) and key not in _ANY_SIGN and section != "output_layer" and value <= 0:
+        raise _error(f"{where} must be positive", received)
+    if kind is list:
+        inner = str if key == "metrics" else int
+        if not all(type(item) is inner for item in value):
+            raise _error(f"{where} must be a list of {inner.__name__}", value)
+    return value
 
-    def _error(self, rule: str, received: object) -> ValueError:
-        return ValueError(f"{str(self.file)!r}: {rule}. Received: {received!r}.")
+
+def _error(rule: str, received: object) -> ValueError:
+    return ValueError(f"{rule}. Received: {received!r}.")

@@ -44,13 +44,6 @@ class Run:
 def run(loaded: Loaded, callbacks: Any = ()) -> Run:
     """Trains a recipe's model for all of its epochs, and measures it.
 
-    Args:
-        loaded: from `kerasw2v.zoo.load`.
-        callbacks: Keras callbacks for `fit`.
-
-    Raises:
-        ValueError: if training diverged.
-
     Example:
 
     >>> from kerasw2v import zoo
@@ -79,14 +72,7 @@ def run(loaded: Loaded, callbacks: Any = ()) -> Run:
 
 
 def misses(recipe: Recipe, metrics: Mapping[str, float | None]) -> list[str]:
-    """Returns the metrics of a run that are outside the tolerance of the recipe.
-
-    Args:
-        recipe: a recipe with expected results.
-        metrics: the measured values.
-
-    Raises:
-        ValueError: if the recipe promises nothing.
+    """Returns the names of the metrics that are outside the tolerance of the recipe.
 
     Example:
 
@@ -107,9 +93,6 @@ def misses(recipe: Recipe, metrics: Mapping[str, float | None]) -> list[str]:
 def read_results(recipe: Recipe) -> dict[str, Any] | None:
     """Returns the content of the `results.json` of a recipe; None if it has no such file.
 
-    Raises:
-        ValueError: if it is damaged.
-
     Example:
 
     >>> from kerasw2v import zoo
@@ -127,14 +110,7 @@ def read_results(recipe: Recipe) -> dict[str, Any] | None:
 
 
 def measure(loaded: Loaded, losses: list[float]) -> dict[str, float | None]:
-    """Returns the metrics that a recipe names, of a trained model.
-
-    Args:
-        loaded: recipe, model and corpus.
-        losses: the loss of each epoch.
-
-    Returns:
-        The value of each metric; None where a test set has no word of the vocabulary.
+    """Returns the metrics that a recipe names; None where a test set has no known word.
 
     Example:
 
@@ -158,7 +134,10 @@ def measure(loaded: Loaded, losses: list[float]) -> dict[str, float | None]:
 def _perplexity(loaded: Loaded) -> float:
     """Returns the perplexity of held-out words: exp of their mean negative log-probability."""
     if loaded.recipe.model["architecture"] == "lstm":
-        return float(np.exp(_sequence_loss(loaded)))
+        length = loaded.recipe.model["sequence_length"]
+        # Batches of one sequence drop the least at the end.
+        dataset = sequences(loaded.held_out, loaded.vocabulary, length, batch_size=1, seed=1)
+        return float(np.exp(loaded.model.evaluate(dataset.unbatch().batch(32), verbose=0)))
     import tensorflow as tf
 
     contexts, targets = _windows(loaded)
@@ -169,13 +148,6 @@ def _perplexity(loaded: Loaded) -> float:
         log_probs = loaded.model.output_layer.log_probs(hidden)
         total -= float(tf.reduce_sum(tf.gather(log_probs, targets[rows], batch_dims=1)))
     return float(np.exp(total / len(targets)))
-
-
-def _sequence_loss(loaded: Loaded) -> float:
-    length = loaded.recipe.model["sequence_length"]
-    # Batches of one sequence drop the least at the end.
-    dataset = sequences(loaded.held_out, loaded.vocabulary, length, batch_size=1, seed=1)
-    return float(loaded.model.evaluate(dataset.unbatch().batch(32), verbose=0))
 
 
 def _windows(loaded: Loaded) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

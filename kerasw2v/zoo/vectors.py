@@ -16,16 +16,6 @@ def load_packed(path: PathLike) -> Any:
 
     The file is NumPy's `.npz`, without pickles; `benchmarks/zoo/maintain.py pack` writes it.
 
-    Args:
-        path: the file.
-
-    Returns:
-        A `gensim.models.KeyedVectors` with counts.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is damaged or another kind of file.
-
     Example:
 
     >>> from kerasw2v import zoo
