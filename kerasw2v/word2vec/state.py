@@ -11,7 +11,7 @@ import logging
 import os
 import struct
 import zipfile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -22,23 +22,19 @@ from numpy.typing import NDArray
 
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.utils.files import replace_on_success
-from kerasw2v.word2vec.model import Word2Vec
+
+if TYPE_CHECKING:
+    from kerasw2v.word2vec.model import Word2Vec
 
 logger = logging.getLogger("kerasw2v.word2vec")
 
 Arrays = dict[str, NDArray[Any]]
 
-_NOT_SAVED = {
-    "sentences",
-    "corpus_file",
-    "hashfxn",
-    "trim_rule",
-    "callbacks",
-    "output_layer",
-    "strategy",
-}
-_SAVED = [name for name in inspect.signature(Word2Vec).parameters if name not in _NOT_SAVED]
-_GENSIMS = [name for name in _SAVED if name in inspect.signature(GensimWord2Vec).parameters]
+_NOT_SAVED = {"self", "sentences", "corpus_file", "hashfxn", "trim_rule", "callbacks"}
+_GENSIMS = [
+    name for name in inspect.signature(GensimWord2Vec.__init__).parameters if name not in _NOT_SAVED
+]
+_SAVED = [*_GENSIMS, "batch_size", "progress_bar"]
 # Attributes that building the vocabulary and training set.
 _STATE = (
     "corpus_count",
@@ -56,7 +52,7 @@ _FORMAT = "kerasw2v.Word2Vec"
 _PATHS = ("code", "point")
 
 
-def save_model(model: Word2Vec, path: str | os.PathLike[str]) -> None:
+def save_model(model: "Word2Vec", path: str | os.PathLike[str]) -> None:
     """Writes a `Word2Vec` to a file, without its callbacks, rules and strategy.
 
     Args:
@@ -89,7 +85,7 @@ def save_model(model: Word2Vec, path: str | os.PathLike[str]) -> None:
                 npy.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
 
 
-def load_model(cls: type[Word2Vec], path: str | os.PathLike[str], mmap: str | None) -> Word2Vec:
+def load_model(cls: "type[Word2Vec]", path: str | os.PathLike[str], mmap: str | None) -> "Word2Vec":
     """Loads a model from a file that `save_model` wrote.
 
     Args:
@@ -128,7 +124,7 @@ def load_model(cls: type[Word2Vec], path: str | os.PathLike[str], mmap: str | No
         ) from error
 
 
-def _restored(cls: type[Word2Vec], header: dict[str, Any], arrays: Arrays) -> Word2Vec:
+def _restored(cls: "type[Word2Vec]", header: dict[str, Any], arrays: Arrays) -> "Word2Vec":
     layer = header["output_layer"]
     if isinstance(layer, dict):
         layer = keras.saving.deserialize_keras_object(layer)
@@ -158,7 +154,7 @@ def _restored(cls: type[Word2Vec], header: dict[str, Any], arrays: Arrays) -> Wo
     return model
 
 
-def _serialized_output_layer(model: Word2Vec) -> tuple[dict[str, Any] | str | None, Arrays]:
+def _serialized_output_layer(model: "Word2Vec") -> tuple[dict[str, Any] | str | None, Arrays]:
     """Returns the argument `output_layer` as JSON, and the layer's weights if it is built."""
     layer = model.trained_output_layer()
     if not isinstance(layer, OutputLayer):
@@ -235,7 +231,7 @@ def _foreign_file_error(path: str | os.PathLike[str]) -> AttributeError:
     )
 
 
-def from_gensim(cls: type[Word2Vec], model: Any) -> Word2Vec:
+def from_gensim(cls: "type[Word2Vec]", model: Any) -> "Word2Vec":
     """Makes a model of class `cls` from a gensim model, with copies of all arrays.
 
     Args:
@@ -254,7 +250,7 @@ def from_gensim(cls: type[Word2Vec], model: Any) -> Word2Vec:
     return ours
 
 
-def to_gensim(model: Word2Vec) -> GensimWord2Vec:
+def to_gensim(model: "Word2Vec") -> GensimWord2Vec:
     """Makes a gensim model from ours, with copies of all arrays.
 
     Args:
