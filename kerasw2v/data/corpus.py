@@ -72,22 +72,11 @@ def check_corpus(corpus: Corpus) -> None:
             lists or gensim's `LineSentence`, `Text8Corpus` and `PathLineSentences`.
 
     Raises:
-        FileNotFoundError: if a file does not exist.
-        IsADirectoryError: if a path is a folder.
-        PermissionError: if a file may not be read.
+        FileNotFoundError, IsADirectoryError, PermissionError: if a file cannot be read.
         ValueError: if there is no sentence, or a path is a pipe or device, which can be read
             only once.
         TypeError: if it is a generator or another iterator, if its sentences are strings instead
             of lists of strings, or if it is not a corpus at all.
-
-    Example:
-
-    >>> check_corpus([["the", "cat"], ["a", "dog"]])
-    >>> check_corpus(["the cat", "a dog"])
-    Traceback (most recent call last):
-    ...
-    TypeError: `corpus` must hold sentences that are lists of words, not strings. Received: \
-'the cat' as sentence 1.
     """
     paths = _paths(corpus)
     if paths is None:
@@ -106,14 +95,8 @@ def iter_batches(corpus: Corpus) -> Iterator[Batch]:
     """Reads a corpus from its beginning, in batches of about ten thousand words.
 
     Words and sentences are those of gensim's `LineSentence`: a file is split into sentences at line
-    feeds only, and into words by `str.split`. Unlike there, a sentence may be of any length.
-
-    Args:
-        corpus: as in `check_corpus`, which is called at once.
-
-    Returns:
-        An iterator of `Batch`. Memory does not grow with the corpus; a file of 100 MB takes less
-        than a second.
+    feeds only, and into words by `str.split`. Unlike there, a sentence may be of any length. Memory
+    does not grow with the corpus; a file of 100 MB takes less than a second.
 
     Raises:
         ValueError: while iterating, if a file is not UTF-8 or a compressed file is damaged.
@@ -136,36 +119,14 @@ def iter_batches(corpus: Corpus) -> Iterator[Batch]:
 def iter_sentences(corpus: Corpus) -> Iterator[list[str]]:
     """Reads a corpus from its beginning, a sentence at a time; slower than `iter_batches`.
 
-    A line longer than 64 KiB is yielded in several parts, a blank line as an empty sentence.
-
-    Args:
-        corpus: as in `check_corpus`, which is called at once.
-
-    Raises:
-        Exception: all that `iter_batches` raises.
-
-    Example:
-
-    >>> list(iter_sentences([["the", "cat"], ["a", "dog"]]))
-    [['the', 'cat'], ['a', 'dog']]
+    A line longer than 64 KiB is yielded in several parts, a blank line as an empty sentence. Errors
+    are those of `iter_batches`.
     """
     return chain.from_iterable(batch.sentences for batch in iter_batches(corpus))
 
 
 def describe(corpus: Corpus) -> str:
-    """Names a corpus in an error message, briefly.
-
-    Args:
-        corpus: any corpus.
-
-    Returns:
-        For instance `corpus='wiki.txt'`, or the type where it is not a file.
-
-    Example:
-
-    >>> describe("wiki.txt"), describe([["a"]])
-    ("corpus='wiki.txt'", 'corpus of type list')
-    """
+    """Names a corpus in an error message: `corpus='wiki.txt'`, or the type if it is not a file."""
     paths = _paths(corpus)
     if paths is None:
         return f"corpus of type {type(corpus).__name__}"
