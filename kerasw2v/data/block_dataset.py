@@ -122,24 +122,20 @@ def block_dataset(
     )
     dataset = dataset.flat_map(tf.data.Dataset.from_tensor_slices)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(maker.steps))
-    return _sharded_by_batches(without_autotune(dataset.prefetch(_PREFETCHED_BATCHES)))
+    dataset = without_autotune(dataset.prefetch(_PREFETCHED_BATCHES))
+    # `tf.distribute` divides batches among workers, since there are no files to divide.
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    return dataset.with_options(options)
 
 
 def _check_single_worker() -> None:
-    """Refuses to draw a seed where each of several workers would draw another one."""
     workers, _ = tf_config() or ([], 0)
     if len(workers) > 1:
         raise ValueError(
             "`seed` must be given when several workers train together: each would make other "
             f"blocks. Received: seed=None, {len(workers)} workers in TF_CONFIG."
         )
-
-
-def _sharded_by_batches(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """Lets `tf.distribute` divide batches among workers, since there are no files to divide."""
-    options = tf.data.Options()
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-    return dataset.with_options(options)
 
 
 class _BlockMaker:

@@ -22,7 +22,8 @@ Corpus: TypeAlias = PathLike | Sequence[PathLike] | Iterable[Sequence[str]]
 """A path, a list of paths, or a re-iterable of token lists.
 
 Files hold one sentence a line, words separated by whitespace, in UTF-8; `.gz`, `.bz2` and `.xz`
-are unpacked while reading.
+are unpacked while reading. Re-iterables are lists of lists, and gensim's `LineSentence`,
+`Text8Corpus` and `PathLineSentences`.
 """
 
 _CHUNK_BYTES = 1 << 16
@@ -65,11 +66,6 @@ def check_corpus(corpus: Corpus) -> None:
 
     It only looks at the names of files and at the first sentence of an iterable; `iter_batches`
     reports damage further inside.
-
-    Args:
-        corpus: a path (plain, `.gz`, `.bz2` or `.xz`; UTF-8; one sentence a line, words separated
-            by whitespace), a list of paths, or any re-iterable of token lists, such as a list of
-            lists or gensim's `LineSentence`, `Text8Corpus` and `PathLineSentences`.
 
     Raises:
         FileNotFoundError, IsADirectoryError, PermissionError: if a file cannot be read.
@@ -259,18 +255,15 @@ def _read(file: BinaryIO, path: str) -> bytes:
 
 def _iterable_batches(corpus: Iterable[Sequence[str]]) -> Iterator[Batch]:
     sentences: list[list[str]] = []
-    size = first = 0
+    number = size = 0
     for number, sentence in enumerate(_decoded(corpus), 1):
-        tokens = _as_list(sentence, number)
-        if not sentences:
-            first = number
-        sentences.append(tokens)
-        size += len(tokens) + 1  # so that empty sentences fill a batch too
+        sentences.append(_as_list(sentence, number))
+        size += len(sentences[-1]) + 1  # so that empty sentences fill a batch too
         if size >= _BATCH_WORDS:
-            _check_words(sentences, first)
+            _check_words(sentences, number)
             yield Batch(sentences, False)
             sentences, size = [], 0
-    _check_words(sentences, first)
+    _check_words(sentences, number)
     yield Batch(sentences, False)
 
 
@@ -301,11 +294,12 @@ def _as_list(sentence: object, number: int) -> list[str]:
     return list(sentence)
 
 
-def _check_words(sentences: list[list[str]], first: int) -> None:
+def _check_words(sentences: list[list[str]], last: int) -> None:
+    """Raises TypeError unless all words are strings; `last` is the last sentence's number."""
     kinds = set(map(type, chain.from_iterable(sentences)))
     if all(issubclass(kind, str) for kind in kinds):
         return
-    for number, sentence in enumerate(sentences, first):
+    for number, sentence in enumerate(sentences, last + 1 - len(sentences)):
         for word in sentence:
             if not isinstance(word, str):
                 raise TypeError(

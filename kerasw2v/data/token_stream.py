@@ -182,12 +182,8 @@ class TokenStream:
                 f"`number` must be at most the number of sentences, {self.num_sentences}. "
                 f"Received: number={number}."
             )
-        offsets = range(0, len(self), _SCAN_TOKENS)
         starts = np.concatenate(
-            [
-                np.flatnonzero(chunk < 0) + offset
-                for offset, chunk in zip(offsets, self.chunks(), strict=True)
-            ]
+            [np.flatnonzero(chunk < 0) + i * _SCAN_TOKENS for i, chunk in enumerate(self.chunks())]
         )
         order = np.arange(1, number)
         ideal = np.searchsorted(starts, len(self) * order // number)

@@ -59,8 +59,7 @@ class Vocabulary:
     ) -> None:
         self.words = _checked_words(words)
         self.counts = _checked_counts(counts, len(self.words))
-        total = int(self.counts.sum())
-        self.corpus_words = total
+        self.corpus_words = total = int(self.counts.sum())
         if corpus_words is not None:
             self.corpus_words = check_int("corpus_words", corpus_words, minimum=total)
         self.corpus_sentences = corpus_sentences
@@ -188,7 +187,12 @@ class Vocabulary:
                 )
         with replace_on_success(path) as file:
             for word, count in zip(self.words, self.counts.tolist(), strict=True):
-                file.write(_utf8(f"{word} {count}\n", word))
+                try:
+                    file.write(f"{word} {count}\n".encode())
+                except UnicodeEncodeError:
+                    raise ValueError(
+                        f"`words` must be writable as UTF-8 to be saved. Received: {word!r}."
+                    ) from None
 
     def index(self, word: str) -> int:
         """Returns the id of a word; raises KeyError for a word outside the vocabulary."""
@@ -228,8 +232,6 @@ class Vocabulary:
         if not isinstance(other, Vocabulary):
             return NotImplemented
         return self.words == other.words and np.array_equal(self.counts, other.counts)
-
-    __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         return (
@@ -330,12 +332,3 @@ def _bad_line(what: str, number: int, path: str | os.PathLike[str]) -> ValueErro
         "`path` must be a vocabulary, a text file with a word and its count in each line, each "
         f"word once. Received: {what} in line {number} of {os.fspath(path)!r}."
     )
-
-
-def _utf8(line: str, word: str) -> bytes:
-    try:
-        return line.encode("utf-8")
-    except UnicodeEncodeError:
-        raise ValueError(
-            f"`words` must be writable as UTF-8 to be saved. Received: {word!r}."
-        ) from None

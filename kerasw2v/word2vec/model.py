@@ -31,7 +31,6 @@ from kerasw2v.word2vec.trainer import Schedule, Settings, Trainer, check_output_
 from kerasw2v.word2vec.words import (
     add_null_word,
     counts_of,
-    cumulative_table,
     grow_words,
     keep_of,
     paths_of,
@@ -316,8 +315,7 @@ class Word2Vec:
             `num_retained_words`.
         """
         counts = self.raw_vocab if self.raw_vocab is not None else {}
-        min_count = min_count or self.min_count
-        sample = sample or self.sample
+        min_count, sample = min_count or self.min_count, sample or self.sample
         self.effective_min_count = effective_min_count(counts, min_count, self.max_final_vocab)
         selection = select(counts, self.effective_min_count, trim_rule, sample)
         report = selection.report()
@@ -375,9 +373,9 @@ class Word2Vec:
         set_paths(self.wv)
 
     def make_cum_table(self, domain: int = 2**31 - 1) -> None:
-        """Makes gensim's `cum_table` for drawing noise words."""
-        counts = counts_of(self.wv)
-        self.cum_table = cumulative_table(counts, float(self.ns_exponent), domain)
+        """Makes gensim's `cum_table` for drawing noise words: shares of counts, summed up."""
+        running = np.cumsum(counts_of(self.wv).astype(np.float64) ** float(self.ns_exponent))
+        self.cum_table = np.round(running / running[-1:] * domain).astype(np.uint32)
 
     # Weights
 

@@ -5,7 +5,6 @@ vecattrs `count`, `sample_int` (the probability of its tokens to be kept, times 
 and `point`.
 """
 
-import logging
 from collections.abc import Mapping
 from math import sqrt
 from typing import Any, NamedTuple
@@ -18,8 +17,6 @@ from kerasw2v.data.block_dataset import keep_probabilities
 from kerasw2v.ops import huffman
 from kerasw2v.ops.huffman import Path
 from kerasw2v.word2vec.sentences import TrimRule
-
-logger = logging.getLogger("kerasw2v.word2vec")
 
 NULL_WORD = "\0"
 _SAMPLE_DOMAIN = 2**32 - 1
@@ -110,14 +107,6 @@ def counts_of(vectors: Any) -> NDArray[np.int64]:
     if "count" not in vectors.expandos:
         return np.ones(len(vectors), np.int64)
     return np.maximum(np.asarray(vectors.expandos["count"], np.int64), 1)
-
-
-def cumulative_table(counts: NDArray[np.int64], exponent: float, domain: int) -> NDArray[np.uint32]:
-    """Returns gensim's table for drawing noise words: running shares of `counts ** exponent`."""
-    if not len(counts):
-        return np.zeros(0, np.uint32)
-    running = np.cumsum(np.asarray(counts, np.float64) ** exponent)
-    return np.asarray(np.round(running / running[-1] * domain), np.uint32)
 
 
 def add_null_word(vectors: Any) -> None:
