@@ -122,24 +122,20 @@ def block_dataset(
     )
     dataset = dataset.flat_map(tf.data.Dataset.from_tensor_slices)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(maker.steps))
-    return _sharded_by_batches(without_autotune(dataset.prefetch(_PREFETCHED_BATCHES)))
+    dataset = without_autotune(dataset.prefetch(_PREFETCHED_BATCHES))
+    # `tf.distribute` divides batches among workers, since there are no files to divide.
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    return dataset.with_options(options)
 
 
 def _check_single_worker() -> None:
-    """Refuses to draw a seed where each of several workers would draw another one."""
     workers, _ = tf_config() or ([], 0)
     if len(workers) > 1:
         raise ValueError(
             "`seed` must be given when several workers train together: each would make other "
             f"blocks. Received: seed=None, {len(workers)} workers in TF_CONFIG."
         )
-
-
-def _sharded_by_batches(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """Lets `tf.distribute` divide batches among workers, since there are no files to divide."""
-    options = tf.data.Options()
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-    return dataset.with_options(options)
 
 
 class _BlockMaker:
@@ -246,12 +242,7 @@ def default_batch_size(corpus_words: int, window: int, largest: int = 4096) -> i
     """Returns a power of two from 256 to `largest` tokens, for about 256 steps an epoch.
 
     Large batches are fast, but all their gradients are computed at one point: a small corpus needs
-    many updates more than speed.
-
-    Args:
-        corpus_words: number of words of the corpus.
-        window: the model's window; a batch holds at least one block for it.
-        largest: most tokens of a batch, see `BlockModel.largest_batch`.
+    many updates more than speed. A batch holds at least one block for the window.
     """
     size = 1 << int(log2(max(1, corpus_words // 256)))
     return max(min(largest, max(256, size)), default_block_length(window))
@@ -284,11 +275,7 @@ def keep_probabilities(counts: NDArray[np.int64], threshold: float) -> NDArray[n
     """Returns the probability with which subsampling keeps a token of each word.
 
     That of a word of count n is `min(1, (sqrt(n / threshold) + 1) * threshold / n)`, as in
-    word2vec.c.
-
-    Args:
-        counts: number of occurrences of each word.
-        threshold: `sample` times the number of tokens; 0 for no subsampling.
+    word2vec.c; the threshold is `sample` times the number of tokens, 0 for no subsampling.
     """
     if not threshold:
         return np.ones(len(counts))

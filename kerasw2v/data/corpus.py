@@ -22,7 +22,8 @@ Corpus: TypeAlias = PathLike | Sequence[PathLike] | Iterable[Sequence[str]]
 """A path, a list of paths, or a re-iterable of token lists.
 
 Files hold one sentence a line, words separated by whitespace, in UTF-8; `.gz`, `.bz2` and `.xz`
-are unpacked while reading.
+are unpacked while reading. Re-iterables are lists of lists, and gensim's `LineSentence`,
+`Text8Corpus` and `PathLineSentences`.
 """
 
 _CHUNK_BYTES = 1 << 16
@@ -66,28 +67,12 @@ def check_corpus(corpus: Corpus) -> None:
     It only looks at the names of files and at the first sentence of an iterable; `iter_batches`
     reports damage further inside.
 
-    Args:
-        corpus: a path (plain, `.gz`, `.bz2` or `.xz`; UTF-8; one sentence a line, words separated
-            by whitespace), a list of paths, or any re-iterable of token lists, such as a list of
-            lists or gensim's `LineSentence`, `Text8Corpus` and `PathLineSentences`.
-
     Raises:
-        FileNotFoundError: if a file does not exist.
-        IsADirectoryError: if a path is a folder.
-        PermissionError: if a file may not be read.
+        FileNotFoundError, IsADirectoryError, PermissionError: if a file cannot be read.
         ValueError: if there is no sentence, or a path is a pipe or device, which can be read
             only once.
         TypeError: if it is a generator or another iterator, if its sentences are strings instead
             of lists of strings, or if it is not a corpus at all.
-
-    Example:
-
-    >>> check_corpus([["the", "cat"], ["a", "dog"]])
-    >>> check_corpus(["the cat", "a dog"])
-    Traceback (most recent call last):
-    ...
-    TypeError: `corpus` must hold sentences that are lists of words, not strings. Received: \
-'the cat' as sentence 1.
     """
     paths = _paths(corpus)
     if paths is None:
@@ -106,14 +91,8 @@ def iter_batches(corpus: Corpus) -> Iterator[Batch]:
     """Reads a corpus from its beginning, in batches of about ten thousand words.
 
     Words and sentences are those of gensim's `LineSentence`: a file is split into sentences at line
-    feeds only, and into words by `str.split`. Unlike there, a sentence may be of any length.
-
-    Args:
-        corpus: as in `check_corpus`, which is called at once.
-
-    Returns:
-        An iterator of `Batch`. Memory does not grow with the corpus; a file of 100 MB takes less
-        than a second.
+    feeds only, and into words by `str.split`. Unlike there, a sentence may be of any length. Memory
+    does not grow with the corpus; a file of 100 MB takes less than a second.
 
     Raises:
         ValueError: while iterating, if a file is not UTF-8 or a compressed file is damaged.
@@ -136,36 +115,14 @@ def iter_batches(corpus: Corpus) -> Iterator[Batch]:
 def iter_sentences(corpus: Corpus) -> Iterator[list[str]]:
     """Reads a corpus from its beginning, a sentence at a time; slower than `iter_batches`.
 
-    A line longer than 64 KiB is yielded in several parts, a blank line as an empty sentence.
-
-    Args:
-        corpus: as in `check_corpus`, which is called at once.
-
-    Raises:
-        Exception: all that `iter_batches` raises.
-
-    Example:
-
-    >>> list(iter_sentences([["the", "cat"], ["a", "dog"]]))
-    [['the', 'cat'], ['a', 'dog']]
+    A line longer than 64 KiB is yielded in several parts, a blank line as an empty sentence. Errors
+    are those of `iter_batches`.
     """
     return chain.from_iterable(batch.sentences for batch in iter_batches(corpus))
 
 
 def describe(corpus: Corpus) -> str:
-    """Names a corpus in an error message, briefly.
-
-    Args:
-        corpus: any corpus.
-
-    Returns:
-        For instance `corpus='wiki.txt'`, or the type where it is not a file.
-
-    Example:
-
-    >>> describe("wiki.txt"), describe([["a"]])
-    ("corpus='wiki.txt'", 'corpus of type list')
-    """
+    """Names a corpus in an error message: `corpus='wiki.txt'`, or the type if it is not a file."""
     paths = _paths(corpus)
     if paths is None:
         return f"corpus of type {type(corpus).__name__}"
@@ -298,18 +255,15 @@ def _read(file: BinaryIO, path: str) -> bytes:
 
 def _iterable_batches(corpus: Iterable[Sequence[str]]) -> Iterator[Batch]:
     sentences: list[list[str]] = []
-    size = first = 0
+    number = size = 0
     for number, sentence in enumerate(_decoded(corpus), 1):
-        tokens = _as_list(sentence, number)
-        if not sentences:
-            first = number
-        sentences.append(tokens)
-        size += len(tokens) + 1  # so that empty sentences fill a batch too
+        sentences.append(_as_list(sentence, number))
+        size += len(sentences[-1]) + 1  # so that empty sentences fill a batch too
         if size >= _BATCH_WORDS:
-            _check_words(sentences, first)
+            _check_words(sentences, number)
             yield Batch(sentences, False)
             sentences, size = [], 0
-    _check_words(sentences, first)
+    _check_words(sentences, number)
     yield Batch(sentences, False)
 
 
@@ -340,11 +294,12 @@ def _as_list(sentence: object, number: int) -> list[str]:
     return list(sentence)
 
 
-def _check_words(sentences: list[list[str]], first: int) -> None:
+def _check_words(sentences: list[list[str]], last: int) -> None:
+    """Raises TypeError unless all words are strings; `last` is the last sentence's number."""
     kinds = set(map(type, chain.from_iterable(sentences)))
     if all(issubclass(kind, str) for kind in kinds):
         return
-    for number, sentence in enumerate(sentences, first):
+    for number, sentence in enumerate(sentences, last + 1 - len(sentences)):
         for word in sentence:
             if not isinstance(word, str):
                 raise TypeError(

@@ -41,13 +41,8 @@ def select_tokens(
             selected yet.
 
     Returns:
-        The selected tokens, `~id` at the start of a sentence, and whether no token of the last
-        sentence was selected.
-
-    Example:
-
-    >>> select_tokens(np.arange(5), np.array([1, 4]), np.array([0, 2]), False)
-    (array([-2, -5]), False)
+        The selected tokens, `~id` at the start of a sentence, and `in_unstarted_sentence` for the
+        next chunk.
     """
     tokens = ids[positions]
     first = np.searchsorted(positions, sentence_starts)
@@ -64,12 +59,8 @@ def spool_tokens(
 ) -> tuple[npt.NDArray[np.int32], int]:
     """Joins the tokens of a corpus, in memory or, if they are many, in a file without a name.
 
-    Args:
-        chunks: word ids, -1 for a word to leave out, and the positions at which sentences start.
-        in_memory_limit: most bytes to keep in memory.
-
-    Returns:
-        The tokens, and the number of words, those left out included.
+    `chunks` are word ids, -1 for a word to leave out, with the positions at which sentences start.
+    Returns the tokens, and the number of words, those left out included.
     """
     num_tokens = num_words = 0
     in_unstarted_sentence = False
@@ -124,6 +115,8 @@ class TokenStream:
     array([-1,  1, -2,  0], dtype=int32)
     >>> len(stream), stream.num_sentences, stream.corpus_words
     (4, 2, 5)
+    >>> [shard.tokens.tolist() for shard in stream.shards(2)]
+    [[-1, 1], [-2, 0]]
     """
 
     def __init__(self, tokens: npt.NDArray[np.int32], corpus_words: int | None = None) -> None:
@@ -141,26 +134,17 @@ class TokenStream:
         """Encodes a corpus, in one pass.
 
         Args:
-            corpus: a path, a list of paths or a re-iterable of token lists; see
-                `kerasw2v.data.corpus.check_corpus`.
+            corpus: as in `kerasw2v.read_corpus`.
             vocabulary: the `Vocabulary`.
             in_memory_limit: more bytes of ids than this go to a temporary file in the system's
                 folder for such files (`TMPDIR`). It has no name: it vanishes with the
                 `TokenStream`, even if the process is killed.
 
-        Returns:
-            The `TokenStream`.
-
         Raises:
-            ValueError: if no word of the corpus is in the vocabulary, or it is not UTF-8.
-            TypeError: if `corpus` is a generator or its sentences are not lists of strings.
-            FileNotFoundError: if a file does not exist.
-            OSError: if the disk is full; nothing is left behind.
+            ValueError: if no word of the corpus is in the vocabulary.
+            FileNotFoundError, OSError, TypeError, ValueError: as `kerasw2v.read_corpus`.
 
-        Cost: about 3 s for 17 million words; 4 bytes a word in the vocabulary. Memory beyond
-        `in_memory_limit` does not grow with the corpus.
-
-        Example: see the class.
+        Cost: about 0.2 microseconds a word; 4 bytes a word in the vocabulary.
         """
         check_int("in_memory_limit", in_memory_limit, minimum=0)
         chunks = (
@@ -173,24 +157,9 @@ class TokenStream:
         return cls(tokens, num_words)
 
     def read(self, start: int, stop: int) -> npt.NDArray[np.int32]:
-        """Copies consecutive tokens.
+        """Returns a copy of `tokens[start:stop]`.
 
-        The same as `tokens[start:stop].copy()`, but pages of a mapped file are released every 16
-        MiB. With plain indexing they count as memory of the process until the system needs it, in
-        the end the whole file.
-
-        Args:
-            start: position of the first token.
-            stop: position after the last token.
-
-        Returns:
-            int32 array.
-
-        Example:
-
-        >>> vocabulary = Vocabulary(["the", "cat"], [2, 2])
-        >>> TokenStream.from_corpus([["the", "cat"]], vocabulary).read(1, 2)
-        array([1], dtype=int32)
+        Pages of a mapped file are released every 16 MiB: they would count as memory of the process.
         """
         tokens: npt.NDArray[np.int32] = np.array(self.tokens[start:stop])
         self._unreleased += tokens.nbytes
@@ -200,23 +169,10 @@ class TokenStream:
         return tokens
 
     def shards(self, number: int) -> list["TokenStream"]:
-        """Cuts the stream between sentences into shards of about the same length.
+        """Cuts the stream between sentences into `number` shards of about the same length.
 
-        Args:
-            number: number of shards, at most one a sentence.
-
-        Returns:
-            Streams that share the memory of this one.
-
-        Raises:
-            TypeError, ValueError: if `number` is not from 1 to the number of sentences.
-
-        Example:
-
-        >>> vocabulary = Vocabulary(["the", "cat"], [2, 2])
-        >>> stream = TokenStream.from_corpus([["the", "cat"], ["cat", "the"]], vocabulary)
-        >>> [shard.tokens.tolist() for shard in stream.shards(2)]
-        [[-1, 1], [-2, 0]]
+        They share the memory of this one. Raises TypeError or ValueError unless `number` is from 1
+        to the number of sentences.
         """
         number = check_int("number", number, minimum=1)
         if number == 1:
@@ -226,12 +182,8 @@ class TokenStream:
                 f"`number` must be at most the number of sentences, {self.num_sentences}. "
                 f"Received: number={number}."
             )
-        offsets = range(0, len(self), _SCAN_TOKENS)
         starts = np.concatenate(
-            [
-                np.flatnonzero(chunk < 0) + offset
-                for offset, chunk in zip(offsets, self.chunks(), strict=True)
-            ]
+            [np.flatnonzero(chunk < 0) + i * _SCAN_TOKENS for i, chunk in enumerate(self.chunks())]
         )
         order = np.arange(1, number)
         ideal = np.searchsorted(starts, len(self) * order // number)

@@ -28,10 +28,7 @@ def as_keras(
 ) -> list[keras.callbacks.Callback]:
     """Returns Keras callbacks for `fit`: one that records losses, then `callbacks` in their order.
 
-    Args:
-        callbacks: callbacks of Keras and gensim.
-        owner: the `Word2Vec` that trains.
-        pull: copies the current weights to `owner`.
+    `owner` is the `Word2Vec` that trains; `pull` copies the current weights to it.
     """
     wrapped = [
         each if isinstance(each, keras.callbacks.Callback) else _GensimCallback(each, owner, pull)

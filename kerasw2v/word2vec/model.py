@@ -17,6 +17,7 @@ from kerasw2v.block_model import BlockModel
 from kerasw2v.data.vocabulary import effective_min_count
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.utils.checks import check_int, check_seed
+from kerasw2v.word2vec import state
 from kerasw2v.word2vec.callbacks import Callbacks, as_keras, gensim_callbacks
 from kerasw2v.word2vec.scoring import predict, score_sentences
 from kerasw2v.word2vec.sentences import (
@@ -30,7 +31,6 @@ from kerasw2v.word2vec.trainer import Schedule, Settings, Trainer, check_output_
 from kerasw2v.word2vec.words import (
     add_null_word,
     counts_of,
-    cumulative_table,
     grow_words,
     keep_of,
     paths_of,
@@ -207,7 +207,10 @@ class Word2Vec:
                 callbacks=callbacks,
             )
         else:
-            _warn_of_ignored(trim_rule, callbacks)
+            if trim_rule is not None:
+                logger.warning("`trim_rule` is ignored without a corpus: give it to `build_vocab`.")
+            if callbacks:
+                logger.warning("`callbacks` are ignored without a corpus: give them to `train`.")
 
     def _start_state(self) -> None:
         """Sets the attributes that building the vocabulary and training change."""
@@ -240,14 +243,9 @@ class Word2Vec:
     ) -> None:
         """Counts a corpus, chooses the words and makes their initial vectors.
 
-        Args:
-            corpus_iterable: iterable of token lists, which may be a generator.
-            corpus_file: path of a file with one sentence a line, instead.
-            update: True to add new words to the vocabulary, and keep all that was learnt.
-            progress_per: sentences from one log message to the next.
-            keep_raw_vocab: True to keep all counts in `raw_vocab`.
-            trim_rule: gensim's rule of which words to keep.
-            **kwargs: `min_count`, `sample` and `dry_run` of `prepare_vocab`.
+        The arguments are gensim's: sentences, which may come from a generator, or a `corpus_file`;
+        `update` to add new words and keep all that was learnt; `keep_raw_vocab` to keep all counts
+        in `raw_vocab`; `kwargs` for `min_count`, `sample` and `dry_run` of `prepare_vocab`.
 
         Raises:
             TypeError: if not exactly one corpus is given, or it is not one.
@@ -255,11 +253,9 @@ class Word2Vec:
         """
         check_corpus_arguments(corpus_iterable, corpus_file, passes=1)
         self._check_update(update)
-        total_words, corpus_count = self.scan_vocab(
+        self.corpus_total_words, self.corpus_count = self.scan_vocab(
             corpus_iterable, corpus_file, progress_per, trim_rule=trim_rule
         )
-        self.corpus_count = corpus_count
-        self.corpus_total_words = total_words
         self._prepare(update, keep_raw_vocab, trim_rule, **kwargs)
 
     def build_vocab_from_freq(
@@ -270,14 +266,7 @@ class Word2Vec:
         trim_rule: TrimRule | None = None,
         update: bool = False,
     ) -> None:
-        """Makes the vocabulary from counts.
-
-        Args:
-            word_freq: the count of each word.
-            keep_raw_vocab: True to keep them in `raw_vocab`.
-            corpus_count: number of sentences of the corpus, if known.
-            trim_rule: gensim's rule of which words to keep.
-            update: as in `build_vocab`.
+        """Makes the vocabulary from the count of each word; otherwise as `build_vocab`.
 
         Raises:
             RuntimeError: if there is no vocabulary to update.
@@ -296,7 +285,6 @@ class Word2Vec:
         trim_rule: TrimRule | None = None,
     ) -> tuple[int, int]:
         """Counts a corpus into `raw_vocab`; returns its numbers of words and of sentences."""
-        logger.info("counting words")
         scanned = self._scan_cache.scan(
             as_corpus(corpus_iterable, corpus_file), self.max_vocab_size, trim_rule, progress_per
         )
@@ -320,21 +308,14 @@ class Word2Vec:
     ) -> dict[str, int]:
         """Chooses the words from `raw_vocab` and prepares downsampling and the output tables.
 
-        Args:
-            update: True to add words to the vocabulary.
-            keep_raw_vocab: True to keep all counts in `raw_vocab`.
-            trim_rule: gensim's rule of which words to keep.
-            min_count: replaces the model's.
-            sample: replaces the model's.
-            dry_run: True to report only.
+        `min_count` and `sample` replace the model's; `dry_run` only reports.
 
         Returns:
             Figures: `drop_unique`, `retain_total`, `downsample_unique`, `downsample_total` and
             `num_retained_words`.
         """
         counts = self.raw_vocab if self.raw_vocab is not None else {}
-        min_count = min_count or self.min_count
-        sample = sample or self.sample
+        min_count, sample = min_count or self.min_count, sample or self.sample
         self.effective_min_count = effective_min_count(counts, min_count, self.max_final_vocab)
         selection = select(counts, self.effective_min_count, trim_rule, sample)
         report = selection.report()
@@ -392,9 +373,9 @@ class Word2Vec:
         set_paths(self.wv)
 
     def make_cum_table(self, domain: int = 2**31 - 1) -> None:
-        """Makes gensim's `cum_table` for drawing noise words."""
-        counts = counts_of(self.wv)
-        self.cum_table = cumulative_table(counts, float(self.ns_exponent), domain)
+        """Makes gensim's `cum_table` for drawing noise words: shares of counts, summed up."""
+        running = np.cumsum(counts_of(self.wv).astype(np.float64) ** float(self.ns_exponent))
+        self.cum_table = np.round(running / running[-1:] * domain).astype(np.uint32)
 
     # Weights
 
@@ -414,11 +395,7 @@ class Word2Vec:
         self._trainer = None
 
     def update_weights(self) -> None:
-        """Keeps all weights and adds untrained ones for new words.
-
-        Raises:
-            RuntimeError: if there are no weights yet.
-        """
+        """Keeps all weights, adds untrained ones for new words; RuntimeError if there are none."""
         self._check_update(True)
         gained = len(self.wv) - len(self.wv.vectors)
         self.wv.resize_vectors(seed=self.seed)
@@ -431,11 +408,7 @@ class Word2Vec:
         return ["syn1"] * bool(self.hs) + ["syn1neg"] * bool(self.negative)
 
     def reset_from(self, other_model: Any) -> None:
-        """Adopts another model's vocabulary, with untrained weights.
-
-        Args:
-            other_model: a `Word2Vec`, this package's or gensim's. Both models share the words.
-        """
+        """Adopts another model's vocabulary, this package's or gensim's, with untrained weights."""
         self.wv = KeyedVectors(self.vector_size)
         self.wv.vectors_lockf = np.ones(1, np.float32)
         self.wv.index_to_key = other_model.wv.index_to_key
@@ -452,10 +425,7 @@ class Word2Vec:
 
         Args:
             vocab_size: number of words; that of the vocabulary when None.
-            report: figures to add these to.
-
-        Returns:
-            Bytes of `vocab`, `vectors`, `syn1` and `syn1neg`, and their `total`.
+            report: figures to add those of `vocab`, `vectors`, `syn1`, `syn1neg` and `total` to.
         """
         size = vocab_size or len(self.wv)
         matrix = size * self.layer1_size * np.dtype(np.float32).itemsize
@@ -495,9 +465,9 @@ class Word2Vec:
             epochs: passes over the corpus.
             start_alpha: learning rate at the start; the model's `alpha` when None.
             end_alpha: learning rate at the end; the model's `min_alpha` when None.
-            word_count: accepted and not used, as in gensim.
-            queue_factor: accepted and not used: there is no queue.
-            report_delay: accepted and not used.
+            word_count: accepted and not used, as are the next two.
+            queue_factor: not used: there is no queue.
+            report_delay: not used.
             compute_loss: True to sum the loss for `get_latest_training_loss`.
             callbacks: callbacks of gensim and of Keras.
 
@@ -676,12 +646,7 @@ class Word2Vec:
     ) -> NDArray[np.float32]:
         """Returns the log-probability of each sentence, summed over the pairs of whole windows.
 
-        Args:
-            sentences: iterable of token lists.
-            total_sentences: further sentences are left out, with a warning.
-            chunksize: number of sentences to score at once.
-            queue_factor: accepted and not used.
-            report_delay: accepted and not used.
+        At most `total_sentences` are scored, with a warning if there are more, `chunksize` at once.
 
         Raises:
             RuntimeError: if there is no vocabulary, or no hierarchical softmax.
@@ -760,30 +725,19 @@ class Word2Vec:
     ) -> None:
         """Saves the model in one file; a loaded model can be trained further.
 
-        Args:
-            fname: the file, which appears whole or not at all.
-            separately: accepted and not used: the file is a ZIP archive of NumPy arrays.
-            sep_limit: accepted and not used.
-            ignore: accepted and not used.
-            pickle_protocol: accepted and not used: nothing is pickled.
+        The file, a ZIP archive of NumPy arrays with nothing pickled, appears whole or not at all.
+        The other arguments are accepted and not used.
 
         Raises:
             OSError: if the file cannot be written.
         """
-        from kerasw2v.word2vec.state import save_model
-
-        save_model(self, fname)
+        state.save_model(self, fname)
 
     @classmethod
     def load(
         cls, fname: str | os.PathLike[str], mmap: str | None = None, rethrow: bool = False
     ) -> "Word2Vec":
-        """Loads a model that `save` wrote.
-
-        Args:
-            fname: the file.
-            mmap: `"r"` to map the arrays into memory instead of reading them.
-            rethrow: accepted and not used.
+        """Loads a model that `save` wrote; `mmap="r"` maps its arrays into memory.
 
         Raises:
             AttributeError: if it is another kind of file, such as one of gensim's; see
@@ -791,26 +745,18 @@ class Word2Vec:
             FileNotFoundError: if there is no such file.
             ValueError: if it is damaged.
         """
-        from kerasw2v.word2vec.state import load_model
-
-        return load_model(cls, fname, mmap)
+        return state.load_model(cls, fname, mmap)
 
     @classmethod
     def from_gensim(cls, model: Any) -> "Word2Vec":
         """Makes a copy of a `gensim.models.Word2Vec`, with all that it has learnt.
 
-        Args:
-            model: the gensim model, which does not change.
-
-        Returns:
-            A `Word2Vec` that can be trained further, scored and saved.
+        The copy can be trained further, scored and saved.
 
         Raises:
             TypeError: if it is not a gensim `Word2Vec`, or a subclass with other vectors.
         """
-        from kerasw2v.word2vec.state import from_gensim
-
-        return from_gensim(cls, model)
+        return state.from_gensim(cls, model)
 
     def to_gensim(self) -> Any:
         """Returns a copy as a `gensim.models.Word2Vec`, with all that this model has learnt.
@@ -818,17 +764,7 @@ class Word2Vec:
         Raises:
             ValueError: if the model has an `output_layer`, which gensim does not support.
         """
-        from kerasw2v.word2vec.state import to_gensim
-
-        return to_gensim(self)
-
-
-def _warn_of_ignored(trim_rule: Any, callbacks: Any) -> None:
-    """Warns of arguments that have no effect without a corpus, as gensim does."""
-    if trim_rule is not None:
-        logger.warning("`trim_rule` is ignored without a corpus: give it to `build_vocab`.")
-    if callbacks:
-        logger.warning("`callbacks` are ignored without a corpus: give them to `train`.")
+        return state.to_gensim(self)
 
 
 def _warn_of_another_size(unit: str, stated: int | None, size: int) -> None:

@@ -23,12 +23,6 @@ def score_sentences(
     """Returns the log-probability of each sentence's words given their contexts.
 
     Skip-gram sums over the pairs of whole windows, CBOW over the words; unknown words are dropped.
-
-    Args:
-        trainer: the trainer with the weights to use.
-        sentences: token lists.
-        total_sentences: the largest number of sentences to score.
-        chunksize: number of sentences to score at once.
     """
     scores = []
     rest = iter(sentences)

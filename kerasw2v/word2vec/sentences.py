@@ -25,14 +25,7 @@ class Sentences:
     """The sentences of any iterable as lists of words, counted while they are read.
 
     A generator can be read once. Strings in place of lists are read as lists of characters, with
-    gensim's warning.
-
-    Args:
-        corpus: iterable of sentences.
-
-    Attributes:
-        source: that iterable.
-        num_sentences: number of sentences read so far in the current pass.
+    gensim's warning. `num_sentences` is that read so far in the current pass.
     """
 
     def __init__(self, corpus: Iterable[Any]) -> None:
@@ -108,13 +101,7 @@ def _check_corpus_file(corpus_file: Any) -> None:
 
 
 class CorpusCounts(NamedTuple):
-    """What a pass over a corpus counts.
-
-    Attributes:
-        counts: how often each word occurs.
-        num_words: number of words.
-        num_sentences: number of sentences.
-    """
+    """The count of each word, and the numbers of words and sentences of a corpus."""
 
     counts: Counter[str]
     num_words: int
@@ -125,10 +112,7 @@ class ScanCache:
     """Reads corpora, and keeps the last one in numbers: training on it need not read it again.
 
     A file is the same until its size or its time of change differ. An iterable may yield anything
-    the next time, so it is the same only if the caller says so.
-
-    Args:
-        reusable: an iterable that is scanned and then trained on at once.
+    the next time, so it is the same only if it is `reusable`: scanned and then trained on at once.
     """
 
     def __init__(self, reusable: Iterable[Any] | None = None) -> None:
@@ -145,16 +129,9 @@ class ScanCache:
     ) -> CorpusCounts:
         """Counts the words of a corpus in one pass.
 
-        Args:
-            corpus: sentences, or the path of a file with one a line.
-            max_vocab_size: if given, rare words are forgotten whenever more different ones are
-                known: first those that occurred once, then those that occurred twice, and so on.
-            trim_rule: gensim's rule of which words to keep, for that pruning.
-            progress_per: sentences from one log message to the next.
-
-        Raises:
-            TypeError: if sentences are not lists of strings.
-            ValueError: if a file is not UTF-8.
+        If more than `max_vocab_size` different words are known, rare ones are forgotten, unless
+        `trim_rule` keeps them: first those that occurred once, then those that occurred twice, and
+        so on. `progress_per` is the number of sentences from one log message to the next.
         """
         self._key, self._scanned = self._key_of(corpus), None
         if corpus.is_empty() if isinstance(corpus, Sentences) else not os.path.getsize(corpus):
@@ -176,15 +153,7 @@ class ScanCache:
     ) -> tuple[TokenStream, int | None]:
         """Encodes a corpus, without reading it again if it was scanned last; forgets that scan.
 
-        Args:
-            corpus: as in `scan`.
-            vocabulary: the words.
-
-        Returns:
-            The tokens, and the number of sentences if it is known.
-
-        Raises:
-            ValueError: if no word of the corpus is in the vocabulary.
+        Returns the tokens, and the number of sentences if it is known.
         """
         scanned = self._scanned if self._key == self._key_of(corpus) else None
         self._reusable = self._key = self._scanned = None

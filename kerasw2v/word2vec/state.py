@@ -53,15 +53,7 @@ _PATHS = ("code", "point")
 
 
 def save_model(model: "Word2Vec", path: str | os.PathLike[str]) -> None:
-    """Writes a `Word2Vec` to a file, without its callbacks, rules and strategy.
-
-    Args:
-        model: the model.
-        path: the file, which appears whole or not at all.
-
-    Raises:
-        TypeError: if its `comment` or another setting cannot be written as JSON.
-    """
+    """Writes a `Word2Vec` to a file, without its callbacks, rules and strategy."""
     arguments = {name: _plain(getattr(model, name)) for name in _SAVED}
     state = {name: _plain(getattr(model, name)) for name in _STATE if hasattr(model, name)}
     layer, weights = _serialized_output_layer(model)
@@ -86,18 +78,7 @@ def save_model(model: "Word2Vec", path: str | os.PathLike[str]) -> None:
 
 
 def load_model(cls: "type[Word2Vec]", path: str | os.PathLike[str], mmap: str | None) -> "Word2Vec":
-    """Loads a model from a file that `save_model` wrote.
-
-    Args:
-        cls: `Word2Vec` or a subclass with the same constructor.
-        path: the file.
-        mmap: None to read the arrays, `"r"` or `"c"` to map them into memory.
-
-    Raises:
-        AttributeError: if it is another kind of file.
-        FileNotFoundError: if there is none.
-        ValueError: if it is damaged, or `mmap` is another value.
-    """
+    """Loads a model of class `cls` from a file that `save_model` wrote; see `Word2Vec.load`."""
     if mmap not in (None, "r", "c"):
         raise ValueError(f"`mmap` must be None, 'r' or 'c'. Received: mmap={mmap!r}.")
     if not os.path.exists(path):
@@ -232,15 +213,7 @@ def _foreign_file_error(path: str | os.PathLike[str]) -> AttributeError:
 
 
 def from_gensim(cls: "type[Word2Vec]", model: Any) -> "Word2Vec":
-    """Makes a model of class `cls` from a gensim model, with copies of all arrays.
-
-    Args:
-        cls: `Word2Vec` or a subclass with the same constructor.
-        model: the gensim model.
-
-    Raises:
-        TypeError: if it is not a gensim `Word2Vec`, or of another kind, as `FastText` is.
-    """
+    """Makes a model of class `cls` from a gensim model, with copies of all arrays."""
     if not isinstance(model, GensimWord2Vec) or type(model.wv) is not KeyedVectors:
         raise TypeError(
             "`model` must be a gensim.models.Word2Vec. "
@@ -251,14 +224,7 @@ def from_gensim(cls: "type[Word2Vec]", model: Any) -> "Word2Vec":
 
 
 def to_gensim(model: "Word2Vec") -> GensimWord2Vec:
-    """Makes a gensim model from ours, with copies of all arrays.
-
-    Args:
-        model: a `kerasw2v.Word2Vec`.
-
-    Raises:
-        ValueError: if it has an `output_layer`, which gensim does not support.
-    """
+    """Makes a gensim model from ours, with copies of all arrays."""
     if model.output_layer is not None:
         raise ValueError(
             "`output_layer` must be None for gensim, which supports `hs` and `negative` only; "

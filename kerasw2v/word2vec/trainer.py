@@ -46,19 +46,12 @@ class Settings(NamedTuple):
 
 
 class Schedule(NamedTuple):
-    """How the learning rate falls in one `train` call.
-
-    Attributes:
-        start: learning rate of the first step.
-        end: learning rate at the end.
-        epochs: number of epochs.
-        share: size of the corpus, divided by the size that the caller states.
-    """
+    """How the learning rate falls in one `train` call."""
 
     start: float
     end: float
     epochs: int
-    share: float = 1.0
+    share: float  # size of the corpus, divided by the size that the caller states
 
 
 class Outcome(NamedTuple):
@@ -70,11 +63,7 @@ class Outcome(NamedTuple):
 
 @keras.saving.register_keras_serializable("kerasw2v")
 class LinearAlpha(keras.optimizers.schedules.LearningRateSchedule):
-    """gensim's falling learning rate; each `train` call sets it without tracing a new graph.
-
-    Args:
-        values: the variable's values in a saved optimizer.
-    """
+    """gensim's falling learning rate; each `train` call sets it without tracing a new graph."""
 
     def __init__(self, values: Sequence[float] | None = None) -> None:
         super().__init__()
@@ -107,13 +96,8 @@ class Trainer:
         words: the words, in gensim's order.
         counts: their counts.
         paths: their paths in a Huffman tree, for hierarchical softmax.
-        output_layer: an output layer, or the name of one in `kerasw2v.layers`, instead of that of
-            the settings.
+        output_layer: an output layer, or the name of one, instead of that of the settings.
         strategy: a `tf.distribute.Strategy`, or None.
-
-    Attributes:
-        model: the `SkipGram` or `CBOW`.
-        vocabulary: the words in the model's order.
     """
 
     def __init__(
@@ -164,11 +148,7 @@ class Trainer:
         return tables
 
     def push(self, arrays: dict[str, NDArray[np.float32]]) -> None:
-        """Sets the model's tables to gensim's arrays.
-
-        Raises:
-            ValueError: if an array has not the shape of its table.
-        """
+        """Sets the model's tables to gensim's arrays; ValueError for an array of another shape."""
         shape = (len(self._rows), self.settings.vector_size)
         for name, (table, rows) in self._tables().items():
             if arrays[name].shape != shape:
@@ -208,16 +188,10 @@ class Trainer:
         callbacks: Iterable[keras.callbacks.Callback] = (),
         progress_bar: bool = False,
     ) -> Outcome:
-        """Trains the model on a corpus.
+        """Trains the model on a corpus that is encoded with `vocabulary`.
 
-        Args:
-            stream: the corpus, encoded with `vocabulary`.
-            keep: probability of each word's tokens to be kept in an epoch, in gensim's order.
-            schedule: the learning rate and the epochs.
-            training: number of this `train` call, from 0; each draws other random numbers.
-            batch_size: tokens in a step; chosen for the model and the corpus when None.
-            callbacks: Keras callbacks.
-            progress_bar: True to show one.
+        `keep` is the probability of each word's tokens to be kept in an epoch, in gensim's order;
+        `training` is the number of this `train` call, from 0: each draws other random numbers.
         """
         keep = keep[self._order]
         dataset = block_dataset(

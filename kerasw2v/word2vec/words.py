@@ -5,7 +5,6 @@ vecattrs `count`, `sample_int` (the probability of its tokens to be kept, times 
 and `point`.
 """
 
-import logging
 from collections.abc import Mapping
 from math import sqrt
 from typing import Any, NamedTuple
@@ -19,26 +18,17 @@ from kerasw2v.ops import huffman
 from kerasw2v.ops.huffman import Path
 from kerasw2v.word2vec.sentences import TrimRule
 
-logger = logging.getLogger("kerasw2v.word2vec")
-
 NULL_WORD = "\0"
 _SAMPLE_DOMAIN = 2**32 - 1
 
 
 class Selection(NamedTuple):
-    """The words of a vocabulary, and how they are downsampled.
-
-    Attributes:
-        words: the words, in the order in which they were counted.
-        counts: their counts.
-        keep: probability with which downsampling keeps a token of each.
-        drop_unique: number of words left out.
-    """
+    """The words of a vocabulary, in the order of counting, and how they are downsampled."""
 
     words: list[str]
     counts: NDArray[np.int64]
-    keep: NDArray[np.float64]
-    drop_unique: int
+    keep: NDArray[np.float64]  # probability with which downsampling keeps a token of each
+    drop_unique: int  # number of words left out
 
     def report(self) -> dict[str, int]:
         """Returns gensim's figures about a vocabulary."""
@@ -56,12 +46,8 @@ def select(
 ) -> Selection:
     """Chooses the words that occur often enough, and how much to downsample each.
 
-    Args:
-        counts: the counted words.
-        min_count: the smallest count, unless `trim_rule` says otherwise.
-        trim_rule: gensim's rule of which words to keep.
-        sample: below 1 the relative frequency, otherwise the count, above which words are
-            downsampled; 0 for none.
+    `sample` is, below 1, the relative frequency, otherwise the count, above which words are
+    downsampled; 0 for none.
     """
     words = [
         word
@@ -85,13 +71,7 @@ def start_words(vectors: Any, selection: Selection) -> None:
 def grow_words(vectors: Any, selection: Selection, counts: Mapping[str, int]) -> list[str]:
     """Appends the selected words that are new to a `KeyedVectors`, and adds all counts.
 
-    Args:
-        vectors: the `KeyedVectors`.
-        selection: the words to add.
-        counts: the counts to add, also to those of words that are not new.
-
-    Returns:
-        The new words.
+    Returns the new words.
     """
     new = [word for word in selection.words if word not in vectors.key_to_index]
     words = vectors.index_to_key + new
@@ -127,14 +107,6 @@ def counts_of(vectors: Any) -> NDArray[np.int64]:
     if "count" not in vectors.expandos:
         return np.ones(len(vectors), np.int64)
     return np.maximum(np.asarray(vectors.expandos["count"], np.int64), 1)
-
-
-def cumulative_table(counts: NDArray[np.int64], exponent: float, domain: int) -> NDArray[np.uint32]:
-    """Returns gensim's table for drawing noise words: running shares of `counts ** exponent`."""
-    if not len(counts):
-        return np.zeros(0, np.uint32)
-    running = np.cumsum(np.asarray(counts, np.float64) ** exponent)
-    return np.asarray(np.round(running / running[-1] * domain), np.uint32)
 
 
 def add_null_word(vectors: Any) -> None:
