@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def frequency_classes(counts: NDArray[np.float64], num_classes: int) -> NDArray[np.int32]:
-    """Cuts the words, most frequent first, into classes of equal mass.
+    """Cuts the words, most frequent first, into classes of equal mass: int32, ascending, `(V,)`.
 
     A word's mass here is the square root of its count: frequent words get small classes, so the
     class of an average token is far smaller than `V / num_classes`. No class is empty.
@@ -16,14 +16,6 @@ def frequency_classes(counts: NDArray[np.float64], num_classes: int) -> NDArray[
     Args:
         counts: frequencies of the words, most frequent first, `(V,)`.
         num_classes: from 1 to V.
-
-    Returns:
-        The class of each word, ascending, `(V,)`.
-
-    Example:
-
-    >>> frequency_classes(np.array([100, 25, 16, 9, 9, 4, 4, 1, 1, 1]), 3).tolist()
-    [0, 1, 1, 1, 2, 2, 2, 2, 2, 2]
 
     Source: Grave et al., "Efficient softmax approximation for GPUs", 2017.
     """
@@ -126,8 +118,6 @@ def tile_rows(
         starts: int32, where each class starts in `members`, and V, `(C + 1,)`.
         height: rows in a band.
         width: words in a chunk.
-
-    Cost: a sort of the rows, and integers for each row, band, tile and word.
     """
     order = tf.argsort(classes, stable=True)
     bounds = tf.searchsorted(tf.gather(classes, order), tf.range(starts.shape[0]))

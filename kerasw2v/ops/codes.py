@@ -23,15 +23,11 @@ GENERATORS = {  # for each memory, the bits that each output reads, newest first
 
 
 class Code(NamedTuple):
-    """A convolutional code for the ids `0 .. num_words - 1`.
+    """A convolutional code for the ids `0 .. num_words - 1`; `memory` is a key of `GENERATORS`.
 
     The bits of an id, lowest first, run through a shift register that remembers the last `memory`
     of them; `memory` zeros follow, which empty it. At each step every generator outputs the parity
     of some of the register's bits. With memory 0 the code is the id's own bits.
-
-    Attributes:
-        num_words: number of ids.
-        memory: a key of `GENERATORS`.
 
     Example:
 
@@ -99,14 +95,7 @@ class Code(NamedTuple):
 
 
 def encode(ids: tf.Tensor, code: Code) -> tf.Tensor:
-    """Returns the bits of words' codes.
-
-    Args:
-        ids: int32, any shape.
-        code: the code.
-
-    Returns:
-        float32, `ids.shape + (num_bits,)`, each 0 or 1.
+    """Returns the bits of the codes of int32 ids: float32, `ids.shape + (num_bits,)`, each 0 or 1.
 
     Example:
 
@@ -140,19 +129,12 @@ BIT_LOSSES = {"squared": _squared_terms, "cross_entropy": _cross_entropy_terms}
 
 
 def bit_loss(logits: tf.Tensor, zeros: tf.Tensor, ones: tf.Tensor, kind: str) -> tf.Tensor:
-    """Returns the loss of predicting bits, each for many targets at once.
+    """Returns the loss of predicting bits, each for many targets at once: float32, `(rows,)`.
 
     With `q = sigmoid(logits)`, the sum over bits of `zeros * q**2 + ones * (1 - q)**2` (squared) or
-    of `-zeros * log(1 - q) - ones * log(q)` (cross-entropy).
-
-    Args:
-        logits: float32, `(rows, num_bits)`.
-        zeros: float32, `(rows, num_bits)`, the weight of targets whose bit is 0; no gradient.
-        ones: float32, `(rows, num_bits)`, the weight of targets whose bit is 1; no gradient.
-        kind: a key of `BIT_LOSSES`.
-
-    Returns:
-        float32, `(rows,)`.
+    of `-zeros * log(1 - q) - ones * log(q)` (cross-entropy). `zeros` and `ones`, the weights of the
+    targets whose bit is 0 and 1, have no gradient; they and `logits` are float32, `(rows,
+    num_bits)`.
     """
 
     @tf.custom_gradient

@@ -5,19 +5,9 @@ from numpy.typing import NDArray
 
 
 def context_ids(ids: NDArray[np.int32], window: int) -> NDArray[np.int32]:
-    """Returns the ids around each word of a sentence.
+    """Returns the ids within `window` around each word of a sentence, `(n,) -> (n, 2 * window)`.
 
-    Args:
-        ids: word ids, `(n,)`.
-        window: largest distance of a context word.
-
-    Returns:
-        Ids, `(n, 2 * window)`: first those before the word; -1 beyond the ends of the sentence.
-
-    Example:
-
-    >>> context_ids(np.array([7, 8, 9], np.int32), window=1).tolist()
-    [[-1, 8], [7, 9], [8, -1]]
+    Those before the word come first; -1 beyond the ends of the sentence.
     """
     if not len(ids):
         return np.zeros((0, 2 * window), np.int32)

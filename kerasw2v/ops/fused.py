@@ -12,22 +12,15 @@ def fused(function: Callable[..., Any]) -> Callable[..., Any]:
 
     A training step is many small ops on tensors larger than the first caches: fused, each value is
     read once. Inputs of unknown shape, and those of eager calls, would be compiled again at every
-    step, so both run op by op.
-
-    Args:
-        function: a function of tensors (and variables), all arguments positional.
+    step, so both run op by op. All arguments are tensors or variables, and positional.
     """
     return _compiled(function, lambda shape: shape.is_fully_defined())
 
 
 def fused_per_bucket(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Returns `function` compiled by XLA, once for each shape of its inputs.
+    """Returns `function`, as in `fused`, compiled by XLA once for each shape of its inputs.
 
-    For inputs whose shape is unknown before a step runs, but padded to few different ones: see
-    `bucketed_length`.
-
-    Args:
-        function: as in `fused`.
+    For inputs whose shape is unknown before a step runs, but padded by `bucketed_length`.
     """
     return _compiled(function, lambda shape: shape.rank is not None)
 

@@ -32,18 +32,6 @@ def default_end(architecture: str, epochs: int) -> float:
 
     `1 / (1 + 2 epochs ** 2)` for CBOW, a third in one epoch and a fiftieth in five;
     `1 / (1 + 9 epochs ** 2)` for skip-gram.
-
-    Args:
-        architecture: `"skip-gram"` or `"cbow"`.
-        epochs: number of epochs.
-
-    Raises:
-        TypeError, ValueError: if `architecture` is unknown, or `epochs` is not a positive integer.
-
-    Example:
-
-    >>> default_end("skip-gram", epochs=1)
-    0.1
     """
     _check(architecture, epochs)
     return float(1 / (1 + (2 if architecture == "cbow" else 9) * epochs**2))

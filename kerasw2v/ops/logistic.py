@@ -83,19 +83,13 @@ def _noise_slopes(survival: tf.Tensor, weights: tf.Tensor, upstream: tf.Tensor) 
 def target_loss(
     scores: tf.Tensor, weights: tf.Tensor, kept_noise: tf.Tensor
 ) -> tuple[tf.Tensor, Callable[[tf.Tensor], Any]]:
-    """Returns what the targets of each row add to its loss.
+    """Returns what the targets of each row add to its loss, `(..., L)`.
 
     `sum_c weights[..., c] * (kept_noise[..., c] * softplus(s_c) - s_c)`, which for `kept_noise = 1`
     is `-log sigmoid(s_c)`. A noise word that is the target itself has the target's own score `s_c`:
-    `kept_noise = 1 - (number of such terms)` removes these from `noise_loss`.
-
-    Args:
-        scores: float32, `(..., L, C)`.
-        weights: float32, `(..., L, C)`, how often each target counts; no gradient.
-        kept_noise: float32, `(..., 1, C)`; no gradient.
-
-    Returns:
-        float32, `(..., L)`.
+    `kept_noise = 1 - (number of such terms)` removes these from `noise_loss`. All are float32;
+    `scores` and `weights` are `(..., L, C)`, `kept_noise` `(..., 1, C)`; only scores have a
+    gradient.
     """
     loss, slope = _target_terms(scores, weights, kept_noise)
     return loss, lambda upstream: (upstream[..., None] * slope, None, None)
@@ -107,15 +101,9 @@ def noise_loss(
 ) -> tuple[tf.Tensor, Callable[[tf.Tensor], Any]]:
     """Returns `weights * sum_k softplus(s_k)`, what the noise words of each row add to its loss.
 
-    Four probabilities are multiplied before the logarithm: a quarter of the logarithms, exact as
-    long as their scores average below 21.
-
-    Args:
-        scores: float32, `(..., R, K)`.
-        weights: float32, `(..., R)`; no gradient.
-
-    Returns:
-        float32, `(..., R)`.
+    Scores are `(..., R, K)`, weights `(..., R)` and without a gradient. Four probabilities are
+    multiplied before the logarithm: a quarter of the logarithms, exact as long as their scores
+    average below 21.
     """
     loss, survival = _noise_terms(scores, weights)
     return loss, lambda upstream: (_noise_slopes(survival, weights, upstream), None)

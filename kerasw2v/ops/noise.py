@@ -34,25 +34,14 @@ def noise_log_probabilities(counts: np.ndarray, noise: str, exponent: float) -> 
 
 
 def alias_table(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Builds Walker's alias table, by Vose's method.
+    """Builds Walker's alias table for a distribution `(V,)`, by Vose's method, in `O(V)`.
 
     A draw picks a slot `i` uniformly, then takes `i` with probability `accept[i]` and `alias[i]`
     otherwise. A word with less than a slot's share fills its slot from one with more, whose rest
     may then be less than a slot's share too.
 
-    Args:
-        probabilities: `(V,)`, non-negative, summing to one.
-
     Returns:
         `(accept, alias)`: float32 and int32, `(V,)`.
-
-    Cost: O(V), in a Python loop.
-
-    Example:
-
-    >>> accept, alias = alias_table(np.array([0.5, 0.375, 0.125]))
-    >>> accept.tolist(), alias.tolist()
-    ([1.0, 0.5, 0.375], [0, 0, 1])
 
     Source: Vose, "A linear algorithm for generating random numbers with a given distribution",
     1991.
@@ -73,16 +62,9 @@ def alias_table(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def draw(
     accept: tf.Variable, alias: tf.Variable, shape: tuple[int | tf.Tensor, ...], seed: tf.Tensor
 ) -> tf.Tensor:
-    """Draws ids from an alias table, two random numbers and two lookups a draw.
+    """Draws int32 ids from an alias table, two random numbers and two lookups a draw.
 
-    Args:
-        accept: float32 variable, `(V,)`.
-        alias: int32 variable, `(V,)`.
-        shape: shape of the result.
-        seed: int32, `(2,)`; the same seed gives the same draws on any device, others under XLA.
-
-    Returns:
-        int32 tensor of the given shape.
+    The same seed, int32 `(2,)`, gives the same draws on any device, others under XLA.
     """
     slot_seed, coin_seed = tf.unstack(tf.random.split(seed, 2))
     slots = tf.random.stateless_uniform(
@@ -99,12 +81,7 @@ def draw_unique(
 
     Ids are drawn in rounds of `2 * size`, of which one usually suffices. Where the rest of the
     distribution is so thin that 32 do not, the most frequent missing words complete the set.
-
-    Args:
-        accept: float32 variable, `(V,)`.
-        alias: int32 variable, `(V,)`.
-        size: number of ids, at most V; then all of them.
-        seed: int32, `(2,)`; the same seed gives the same draws on any device, others under XLA.
+    Arguments are those of `draw`; with `size` V the sample is all ids.
 
     Returns:
         `(ids, tries)`: int32, `(size,)`, all different; and float32, the number of draws that it
@@ -146,16 +123,10 @@ def _first_distinct(stream: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor]
 def log_expected_counts(
     log_probabilities: tf.Tensor, num_sampled: int, tries: tf.Tensor | None
 ) -> tf.Tensor:
-    """Returns how often words are expected in a sample, as a logarithm.
+    """Returns how often words of these probabilities are expected in a sample, as a logarithm.
 
-    Args:
-        log_probabilities: float32, of any shape.
-        num_sampled: the size of the sample.
-        tries: from `draw_unique`; None for draws with replacement.
-
-    Returns:
-        float32: `log(num_sampled * Q)` with replacement; without, `log(1 - (1 - Q) ** tries)`, the
-        probability to be among so many draws.
+    `log(num_sampled * Q)` with replacement, where `tries` is None; without, where they are from
+    `draw_unique`, `log(1 - (1 - Q) ** tries)`, the probability to be among so many draws.
     """
     if tries is None:
         return log_probabilities + np.float32(np.log(num_sampled))

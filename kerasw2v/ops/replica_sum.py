@@ -24,42 +24,20 @@ _ID_BYTES = 8
 
 
 def bytes_as_rows(rows: int, width: int, replicas: int) -> float:
-    """Returns the bytes that each replica receives in a step if rows are sent.
-
-    Args:
-        rows: rows that each replica sends.
-        width: numbers in a row, d.
-        replicas: number of replicas.
-    """
+    """Returns the bytes that each replica receives in a step if each sends so many rows."""
     return (replicas - 1) * rows * (_FLOAT_BYTES * (width + 1) + _ID_BYTES)
 
 
 def bytes_as_table(vocabulary_size: int, width: int, replicas: int) -> float:
-    """Returns the bytes that each replica receives in a step if whole tables are summed.
-
-    Args:
-        vocabulary_size: rows of the table, V.
-        width: numbers in a row, d.
-        replicas: number of replicas.
-    """
+    """Returns the bytes that each replica receives in a step if whole tables are summed."""
     return 2 * (replicas - 1) / replicas * vocabulary_size * _FLOAT_BYTES * (width + 1)
 
 
 def cheaper_reduction(rows: int | None, vocabulary_size: int, width: int, replicas: int) -> str:
     """Returns which way moves fewer bytes, `"rows"` or `"dense"`.
 
-    Args:
-        rows: slices of one replica's gradient; None if that is not known, for `"rows"`.
-        vocabulary_size: rows of the table, V.
-        width: numbers in a row, d.
-        replicas: number of replicas.
-
-    Example:
-
-    >>> cheaper_reduction(4096, 1_000_000, 300, replicas=2)
-    'rows'
-    >>> cheaper_reduction(4096, 10_000, 300, replicas=8)
-    'dense'
+    `rows` is the number of slices of one replica's gradient; None if that is not known, for
+    `"rows"`.
     """
     if rows is None:
         return "rows"
@@ -70,13 +48,9 @@ def cheaper_reduction(rows: int | None, vocabulary_size: int, width: int, replic
 def sum_over_replicas(gradients: list[Any], reduction: str) -> list[Any]:
     """Sums gradients over the replicas; every replica gets the same sums, bit by bit.
 
-    Args:
-        gradients: tensors, or `ops.row_gradients.RowGradient`.
-        reduction: how row-sparse gradients travel: one of `REDUCTIONS`.
-
-    Returns:
-        The gradients as they came if there is one replica. Else a `RowGradient` names each row
-        once, or all of them in order if it was sent as a whole table.
+    How row-sparse gradients travel is one of `REDUCTIONS`. With one replica the gradients are
+    returned as they came. Else a `RowGradient` names each row once, or all of them in order if it
+    was sent as a whole table.
     """
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:

@@ -51,11 +51,7 @@ class RowSlices:
 class RowProducts:
     """Gradient rows of blocks as products: block `b` gains `factors[b] @ partners[b]`.
 
-    Attributes:
-        ids: int32, `(b * m,)`.
-        factors: float, `(b, m, L)`.
-        partners: float, `(b, L, d)`.
-        is_bucketed: see `RowSlices`.
+    Shapes are `(b * m,)`, `(b, m, L)` and `(b, L, d)`; `is_bucketed` as in `RowSlices`.
     """
 
     ids: tf.Tensor
@@ -71,12 +67,7 @@ class RowProducts:
 
 
 class RowMass(NamedTuple):
-    """The mass of a table's rows: row `ids[i]` has the sum of its `values`.
-
-    Attributes:
-        ids: int32, `(n,)`; None for all rows of the table in order.
-        values: float32, `(n,)`.
-    """
+    """The mass of rows: row `ids[i]` (None for all in order) has the sum of its `values`."""
 
     ids: tf.Tensor | None
     values: tf.Tensor
@@ -90,13 +81,7 @@ class RowMass(NamedTuple):
 
 @dataclass(frozen=True)
 class RowGradient:
-    """The gradient of a table: the sum of its slices, and the mass of its rows.
-
-    Attributes:
-        slices: what each lookup contributes.
-        mass: see `ops.row_mass`.
-        shape: of the table.
-    """
+    """The gradient of a table: the sum of its lookups' slices, and the mass of its rows."""
 
     slices: list[RowSlices | RowProducts]
     mass: RowMass
@@ -104,11 +89,7 @@ class RowGradient:
 
 
 class RowRecord:
-    """The lookups and masses of a training step.
-
-    Args:
-        tape: the tape of the step; it watches the rows read in place of their tables.
-    """
+    """The lookups and masses of a step; its tape watches the rows read, not their tables."""
 
     def __init__(self, tape: tf.GradientTape) -> None:
         self._tape = tape
@@ -118,10 +99,10 @@ class RowRecord:
     def add_lookup(
         self, table: Any, source: tf.Tensor, as_slices: Callable[[tf.Tensor], Any]
     ) -> None:
-        """Records a lookup.
+        """Records a lookup in a Keras weight.
 
         Args:
-            table: Keras weight.
+            table: the weight.
             source: what the tape shall differentiate by, computed from rows that it does not watch.
             as_slices: from the gradient of `source` to `RowSlices` or `RowProducts`.
         """
@@ -137,15 +118,11 @@ class RowRecord:
         return [mass for each, mass in self._masses if each is table]
 
     def gradients(self, loss: tf.Tensor, variables: Sequence[Any]) -> list[Any]:
-        """Differentiates a loss.
-
-        Args:
-            loss: scalar.
-            variables: Keras weights.
+        """Differentiates a loss by Keras weights.
 
         Returns:
-            For each variable a `RowGradient` if its rows were looked up or given a mass, else what
-            a tape returns.
+            For each a `RowGradient` if its rows were looked up or given a mass, else what a tape
+            returns.
         """
         sources = [source for _, source, _ in self._lookups]
         whole, of_sources = self._tape.gradient(loss, (list(variables), sources))
@@ -172,11 +149,7 @@ class RowRecord:
 
 @contextmanager
 def record_rows(tape: tf.GradientTape) -> Iterator[RowRecord]:
-    """Records the lookups and masses of trained tables inside the `with` block.
-
-    Args:
-        tape: the tape of the step.
-    """
+    """Records the lookups and masses of trained tables inside the `with` block."""
     outer = getattr(_active, "record", None)
     _active.record = RowRecord(tape)
     try:

@@ -16,20 +16,12 @@ def as_ids(ids: Any) -> tf.Tensor:
 
 
 def gather_rows(table: Any, ids: tf.Tensor, dtype: Any, is_bucketed: bool = False) -> tf.Tensor:
-    """Gathers rows of a Keras weight, cast to `dtype`.
+    """Gathers rows of a Keras weight `(V, d)`, or of a `ShardedTable` of several, cast to `dtype`.
 
     It reads the `tf.Variable` itself: `keras.ops.take` would read, and after the first sparse
-    update copy, the whole table.
-
-    Args:
-        table: Keras weight, `(V, d)`, or a `ShardedTable` of several.
-        ids: integer tensor.
-        dtype: dtype of the result.
-        is_bucketed: whether a shape of `ids` that is unknown beforehand takes few values.
-
-    Returns:
-        `ids.shape + (d,)`; its gradient is a `tf.IndexedSlices`, or `ops.row_gradients.RowSlices`
-        while a step is recorded.
+    update copy, the whole table. The gradient is a `tf.IndexedSlices`, or
+    `ops.row_gradients.RowSlices` while a step is recorded. `is_bucketed` says that a shape of `ids`
+    that is unknown beforehand takes few values.
     """
     if isinstance(table, ShardedTable):
         shards = zip(table.parts, table.rows_of_parts(ids), strict=True)
@@ -71,10 +63,7 @@ def row_products(
 def products_with_rows(table: Any, ids: tf.Tensor, partners: tf.Tensor) -> tf.Tensor:
     """Returns the product of each row of a table with its partner: `(...), (..., d) -> (...)`.
 
-    Args:
-        table: Keras weight, `(V, d)`, or a `ShardedTable` of several.
-        ids: integer tensor.
-        partners: float, `ids.shape + (d,)`.
+    The table is any that `gather_rows` takes.
     """
     record = None if isinstance(table, ShardedTable) else active_record(table)
     if record is None:
@@ -96,14 +85,7 @@ def matrix_products_with_rows(
 ) -> tf.Tensor:
     """Returns the products of blocks of rows with all partners of their block.
 
-    Args:
-        table: Keras weight, `(V, d)`, or a `ShardedTable` of several.
-        ids: integer tensor, `(b, m)`.
-        partners: float, `(b, L, d)`.
-        is_bucketed: see `gather_rows`.
-
-    Returns:
-        `(b, m, L)`.
+    Shapes are `(b, m), (b, L, d) -> (b, m, L)`; `table` and `is_bucketed` as in `gather_rows`.
     """
     record = None if isinstance(table, ShardedTable) else active_record(table)
     if record is None:
@@ -122,19 +104,16 @@ def matrix_products_with_rows(
 
 
 def distinct(ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns each id once, and where among them every id is.
-
-    Args:
-        ids: int32, `(...)`.
+    """Returns each id once, and the index of every id among them.
 
     Returns:
-        `(found, places)`. `found`: int32, `(n,)`, in order of appearance, padded with zeros to a
-        bucket (see `ops.fused.bucketed_length`). `places`: int32, of the shape of `ids`;
-        `tf.gather(found, places)` are the ids.
+        `(words, indices)`. `words`: int32, `(n,)`, in order of appearance, padded with zeros to a
+        bucket (see `ops.fused.bucketed_length`). `indices`: int32, of the shape of `ids`;
+        `tf.gather(words, indices)` are the ids.
     """
-    found, places = tf.unique(tf.reshape(ids, [-1]))
-    missing = bucketed_length(tf.size(found)) - tf.size(found)
-    return tf.pad(found, [[0, missing]]), tf.reshape(places, tf.shape(ids))
+    words, indices = tf.unique(tf.reshape(ids, [-1]))
+    missing = bucketed_length(tf.size(words)) - tf.size(words)
+    return tf.pad(words, [[0, missing]]), tf.reshape(indices, tf.shape(ids))
 
 
 @tf.custom_gradient
@@ -162,12 +141,7 @@ def _sum_by_place(values: tf.Tensor, places: tf.Tensor, rows: tf.Tensor) -> tf.T
 def count_equal(ids: tf.Tensor, pool: tf.Tensor) -> tf.Tensor:
     """Counts, for each id, how often it is in its group's pool.
 
-    Args:
-        ids: int32, `(groups, n)`.
-        pool: int32, `(groups, k)`.
-
-    Returns:
-        float32, `(groups, n)`.
+    Shapes are `(groups, n), (groups, k) -> (groups, n)`, the counts float32.
     """
     return tf.reduce_sum(tf.cast(ids[:, :, None] == pool[:, None, :], tf.float32), axis=-1)
 

@@ -17,14 +17,7 @@ _NAME = "draw_state"
 def named_seed(seed: int | None, name: str) -> int:
     """Returns a seed for each name: what is drawn under two names from one seed differs.
 
-    Args:
-        seed: the seed; drawn from Python's `random` (`keras.utils.set_random_seed`) when None.
-        name: what is drawn.
-
-    Example:
-
-    >>> named_seed(1, "windows") == named_seed(1, "noise")
-    False
+    From no seed it is drawn by Python's `random` (`keras.utils.set_random_seed`).
     """
     seed = random.randint(1, 10**9) if seed is None else seed
     digest = hashlib.sha256(f"{seed} {name}".encode()).digest()
@@ -37,13 +30,8 @@ def add_draw_state(layer: Any, seed: int | None, name: str) -> Any:
     Unlike that of a `keras.random.SeedGenerator` it is saved with the weights, so training that is
     resumed draws what it would have drawn undisturbed.
 
-    Args:
-        layer: Keras layer or model.
-        seed: see `named_seed`.
-        name: what is drawn, the same.
-
     Returns:
-        int64 weight, `(2,)`: the stream's seed, and how many seeds were drawn from it.
+        int64 weight, `(2,)`: the stream's seed, from `named_seed`, and how many seeds were drawn.
     """
     first = [named_seed(seed, name), 0]
     return layer.add_weight(
@@ -57,25 +45,16 @@ def add_draw_state(layer: Any, seed: int | None, name: str) -> Any:
 
 
 def restart(model: Any, number: int) -> None:
-    """Sets all random draws of a model to what follows after so many seeds drawn.
-
-    Args:
-        model: Keras model, with layers that called `add_draw_state`.
-        number: how many seeds count as drawn.
-    """
+    """Sets all random draws of a model to what follows after so many seeds drawn."""
     for variable in model.non_trainable_variables:
         if variable.name == _NAME:
             variable.assign(tf.stack([tf.convert_to_tensor(variable.value)[0], number]))
 
 
 def next_seed(draw_state: Any) -> tf.Tensor:
-    """Draws the next seed, another one on each replica.
+    """Draws the next seed, another one on each replica: int64, `(2,)`, for stateless random ops.
 
-    Args:
-        draw_state: from `add_draw_state`; stays as it is inside `evaluation_draws`.
-
-    Returns:
-        int64, `(2,)`, for TensorFlow's stateless random ops.
+    The `draw_state`, from `add_draw_state`, stays as it is inside `evaluation_draws`.
     """
     seed = tf.identity(draw_state.value)
     evaluation = getattr(_active, "evaluation", None)
@@ -95,10 +74,7 @@ def next_seed(draw_state: Any) -> tf.Tensor:
 def evaluation_draws(batch: tf.Tensor) -> Iterator[None]:
     """Makes `next_seed` draw from a stream apart, so that evaluating does not change training.
 
-    The seeds follow from the batch: other batches get other ones, the same batch the same.
-
-    Args:
-        batch: integer tensor.
+    The seeds follow from the batch of ids: other batches get other ones, the same batch the same.
     """
     outer = getattr(_active, "evaluation", None)
     if outer is None:

@@ -17,14 +17,8 @@ def softmax_loss(
     The sum runs over the targets `j` with `rows[j] = r`; a row without any has the loss 0. Each row
     has one normaliser. The scores are the largest tensor of a step: they are written twice, the
     second time as the slope of the gradient, so that the backward pass is two matrix products.
-    (The kernel of `tf.nn.sparse_softmax_cross_entropy_with_logits` runs on one core.)
-
-    Args:
-        hidden: float, `(n, d)`.
-        table: `(classes, d)`, of the dtype of `hidden`.
-        rows: int32, `(targets,)`.
-        classes: int32, `(targets,)`.
-        weights: float32, `(targets,)`; no gradient.
+    (The kernel of `tf.nn.sparse_softmax_cross_entropy_with_logits` runs on one core.) `hidden` and
+    `table`, `(n, d)` and `(classes, d)`, have one dtype; `weights` have no gradient.
 
     Returns:
         `(loss, slope)`: `(n,)`; and the derivative of each loss by its row's scores, divided by

@@ -50,7 +50,7 @@ class _Completions(NamedTuple):
 
 
 def word_log_probs(log_odds: tf.Tensor, log_mass: tf.Tensor, code: Code) -> tf.Tensor:
-    """Returns the log-probabilities of all words.
+    """Returns the log-probabilities of all words, float32, `(rows, num_words)`.
 
     A word's probability is the product of its bits' probabilities, normalised over the words.
 
@@ -58,9 +58,6 @@ def word_log_probs(log_odds: tf.Tensor, log_mass: tf.Tensor, code: Code) -> tf.T
         log_odds: float32, `(rows, num_bits)`, that each bit is 1.
         log_mass: float32, `(rows,)`, the logarithm of the sum of the probabilities.
         code: the words' code.
-
-    Returns:
-        float32, `(rows, num_words)`.
     """
     rows = tf.convert_to_tensor(log_odds), tf.convert_to_tensor(log_mass)
     return _compiled(_word_log_probs, code)(*rows)
@@ -72,23 +69,11 @@ def top_words(
     """Returns the `k` most probable words, without scoring the others.
 
     It extends prefixes stage by stage and keeps the k with the best completions: those of the k
-    best words are always among them. A row costs `O(states * B + k log k * B)`.
-
-    Args:
-        log_odds: float32, `(rows, num_bits)`, that each bit is 1.
-        log_mass: float32, `(rows,)`, the logarithm of the sum of all words' probabilities.
-        code: the words' code.
-        k: how many, at most `num_words`.
+    best words are always among them. A row costs `O(states * B + k log k * B)`. The arguments are
+    those of `word_log_probs`; k is at most `num_words`.
 
     Returns:
-        `(ids, log_probs)`: int32 and float32, `(rows, k)`, best first, as in `word_log_probs`.
-
-    Example:
-
-    >>> code = Code(num_words=5)
-    >>> ids, _ = top_words(tf.constant([[2.0, 3.0, 1.0]]), tf.zeros(1), code, k=2)
-    >>> ids.numpy()  # 7, the bits' signs, is no word, and neither are 5 and 6
-    array([[3, 2]], dtype=int32)
+        `(ids, log_probs)`: int32 and float32, `(rows, k)`, best first.
     """
     rows = tf.convert_to_tensor(log_odds), tf.convert_to_tensor(log_mass)
     best: tuple[tf.Tensor, tf.Tensor] = _compiled(_top_words, code, k)(*rows)

@@ -27,17 +27,9 @@ _MAX_TAPS = 48
 def window_extents(
     sentences: tf.Tensor, reach: tf.Tensor | None, window: int
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns how far each centre of a block sees within its sentence.
+    """Returns how many tokens each centre sees before and behind it: float32, `(batch, L)`.
 
-    Args:
-        sentences: int32, `(batch, C)`, from `ops.windows.decode_blocks`.
-        reach: int32, `(batch, L)`, the window of each centre from 0 to `window`; None for full
-            windows.
-        window: the largest distance of a pair.
-
-    Returns:
-        How many tokens before each centre and how many behind it are in its window: float32,
-        `(batch, L)`.
+    `sentences` and `reach` are those of `ops.windows.window_weights`.
     """
     reach = full_reach(sentences, window) if reach is None else reach
     before, behind = _extents(sentences, reach)
@@ -61,19 +53,16 @@ def _extents(sentences: tf.Tensor, reach: tf.Tensor) -> tuple[tf.Tensor, tf.Tens
 def sum_over_extents(
     before: tf.Tensor, behind: tf.Tensor, terms: tf.Tensor, powers: tf.Tensor, like: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Returns sizes, scales and masses of windows in blocks, in one kernel.
+    """Returns `(n, n ** p, n ** q, mass)` of windows in blocks, in one kernel.
 
     Args:
-        before: float32, `(batch, L)`, from `window_extents`.
-        behind: float32, `(batch, L)`, from `window_extents`.
+        before: from `window_extents`.
+        behind: from `window_extents`.
         terms: float32, `(batch, L)`, what each centre adds to the mass of its window.
-        powers: float32, `(3,)`: `p`, `q` and `r`, each of them -1, 0 or 1.
-        like: `(batch, C)`, for its shape.
-
-    Returns:
-        `(n, n ** p, n ** q, mass)`: `(batch, L)` three times, where `n ** -1` of an empty window is
-        0; and for each token the sum of `terms * n ** r` over the windows that it is in,
-        `(batch, C)`.
+        powers: float32, `(3,)`: `p`, `q` and `r`, each of them -1, 0 or 1; `n ** -1` of an empty
+            window is 0.
+        like: `(batch, C)`, the shape of `mass`: for each token the sum of `terms * n ** r` over the
+            windows that it is in.
     """
     window = (like.shape[-1] - before.shape[-1]) // 2
     sizes = before + behind
@@ -112,20 +101,10 @@ def extent_means(
     scale: tf.Tensor,
     gradient_scale: tf.Tensor,
 ) -> tf.Tensor:
-    """Adds up context rows by the windows of a block, and scales the sums.
+    """Adds up context rows `(batch, C, d)` by the windows of a block, and scales the sums.
 
-    `h_l = s_l sum_j x_j` over the window of centre `l`. Each of its rows gets `g_l` times the error
-    of `h_l`, whatever `s_l` is.
-
-    Args:
-        rows: float, `(batch, C, d)`, one row a token.
-        before: float32, `(batch, L)`, from `window_extents`.
-        behind: float32, `(batch, L)`, from `window_extents`.
-        scale: float32, `(batch, L)`, s.
-        gradient_scale: float32, `(batch, L)`, g.
-
-    Returns:
-        float, `(batch, L, d)`.
+    `h_l = s_l sum_j x_j` over the window of centre `l`, `(batch, L, d)`, with `scale` s. Each of
+    its rows gets `g_l` times the error of `h_l`, with `gradient_scale` g, whatever `s_l` is.
     """
 
     @tf.custom_gradient

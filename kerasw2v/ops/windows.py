@@ -28,13 +28,9 @@ def default_block_length(window: int) -> int:
 
 
 def decode_blocks(blocks: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Splits blocks into token ids and sentence numbers.
+    """Splits blocks into token ids and sentence numbers, both int32 and of the blocks' shape.
 
-    Args:
-        blocks: int32, `(..., width)`, sentence starts stored as `~id`.
-
-    Returns:
-        `(ids, sentences)`, both int32 of the same shape; tokens of one sentence have one number.
+    Tokens of one sentence have one number.
     """
     starts = blocks < 0
     ids = tf.where(starts, tf.bitwise.invert(blocks), blocks)
@@ -48,8 +44,7 @@ def sub_block_length(window: int) -> int:
     With its halos a sub-block fills whole registers, which is the fastest size for matrix products:
     6 centres and 16 words for a window of 5.
     """
-    words = -(-(4 + 2 * window) // _REGISTER) * _REGISTER
-    return words - 2 * window
+    return -(-(4 + 2 * window) // _REGISTER) * _REGISTER - 2 * window
 
 
 def split_blocks(ids: tf.Tensor, weights: tf.Tensor, length: int) -> tuple[tf.Tensor, tf.Tensor]:
@@ -81,16 +76,13 @@ def _split_weights(weights: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
 
 
 def window_weights(sentences: tf.Tensor, reach: tf.Tensor | None, window: int) -> tf.Tensor:
-    """Marks the (centre, context) pairs of each block.
+    """Marks the (centre, context) pairs of blocks by ones: float32, `(batch, length, width)`.
 
     Args:
         sentences: int32, `(batch, width)`, from `decode_blocks`.
         reach: int32, `(batch, length)`, the window of each centre from 0 to `window`; None for
             full windows.
         window: the largest distance of a pair; `width = length + 2 * window`.
-
-    Returns:
-        float32, `(batch, length, width)`: 1 for a pair, else 0.
     """
     reach = full_reach(sentences, window) if reach is None else reach
     weights: tf.Tensor = _mark_pairs(sentences, reach)
