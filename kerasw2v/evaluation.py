@@ -126,12 +126,10 @@ class Evaluation:
             )
             for s in self.word_pairs
         ]
-        names = max(len(row[0]) for row in (("Word pairs",), *analogies, *pairs))
-        parts = [
-            _aligned(("Analogies", "accuracy", "correct", "asked"), analogies, names),
-            _aligned(("Word pairs", "Spearman", "Pearson", "pairs", "unknown"), pairs, names),
-        ]
-        return "\n\n".join(parts)
+        analogies.insert(0, ("Analogies", "accuracy", "correct", "asked"))
+        pairs.insert(0, ("Word pairs", "Spearman", "Pearson", "pairs", "unknown"))
+        names = max(len(row[0]) for row in (*analogies, *pairs))
+        return _aligned(analogies, names) + "\n\n" + _aligned(pairs, names)
 
 
 def evaluate(
@@ -284,12 +282,8 @@ def _decimal(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}".replace("0.", ".", 1)
 
 
-def _aligned(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], names: int) -> str:
-    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(1, len(head))]
+def _aligned(rows: Sequence[tuple[str, ...]], names: int) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)][1:]
     return "\n".join(
-        "  ".join(
-            [row[0].ljust(names)]
-            + [cell.rjust(width) for cell, width in zip(row[1:], widths, strict=True)]
-        )
-        for row in (head, *rows)
+        "  ".join([row[0].ljust(names), *map(str.rjust, row[1:], widths)]) for row in rows
     )

@@ -29,10 +29,9 @@ class Measurement(NamedTuple):
 
 @dataclass
 class History:
-    """Loss and speed of a training, which may be resumed.
+    """Loss and speed of a training, which may be resumed, in at most a thousand points.
 
-    It has at most a thousand points, however long training takes: when there are more, each two
-    neighbours are merged.
+    When there are more, each two neighbours are merged.
 
     Attributes:
         begun: number of epochs before the first measurement.
@@ -55,10 +54,8 @@ class History:
     def add(self, point: Measurement) -> None:
         """Adds the next point."""
         self.points.append(point)
-        if len(self.points) > _MAX_POINTS:
-            self._merge_neighbours()
-
-    def _merge_neighbours(self) -> None:
+        if len(self.points) <= _MAX_POINTS:
+            return
         before = self.begun * self.points[0].words / self.points[0].epoch
         merged = []
         for first, second in zip(self.points[::2], self.points[1::2], strict=False):
@@ -87,12 +84,9 @@ class History:
         """Reads the history of a training that continues.
 
         Args:
-            path: a file of `save`. If it is missing or damaged, a new history begins: only a
-                picture is lost.
+            path: a file of `save`. If it is missing, damaged or ends before `epochs`, a new history
+                begins there: only a picture is lost.
             epochs: number of epochs done; later measurements are dropped.
-
-        Returns:
-            The history so far. A new one, with `begun=epochs`, if the file ends before that.
 
         Example:
 

@@ -60,9 +60,6 @@ def connect(
         index: index of this process among them; from `TF_CONFIG` when None.
         timeout: seconds to wait until the others listen on their addresses.
 
-    Returns:
-        The `tf.distribute.MultiWorkerMirroredStrategy`.
-
     Raises:
         ConnectionError: if a worker is missing after the timeout.
         RuntimeError: if TensorFlow is in use already (raised by TensorFlow).
@@ -141,14 +138,11 @@ def sharded_blocks(
         corpus: see `block_dataset`; the same for each worker, or a `TokenStream` of it.
         vocabulary: the words.
         batch_size: centres in a batch of all workers together; divided among the replicas.
-        **options: other arguments of `block_dataset`.
+        **options: other arguments of `block_dataset`, whose errors these are, too.
 
     Returns:
         `(dataset, steps)`: an infinite distributed dataset, and the number of steps in an epoch:
         `model.fit(dataset, steps_per_epoch=steps, epochs=5)`.
-
-    Raises:
-        FileNotFoundError, TypeError, ValueError: as `block_dataset` does.
     """
     if not isinstance(corpus, TokenStream):
         corpus = TokenStream.from_corpus(corpus, vocabulary)
@@ -170,12 +164,12 @@ def sharded_blocks(
 
 
 def check_same(strategy: Any, what: str, value: str) -> None:
-    """Raises ValueError in every worker unless all of them call it with the same text.
+    """Raises ValueError in every worker unless all of them call it with the same `value`.
 
     Args:
         strategy: the `tf.distribute.Strategy`; nothing happens unless it spans processes.
-        what: what the text describes, for the message.
-        value: the text, of any length.
+        what: describes the value, for the message.
+        value: a text of any length.
     """
     if not is_multi_worker(strategy):
         return

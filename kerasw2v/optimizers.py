@@ -145,13 +145,10 @@ def default_schedule(
     """Returns the falling learning rate that suits a model: what `kerasw2v train` uses.
 
     Args:
-        architecture: `"skip-gram"` or `"cbow"`.
+        architecture: `"skip-gram"` or `"cbow"`; any other is a ValueError.
         steps_per_epoch: `len(dataset)`.
         epochs: how many epochs the training has.
         learning_rate: where to start; `default_learning_rate` when None.
-
-    Raises:
-        TypeError, ValueError: if a number is not positive, or there is no such architecture.
 
     Example:
 
@@ -217,10 +214,7 @@ def _is_length_known(ids: tf.Tensor | None) -> bool:
 
 
 def _device_of(variable: Any, gradient: RowGradient) -> AbstractContextManager[Any]:
-    """Returns the device of a shard, for XLA cannot reach a variable on another one.
-
-    How many rows of a shard a batch names is never known beforehand.
-    """
+    """Returns the device of a shard (a length is unknown there): XLA needs the variable near."""
     if all(_is_length_known(each.ids) for each in (*gradient.slices, gradient.mass)):
         return nullcontext()
     device: AbstractContextManager[Any] = tf.device(variable.handle.device)
@@ -228,7 +222,7 @@ def _device_of(variable: Any, gradient: RowGradient) -> AbstractContextManager[A
 
 
 def _padded_to_bucket(ids: tf.Tensor, *values: tf.Tensor) -> list[tf.Tensor]:
-    """Returns arrays with zeros behind them, for row 0, where their length is not known."""
+    """Pads arrays of unknown length with zeros, which are for row 0."""
     if _is_length_known(ids):
         return [ids, *values]
     missing = bucketed_length(tf.size(ids)) - tf.size(ids)

@@ -57,14 +57,13 @@ def check_plot_path(path: PathLike) -> None:
 def plot_training(vectors: Any, history: History | None = None, words: int = _WORDS) -> Any:
     """Draws the most frequent words that carry meaning, and below them the loss of training.
 
-    The plane is spanned by the first two principal components of the words' vectors, scaled to
-    length 1. The third one is the colour: words that only seem close differ in it. Labels never
-    overlap: a word without room for its label remains a point.
+    The axes are the first two principal components of the words' vectors, scaled to length 1; the
+    third is the colour: words that only seem close differ in it. Labels never overlap: a word
+    without room for its label remains a point.
 
     Args:
         vectors: a `gensim.models.KeyedVectors`, most frequent word first.
-        history: loss and speed, of `kerasw2v.callbacks.Record`; if None or empty, only the words
-            are drawn.
+        history: loss and speed, of `kerasw2v.callbacks.Record`; without it there is no loss.
         words: the largest number of words.
 
     Returns:
@@ -138,14 +137,10 @@ def _draw_words(figure: Any, axes: Any, vectors: Any, number: int) -> None:
     limit = max(np.abs(depth).max(), 1e-12)
     points = axes.scatter(x, y, s=9, c=depth, cmap="viridis", vmin=-limit, vmax=limit, zorder=3)
     first, second, third = shown.shares
-    axes.set_title(
-        f"{len(shown.words)} frequent words by the principal components of their vectors",
-        loc="left",
-    )
-    axes.set_xlabel(f"first axis, {first:.0%} of the variance")
-    axes.set_ylabel(f"second, {second:.0%}")
-    axes.set_xticks([])
-    axes.set_yticks([])
+    title = f"{len(shown.words)} frequent words by the principal components of their vectors"
+    axes.set_title(title, loc="left")
+    x_label, y_label = f"first axis, {first:.0%} of the variance", f"second, {second:.0%}"
+    axes.set(xlabel=x_label, ylabel=y_label, xticks=[], yticks=[])
     axes.margins(0.06)
     axes.spines[:].set_color("#bbbbbb")
     with _without_font_warnings():
@@ -163,7 +158,8 @@ def _label(figure: Any, axes: Any, words: list[str], coordinates: Any, points: A
     room = axes.get_window_extent()
     boxes = np.empty((0, 4))
     renderer = figure.canvas.get_renderer()
-    fonts = _fonts()
+    installed = set(_matplotlib("font_manager").get_font_names())
+    fonts = ["DejaVu Sans", *(name for name in _FONTS if name in installed)]
     for i, word in enumerate(words):
         colour = np.array(points.to_rgba(points.get_array()[i])[:3]) * 0.65
         # A `$` in a word does not start a formula.
@@ -201,17 +197,11 @@ def _is_free(box: Any, boxes: Any, spots: Any, room: Any) -> bool:
     return bool(apart.all() and not covered.any())
 
 
-def _fonts() -> list[str]:
-    installed = set(_matplotlib("font_manager").get_font_names())
-    return ["DejaVu Sans", *(name for name in _FONTS if name in installed)]
-
-
 def _draw_loss(axes: Any, history: Any) -> None:
     epochs = [point.epoch for point in history.points]
     axes.plot(epochs, [point.loss for point in history.points], color="#3b6fb6", linewidth=1.5)
     axes.set_title("Loss", loc="left")
-    axes.set_xlabel("epochs")
-    axes.set_ylabel("mean loss a pair")
+    axes.set(xlabel="epochs", ylabel="mean loss a pair")
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
 

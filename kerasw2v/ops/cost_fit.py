@@ -35,15 +35,8 @@ _ROUNDS = 20  # of reweighting, more than enough
 def fit_cost_model(embedding_dim: int = 100) -> CostModel:
     """Times softmaxes of a few sizes for about half a second, and fits a cost model to them.
 
-    It runs once in a process for each width. Timings vary from machine to machine and from run to
-    run, and so do, a little, cutoffs planned with them; save the model, or the cutoffs, to reuse
-    them.
-
-    Args:
-        embedding_dim: width of a hidden vector.
-
-    Returns:
-        A `kerasw2v.ops.cutoffs.CostModel`.
+    It runs once in a process for each width. Timings vary from run to run, and so do, a little,
+    cutoffs planned with them; save the model, or the cutoffs, to reuse them.
     """
     return fit_measurements(measure(check_int("embedding_dim", embedding_dim, minimum=1)))
 
@@ -51,8 +44,7 @@ def fit_cost_model(embedding_dim: int = 100) -> CostModel:
 def measure(embedding_dim: int) -> list[Measurement]:
     """Times a forward and backward step of softmaxes, wide and narrow, on the device in use.
 
-    All sizes are timed several times in alternation, and the fastest time of each counts: other
-    work of the machine can only add to a time.
+    The fastest of several times counts: other work of the machine can only add to a time.
     """
     with tf.init_scope():  # a layer may be built while a graph is traced
         cases = [
@@ -101,12 +93,7 @@ def fit_measurements(measurements: Sequence[Measurement]) -> CostModel:
     """Fits a cost model to timings: least absolute relative errors, nothing negative.
 
     Given the floor `k0 B0`, the model is linear; all numbers of scores in the timings are tried.
-
-    Args:
-        measurements: at least four timings, of more than one number of scores.
-
-    Raises:
-        ValueError: if there are fewer.
+    Raises ValueError for fewer than four timings, or if all have the same number of scores.
     """
     scores = np.array([m.classes * m.rows for m in measurements], np.float64)
     dims = np.array([m.dim for m in measurements], np.float64)

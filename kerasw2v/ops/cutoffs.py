@@ -104,9 +104,7 @@ class StepCost:
 
 
 def expected_cost(counts: ArrayLike, cutoffs: Sequence[int], step: StepCost) -> float:
-    """Returns the seconds that a step is expected to take with these cutoffs.
-
-    `g(J + k_h, B) + sum_i g(k_i, p_i B)`, with the cost of the projections.
+    """Returns the seconds of a step: `g(J + k_h, B) + sum_i g(k_i, p_i B)`, and the projections.
 
     Args:
         counts: frequencies, most frequent first, or V alone.
@@ -118,8 +116,7 @@ def expected_cost(counts: ArrayLike, cutoffs: Sequence[int], step: StepCost) -> 
 
 def _costs(shares: NDArray[np.float64], cutoffs: Sequence[int], step: StepCost) -> list[float]:
     """Returns the seconds of the head and of each tail."""
-    vocabulary_size = len(shares) - 1
-    edges = [*cutoffs, vocabulary_size]
+    edges = [*cutoffs, len(shares) - 1]
     tails = [
         float(step.tail(i, end - start, shares[end] - shares[start]))
         for i, (start, end) in enumerate(pairwise(edges))
@@ -171,9 +168,12 @@ def best_plans(
 ) -> list[list[int]]:
     """Returns the cheapest cutoffs for each number of tails, from none up, see `plan_cutoffs`."""
     shares = _running_shares(counts)
-    cuts = _candidates(len(shares) - 1, max_candidates)
+    last = len(shares) - 2
+    cuts = np.arange(1, last + 1)
+    if last > max_candidates:
+        cuts = np.unique(np.geomspace(1, last, max_candidates).round().astype(np.int64))
     most = min(max_clusters, len(cuts))
-    ends = np.append(cuts, len(shares) - 1)
+    ends = np.append(cuts, last + 1)
     # tails[i][a, b]: the cost of tail i with the words from cuts[a] to ends[b] - 1.
     tails = [
         np.where(
@@ -202,21 +202,8 @@ def _best_plan(
     return [int(cuts[index]) for index in plan]
 
 
-def _candidates(vocabulary_size: int, most: int) -> NDArray[np.int64]:
-    """Returns where the vocabulary may be cut."""
-    if vocabulary_size - 1 <= most:
-        return np.arange(1, vocabulary_size)
-    spaced = np.geomspace(1, vocabulary_size - 1, most)
-    return np.unique(np.round(spaced).astype(np.int64))
-
-
 def describe_plan(counts: ArrayLike, cutoffs: Sequence[int], step: StepCost) -> str:
-    """Returns the cost model and a plan as a table.
-
-    Args:
-        counts: frequencies, most frequent first, or V alone.
-        cutoffs: first word of each tail, ascending.
-        step: see `StepCost`.
+    """Returns the cost model and a plan as a table; arguments as in `expected_cost`.
 
     Example:
 
@@ -236,28 +223,21 @@ def describe_plan(counts: ArrayLike, cutoffs: Sequence[int], step: StepCost) -> 
     edges = [0, *cutoffs, vocabulary_size]
     costs = _costs(shares, cutoffs, step)
     full = float(step.head(vocabulary_size, 0))
-    rows = [
-        (
-            f"tail {i}" if i else "head",
-            end - start,
-            shares[end] - shares[start],
-            step.width(i - 1) if i else step.embedding_dim,
-            cost,
-        )
-        for i, (start, end, cost) in enumerate(zip(edges, edges[1:], costs, strict=False))
+    names = ["head", *(f"tail {i + 1}" for i in range(len(cutoffs)))]
+    dims = [step.embedding_dim, *map(step.width, range(len(cutoffs)))]
+    rows: list[tuple[Any, ...]] = [
+        *zip(names, np.diff(edges), np.diff(shares[edges]), dims, costs, strict=True),
+        ("all", vocabulary_size, 1.0, "", sum(costs)),
+        ("full", vocabulary_size, 1.0, step.embedding_dim, full),
     ]
     lines = [
         f"g(k, B) = {model.overhead * 1e3:.3g} ms + max({model.flat_scores:.0f}, k B) "
         f"({model.per_score * 1e9:.3g} + {model.per_product * 1e9:.3g} dim) ns, "
         f"B = {step.batch_size}, dim = {step.embedding_dim}",
         f"{'':8} {'words':>8} {'share of text':>14} {'dim':>4} {'ms':>9}",
-        *(_line(*row) for row in rows),
-        _line("all", vocabulary_size, 1.0, "", sum(costs)),
-        _line("full", vocabulary_size, 1.0, step.embedding_dim, full)
-        + f"  ({full / sum(costs):.1f} times as much)",
+        *(
+            f"{name:8} {words:8} {share:14.1%} {dim:>4} {1e3 * seconds:9.2f}"
+            for name, words, share, dim, seconds in rows
+        ),
     ]
-    return "\n".join(lines)
-
-
-def _line(name: str, words: int, share: float, dim: int | str, seconds: float) -> str:
-    return f"{name:8} {words:8} {share:14.1%} {dim:>4} {seconds * 1e3:9.2f}"
+    return "\n".join(lines) + f"  ({full / sum(costs):.1f} times as much)"

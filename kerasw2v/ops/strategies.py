@@ -27,10 +27,7 @@ def is_chief(strategy: Any) -> bool:
 
 
 def reducible_logs(logs: dict[str, tf.Tensor], strategy: Any) -> dict[str, tf.Tensor]:
-    """Returns the logs of a step in the form that `fit` can reduce: vectors of one number.
-
-    Keras 3.15 averages the logs of several workers over axis 0, which a scalar does not have.
-    """
+    """Returns logs as vectors of one number: Keras 3.15 averages workers' logs over axis 0."""
     if not is_multi_worker(strategy):
         return logs
     return {name: tf.reshape(value, [1]) for name, value in logs.items()}
@@ -41,10 +38,8 @@ def lost_workers_are_errors(strategy: Any) -> Iterator[None]:
     """Turns TensorFlow's errors of a lost worker into a ConnectionError of one sentence.
 
     The other processes cannot continue: TensorFlow's collectives do not recover. All of them have
-    to be started again; with a `kerasw2v.callbacks.Checkpoint` they continue from there.
-
-    Args:
-        strategy: the `tf.distribute.Strategy`; unless it spans processes, errors pass unchanged.
+    to be started again; with a `kerasw2v.callbacks.Checkpoint` they continue from there. Unless
+    the strategy spans processes, errors pass unchanged.
     """
     try:
         yield
@@ -61,15 +56,9 @@ def repeated_for_workers(dataset: Any, strategy: Any) -> tuple[Any, int | None]:
     """Returns an infinite dataset for several workers, and the number of steps in an epoch.
 
     With a finite dataset, TensorFlow asks all workers before each step whether any of them has data
-    left, and forgets the shape of a batch, so that nothing can be compiled.
-
-    Args:
-        dataset: the argument of `fit`.
-        strategy: the `tf.distribute.Strategy`.
-
-    Returns:
-        `(dataset, None)`, unchanged, unless the strategy spans processes and the dataset is a
-        `tf.data.Dataset` of known length with batches of one size.
+    left, and forgets the shape of a batch, so that nothing can be compiled. Returns
+    `(dataset, None)` unless the strategy spans processes and the dataset is a `tf.data.Dataset` of
+    known length with batches of one size.
     """
     if not (is_multi_worker(strategy) and isinstance(dataset, tf.data.Dataset)):
         return dataset, None
@@ -81,11 +70,9 @@ def repeated_for_workers(dataset: Any, strategy: Any) -> tuple[Any, int | None]:
 
 
 def from_chief(strategy: Any, variables: Sequence[Any]) -> None:
-    """Sets variables to the values that they have in the chief's process.
+    """Sets Keras variables, in the same order everywhere, to their values in the chief's process.
 
-    Args:
-        strategy: the `tf.distribute.Strategy`; nothing happens unless it spans processes.
-        variables: Keras variables, made under the strategy, in the same order everywhere.
+    Nothing happens unless the strategy, under which they were made, spans processes.
     """
     if not is_multi_worker(strategy):
         return

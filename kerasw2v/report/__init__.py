@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasw2v.evaluation import AnalogyScore, Evaluation, PairScore
-from kerasw2v.history import History, Measurement
+from kerasw2v.evaluation import Evaluation
+from kerasw2v.history import History
 from kerasw2v.utils.checks import check_int
 from kerasw2v.utils.files import PathLike, check_output_path, check_suffix, replace_on_success
 from kerasw2v.word_map import content_words, word_map
@@ -154,42 +154,33 @@ def _history(history: History | None) -> dict[str, Any] | None:
     note = "Words a second exclude the first call into TensorFlow's graph, which compiles it."
     if history.begun:
         note += f" Epochs 1 to {history.begun} were not recorded."
-    return {
-        "note": note,
-        "points": [_row(point) for point in history.points],
-        "epochs": [_row(epoch) for epoch in history.epochs],
-    }
-
-
-def _row(point: Measurement) -> list[float | None]:
-    loss = point.loss if math.isfinite(point.loss) else None
-    return [point.epoch, point.seconds, loss, point.words_per_second]
+    points, epochs = (
+        [
+            [m.epoch, m.seconds, m.loss if math.isfinite(m.loss) else None, m.words_per_second]
+            for m in measurements
+        ]
+        for measurements in (history.points, history.epochs)
+    )
+    return {"note": note, "points": points, "epochs": epochs}
 
 
 def _evaluation(evaluation: Evaluation | None) -> list[list[Any]] | None:
     if evaluation is None:
         return None
-    analogies = (evaluation.semantic, evaluation.syntactic, evaluation.total)
+    rows: list[tuple[str, str, float | None, int, str]] = []
+    for pairs in evaluation.word_pairs:
+        known = round(pairs.pairs * (1 - pairs.out_of_vocabulary))
+        rows.append((pairs.name, "Spearman", pairs.spearman, known, f"{known} of {pairs.pairs}"))
+    for score in filter(None, (evaluation.semantic, evaluation.syntactic, evaluation.total)):
+        name = "Analogies" if score.name == "total" else f"Analogies, {score.name}"
+        rows.append((name, "accuracy", score.accuracy, score.total, f"{score.total:,}"))
+    too_few = f"too few are known ({_MIN_ANSWERS} needed)"
     return [
-        *(_pairs_row(score) for score in evaluation.word_pairs),
-        *(_analogy_row(score) for score in analogies if score is not None),
+        [name, measure, None, too_few, asked]
+        if value is None or known < _MIN_ANSWERS
+        else [name, measure, value, f"{value:.3f}", asked]
+        for name, measure, value, known, asked in rows
     ]
-
-
-def _pairs_row(score: PairScore) -> list[Any]:
-    known = round(score.pairs * (1 - score.out_of_vocabulary))
-    return [score.name, "Spearman", *_result(score.spearman, known), f"{known} of {score.pairs}"]
-
-
-def _analogy_row(score: AnalogyScore) -> list[Any]:
-    name = "Analogies" if score.name == "total" else f"Analogies, {score.name}"
-    return [name, "accuracy", *_result(score.accuracy, score.total), f"{score.total:,}"]
-
-
-def _result(value: float | None, known: int) -> tuple[float | None, str]:
-    if value is None or known < _MIN_ANSWERS:
-        return None, f"too few are known ({_MIN_ANSWERS} needed)"
-    return value, f"{value:.3f}"
 
 
 def _words(vectors: Any, number: int) -> dict[str, Any]:
@@ -197,27 +188,22 @@ def _words(vectors: Any, number: int) -> dict[str, Any]:
     shown = word_map(vectors, words, fit=_FITTED)
     counts = vectors.expandos.get("count")
     rows = np.array([vectors[word] for word in words], np.float64)
+    places = (_within_frame(shown.places) * 32767).round().astype("<i2")
     return {
         "words": [str(word) for word in words],
         "counts": None if counts is None else [int(vectors.get_vecattr(w, "count")) for w in words],
         "dimensions": int(vectors.vector_size),
-        "vectors": _base64(quantize_rows(rows)[0]),
-        "places": _base64((_within_frame(shown.places) * 32767).round().astype("<i2")),
+        "vectors": base64.b64encode(quantize_rows(rows)[0].tobytes()).decode("ascii"),
+        "places": base64.b64encode(places.tobytes()).decode("ascii"),
         "shares": shown.shares,
         "query": str(words[min(10, len(words) - 1)]),
     }
 
 
 def quantize_rows(rows: NDArray[Any]) -> tuple[NDArray[np.int8], NDArray[Any]]:
-    """Returns vectors as bytes, and a scale for each: `vector = scale * bytes`, rounded.
+    """Returns vectors, `(n, d)`, as int8, and a scale for each: `vector = scale * int8`, rounded.
 
-    The scale is a 127th of the vector's largest number. A cosine needs the bytes alone.
-
-    Args:
-        rows: the vectors, `(n, d)`.
-
-    Returns:
-        `(bytes, scales)`: `(n, d)` int8, and `(n,)`.
+    The scale is a 127th of the vector's largest number. A cosine needs the int8 alone.
 
     Example:
 
@@ -236,7 +222,3 @@ def _within_frame(coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
     middle, reach = (low + high) / 2, np.maximum((high - low) / 2, 1e-12)
     within: NDArray[np.float64] = np.clip((coordinates - middle) / reach, -1, 1)
     return within
-
-
-def _base64(array: NDArray[Any]) -> str:
-    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode("ascii")

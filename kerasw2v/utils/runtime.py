@@ -17,16 +17,7 @@ _ADVICE = (
 
 
 def require_tensorflow() -> None:
-    """Raises one clear sentence if Keras runs on another backend than TensorFlow.
-
-    Raises:
-        ImportError: if `keras.backend.backend()` is not `"tensorflow"`, or if Keras cannot be
-            imported because the backend that it is told to use is not installed.
-
-    Example:
-
-    >>> require_tensorflow()
-    """
+    """Raises ImportError, one clear sentence, if Keras runs on another backend than TensorFlow."""
     try:
         import keras
     except ImportError as error:
@@ -47,10 +38,6 @@ def divide_cores() -> None:
     op was 15 to 20 % faster, and steadier. It is TensorFlow's setting for the whole process and
     must come before TensorFlow does anything; later it is left as it is, as it is where the
     environment variable TF_NUM_INTRAOP_THREADS is set.
-
-    Example:
-
-    >>> divide_cores()
     """
     import tensorflow as tf
 
@@ -62,13 +49,7 @@ def divide_cores() -> None:
 
 @contextmanager
 def quiet_start() -> Iterator[None]:
-    """Keeps what TensorFlow's C++ code says while it starts away from the terminal.
-
-    Example:
-
-    >>> with quiet_start():
-    ...     import tensorflow as tf
-    """
+    """Keeps what TensorFlow's C++ code says while it starts away from the terminal."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     sys.stderr.flush()
@@ -83,15 +64,7 @@ def quiet_start() -> Iterator[None]:
 
 
 def start_tensorflow() -> None:
-    """Starts TensorFlow for a program that does nothing but train: silent, cores divided.
-
-    Raises:
-        ImportError: if Keras runs on another backend.
-
-    Example:
-
-    >>> start_tensorflow()
-    """
+    """Starts TensorFlow for a program that does nothing but train: silent, cores divided."""
     with quiet_start():
         require_tensorflow()
         divide_cores()
@@ -105,14 +78,6 @@ def trace_without_gc(function: Callable[..., Any]) -> Callable[..., Any]:
 
     Tracing a graph makes half a million objects, nearly all of which stay: enough for Python to
     look, in vain, through all that TensorFlow has brought along, which takes a tenth of the time.
-
-    Args:
-        function: traces a graph when it is first called.
-
-    Example:
-
-    >>> trace_without_gc(gc.isenabled)(), gc.isenabled()
-    (False, True)
     """
     is_first = True
 
@@ -132,20 +97,7 @@ def trace_without_gc(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def tf_config() -> tuple[list[str], int] | None:
-    """Returns the addresses of all workers, the chief first, and which of them this process is.
-
-    None if `TF_CONFIG` is not set, or does not say so.
-
-    Example:
-
-    >>> os.environ["TF_CONFIG"] = json.dumps(
-    ...     {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 1}}
-    ... )
-    >>> tf_config()
-    (['a:1', 'b:1'], 1)
-    >>> del os.environ["TF_CONFIG"]
-    >>> tf_config()
-    """
+    """Returns all workers' addresses in `TF_CONFIG`, chief first, and this one's index, or None."""
     try:
         config = json.loads(os.environ["TF_CONFIG"])
         jobs, task = config["cluster"], config["task"]
@@ -161,13 +113,6 @@ def without_autotune(dataset: Any) -> Any:
 
     At the end of an epoch that thread is waited for, and it is often asleep until 0.63, 1.27, 2.55,
     5.11 ... seconds after the start: a fit ends up to twice as late as it could.
-
-    Example:
-
-    >>> import tensorflow as tf
-    >>> dataset = without_autotune(tf.data.Dataset.range(4).batch(2).prefetch(1))
-    >>> [batch.tolist() for batch in dataset.as_numpy_iterator()]
-    [[0, 1], [2, 3]]
     """
     import tensorflow as tf
 
