@@ -22,7 +22,7 @@ from kerasw2v.keyed_vectors import save_projector, save_vectors, to_keyed_vector
 from kerasw2v.multi_worker import check_same, connect, sharded_blocks
 from kerasw2v.plots import plot_training, save_plot
 from kerasw2v.report import write_report
-from kerasw2v.utils.files import temporary_sibling
+from kerasw2v.utils.files import save_keras_model
 from kerasw2v.utils.versions import versions
 from kerasw2v.word_map import content_words
 
@@ -220,8 +220,7 @@ def _write_others(
     if options.save_vocab:
         written.append(f"{options.save_vocab}: words and counts")
     if options.save_model:
-        with temporary_sibling(options.save_model) as temporary:
-            model.save(temporary)
+        save_keras_model(model, options.save_model)
         written.append(f"{options.save_model}: the Keras model")
     if options.projector:
         save_projector(vectors, options.projector)

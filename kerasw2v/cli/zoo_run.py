@@ -6,7 +6,7 @@ from typing import Any
 
 import kerasw2v.zoo as zoo  # not `from kerasw2v`, which would start TensorFlow
 from kerasw2v.keyed_vectors import check_vectors_path, save_vectors, to_keyed_vectors
-from kerasw2v.utils.files import check_output_path, temporary_sibling
+from kerasw2v.utils.files import check_output_path, save_keras_model
 from kerasw2v.utils.runtime import start_tensorflow
 from kerasw2v.zoo.data import digest
 from kerasw2v.zoo.recipe import Recipe
@@ -78,8 +78,7 @@ def _check_output(recipe: Recipe, output: str) -> None:
 
 def _save(loaded: zoo.Loaded, output: str) -> None:
     if output.endswith(".keras"):
-        with temporary_sibling(output) as temporary:
-            loaded.model.save(temporary)
+        save_keras_model(loaded.model, output)
     else:
         save_vectors(to_keyed_vectors(loaded.model, loaded.vocabulary), output)
 

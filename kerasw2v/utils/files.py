@@ -6,6 +6,8 @@ and no incomplete file remains.
 """
 
 import errno
+import io
+import math
 import os
 import shutil
 import tempfile
@@ -17,6 +19,7 @@ from typing import IO, Any
 PathLike = str | os.PathLike[str]
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_HDF5_OVERHEAD = 2048  # bytes an array, and more than HDF5 takes
 
 
 def check_output_path(path: PathLike) -> None:
@@ -191,6 +194,95 @@ def clear_disk_errors(path: PathLike) -> Iterator[None]:
         clear = OSError(f"The disk is full: {os.fspath(path)!r} could not be written ({reason}).")
         clear.errno = error.errno
         raise clear from error
+
+
+class WeightsFile(io.BytesIO):
+    """Passes a model's weights on to a file whose disk may be full.
+
+    HDF5 ends the process with a segmentation fault if a write fails. So failures stay unknown to
+    it, and `close` raises the first one. (Keras takes a path or a `BytesIO`; nothing is in memory.)
+
+    Args:
+        file: open for reading and writing; its name ends in `.weights.h5`.
+
+    Raises:
+        OSError: by `close`, the first error while writing.
+
+    Example:
+
+    >>> import keras, tempfile
+    >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    >>> path = tempfile.mkdtemp() + "/model.weights.h5"
+    >>> with open(path, "w+b") as file, WeightsFile(file) as weights:
+    ...     model.save_weights(weights)
+    >>> model.load_weights(path)
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__()
+        self._file = file
+        self._error: OSError | None = None
+
+    def __str__(self) -> str:
+        return self._file.name  # Keras looks at its suffix
+
+    def _attempt(self, method: str, *arguments: Any) -> Any:
+        try:
+            return getattr(self._file, method)(*arguments)
+        except OSError as error:
+            self._error = self._error or error
+            return 0
+
+    def seek(self, *position: int) -> int:
+        return self._attempt("seek", *position)  # type: ignore[no-any-return]
+
+    def tell(self) -> int:
+        return self._attempt("tell")  # type: ignore[no-any-return]
+
+    def readinto(self, buffer: Any) -> int:
+        return self._attempt("readinto", buffer)  # type: ignore[no-any-return]
+
+    def write(self, data: Any) -> int:
+        return self._attempt("write", data)  # type: ignore[no-any-return]
+
+    def truncate(self, size: int | None = None) -> int:
+        return self._attempt("truncate", size)  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        super().close()
+        error, self._error = self._error, None
+        if error:
+            raise error
+
+
+def save_keras_model(model: Any, path: PathLike) -> None:
+    """Saves a Keras model in a `.keras` file, which appears whole or not at all.
+
+    Args:
+        model: a built `keras.Model`.
+        path: where to save; an existing file is replaced.
+
+    Raises:
+        OSError: if the folder does not exist, cannot be written, or the disk fills.
+
+    Example:
+
+    >>> import keras, tempfile
+    >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    >>> path = tempfile.mkdtemp() + "/model.keras"
+    >>> save_keras_model(model, path)
+    >>> keras.models.load_model(path).count_params()
+    2
+    """
+    with temporary_sibling(path) as temporary:
+        if hasattr(os, "posix_fallocate"):
+            # Keras lets HDF5 write large models to the disk, and a failure ends the process.
+            optimizer = getattr(model, "optimizer", None)
+            variables = [*model.variables, *getattr(optimizer, "variables", [])]
+            size = sum(4 * math.prod(variable.shape) + _HDF5_OVERHEAD for variable in variables)
+            with open(temporary, "wb") as file:
+                os.posix_fallocate(file.fileno(), 0, size)
+        model.save(temporary)
 
 
 def _says_full(error: OSError) -> bool:
