@@ -1,8 +1,10 @@
 """Converts a trained model to gensim's `KeyedVectors`; saves and loads them."""
 
+import copy
 import os
 import pickle
 import re
+import zlib
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
@@ -41,6 +43,8 @@ _TRUSTED = {("gensim.models.keyedvectors", "KeyedVectors"), ("builtins", "frozen
 }
 # The largest compression ratio of gzip.
 _MAX_GZIP_RATIO = 1032
+# An array of more numbers lies beside its `.kv` file; gensim's own limit.
+_SEPARATE_FROM = 10 * 1024**2
 
 
 class Words(Protocol):
@@ -142,7 +146,8 @@ def save_vectors(vectors: KeyedVectors, path: PathLike) -> None:
     - `.bin`, also `.gz`: word2vec binary; the same with `binary=True`
 
     The file appears whole or not at all. For a `.kv` file, gensim saves very large arrays (over 10
-    million numbers) separately in `.kv.vectors.npy`; keep the two files together.
+    million numbers) separately in `.kv.vectors.npy`; keep the two files together. `load_vectors`
+    refuses two that are not of one save, as a run leaves them that is killed between the two.
 
     Args:
         vectors: any `gensim.models.KeyedVectors`.
@@ -172,7 +177,7 @@ def save_vectors(vectors: KeyedVectors, path: PathLike) -> None:
         _check_words(vectors)
     with temporary_sibling(path) as temporary:
         if suffix == ".kv":
-            vectors.save(os.fspath(temporary))
+            _with_checksum(vectors).save(os.fspath(temporary), sep_limit=_SEPARATE_FROM)
         else:
             vectors.save_word2vec_format(temporary, binary=suffix in _BINARY)
 
@@ -229,7 +234,9 @@ def save_projector(vectors: KeyedVectors, folder: PathLike, max_words: int = 10_
 
     They are `tensors.tsv`, `metadata.tsv` and `projector_config.pbtxt`: run
     `tensorboard --logdir FOLDER` and open the Projector tab. The two `.tsv` files can also be
-    loaded at https://projector.tensorflow.org without installing anything.
+    loaded at https://projector.tensorflow.org without installing anything. Where such files are
+    already, the new tables are `tensors-2.tsv` and `metadata-2.tsv`, and in turn: the old ones go
+    when the configuration names the new ones.
 
     Args:
         vectors: any `gensim.models.KeyedVectors`.
@@ -260,22 +267,29 @@ def save_projector(vectors: KeyedVectors, folder: PathLike, max_words: int = 10_
     counts = vectors.expandos.get("count", np.arange(len(vectors), 0, -1))
     rows = ("\t".join(map(str, row)) for row in vectors.vectors[:max_words].tolist())
     labels = (f"{_printable(str(word))}\t{n}" for word, n in zip(words, counts, strict=False))
-    files = {
-        "tensors.tsv": rows,
-        # The projector drops blank lines, and expects a header if there are two columns.
-        "metadata.tsv": ("word\tcount", *labels),
-        "projector_config.pbtxt": (
+    config = folder / "projector_config.pbtxt"
+    # The configuration decides which tables are shown; those that it names are not touched.
+    is_live = config.exists() and b'"tensors.tsv"' in config.read_bytes()
+    suffix, old = ("-2", "") if is_live else ("", "-2")
+    tensors, metadata = f"tensors{suffix}.tsv", f"metadata{suffix}.tsv"
+    files = {  # moved into the folder last to first
+        config.name: (
             "embeddings {",
             '  tensor_name: "word vectors"',
-            '  tensor_path: "tensors.tsv"',
-            '  metadata_path: "metadata.tsv"',
+            f'  tensor_path: "{tensors}"',
+            f'  metadata_path: "{metadata}"',
             "}",
         ),
+        # The projector drops blank lines, and expects a header if there are two columns.
+        metadata: ("word\tcount", *labels),
+        tensors: rows,
     }
     with ExitStack() as stack:
         for name, lines in files.items():
             file = stack.enter_context(replace_on_success(folder / name, "w"))
             file.writelines(f"{line}\n" for line in lines)
+    for name in ("tensors", "metadata"):
+        (folder / f"{name}{old}.tsv").unlink(missing_ok=True)
 
 
 def _table(model: Any, table: str) -> npt.NDArray[np.float32]:
@@ -300,6 +314,18 @@ def _check_words(vectors: KeyedVectors) -> None:
                 "`vectors` must have words without whitespace to be saved in a word2vec format; "
                 f"gensim's own, .kv, takes any. Received: the word {word!r}."
             )
+
+
+def _with_checksum(vectors: KeyedVectors) -> KeyedVectors:
+    """Returns the same vectors; if they are saved apart from the words, with what ties the two."""
+    if vectors.vectors.size >= _SEPARATE_FROM:
+        vectors = copy.copy(vectors)
+        vectors.vectors_crc32 = _checksum(vectors.vectors)
+    return vectors
+
+
+def _checksum(array: npt.NDArray[Any]) -> int:
+    return zlib.crc32(np.ascontiguousarray(array).data)
 
 
 def _printable(word: str) -> str:
@@ -333,6 +359,9 @@ def _load_kv(path: str) -> KeyedVectors:
         raise ValueError("it refers to further pickles")
     for name in state.get("__numpys", ()):
         state[name] = np.load(_side_file(path, name), allow_pickle=False)
+    checksum = state.pop("vectors_crc32", None)  # gensim writes none
+    if checksum is not None and checksum != _checksum(state["vectors"]):
+        raise ValueError(f"{_side_file(path, 'vectors')!r} is of another save")
     for name in state.get("__ignoreds", ()):
         state[name] = None
     _check_state(state)
