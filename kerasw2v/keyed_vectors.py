@@ -385,13 +385,21 @@ def _check_state(state: dict[str, Any]) -> None:
         raise ValueError(f"its {len(words)} words have vectors of shape {array.shape}")
     if state.get("key_to_index") != {word: i for i, word in enumerate(words)}:
         raise ValueError("its words and their indices do not agree")
+    if len(state["key_to_index"]) != len(words):
+        raise ValueError("a word is in it twice")
     if not isinstance(state.setdefault("expandos", {}), dict):
         raise ValueError("its counts are no table")
     state["norms"] = None  # gensim computes them when needed
 
 
 class _StrictVectors(KeyedVectors):
-    """Refuses a row of another width; NumPy would broadcast a single number."""
+    """Refuses words twice, and a row of another width: NumPy would broadcast a single number."""
+
+    def has_index_for(self, key: str) -> bool:
+        # gensim asks this before it adds a word, and would go on without the vector.
+        if key in self.key_to_index:
+            raise ValueError(f"the word {key!r} is in it twice")
+        return False
 
     def add_vector(self, key: str, vector: Any) -> int:
         if len(vector) != self.vector_size:

@@ -7,8 +7,11 @@ not wait for TensorFlow.
 import argparse
 import os
 import re
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from kerasw2v.cli import evaluate, similar, train, zoo
 from kerasw2v.utils.versions import version
@@ -37,7 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0 for success, 1 for an error in the data or on the machine (one sentence on
-        stderr), 130 after Ctrl-C. Wrong usage raises `SystemExit` with code 2.
+        stderr), 130 after Ctrl-C, 143 after SIGTERM, which stops a run in the same way. Wrong usage
+        raises `SystemExit` with code 2.
 
     Example:
 
@@ -45,12 +49,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     1
     """
     args = _parser().parse_args(arguments)
+    signals: list[int] = []
     try:
-        args.run(args)
+        with _interrupted_by_sigterm(signals):
+            args.run(args)
         sys.stdout.flush()
     except KeyboardInterrupt as stop:
         print(f"\nkerasw2v: {stop or 'Stopped.'}", file=sys.stderr)
-        return 130
+        return 143 if signals else 130
     except BrokenPipeError:
         # The reader of the output, such as `head`, has left.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -59,6 +65,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"kerasw2v: {_sentence(error)}", file=sys.stderr)
         return 1
     return 0
+
+
+@contextmanager
+def _interrupted_by_sigterm(signals: list[int]) -> Iterator[None]:
+    """Makes SIGTERM a `KeyboardInterrupt` in the block, and notes it in the list."""
+
+    def interrupt(number: int, frame: object) -> None:
+        signals.append(number)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only there are signals received
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _parser() -> argparse.ArgumentParser:

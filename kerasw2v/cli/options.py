@@ -2,11 +2,14 @@
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from kerasw2v.utils.files import check_output_path, replace_on_success
+from kerasw2v.utils.locks import exclusive
 
 
 def _option(group: str, writes: str | None = None) -> Any:
@@ -141,7 +144,8 @@ class RunState:
             )
 
     def begin(self) -> None:
-        """Makes the folder and writes down whose state it is."""
+        """Makes the folder and writes down whose state it is, unless it is another run's."""
+        self.check()
         self.folder.mkdir(exist_ok=True)
         with replace_on_success(self._identity_file, "w") as file:
             json.dump(self._identity, file)
@@ -189,6 +193,23 @@ def check_paths(options: TrainOptions) -> None:
     state = options.run_state()
     if state and options.output:
         state.check()
+
+
+@contextmanager
+def exclusive_outputs(options: TrainOptions) -> Iterator[None]:
+    """Keeps all that the options name for output from other runs, until the block ends.
+
+    Raises:
+        BlockingIOError: if another run writes one of them.
+    """
+    folders = [*options.outputs("folder"), *filter(None, [options.checkpoint])]
+    paths = [*options.outputs("file"), *folders] if options.output else []
+    with ExitStack() as stack:
+        for folder in folders if options.output else ():
+            os.makedirs(folder, exist_ok=True)
+        for path in {os.path.realpath(path): path for path in paths}.values():
+            stack.enter_context(exclusive(path))
+        yield
 
 
 def _check_distinct(outputs: list[str], others: list[str]) -> None:

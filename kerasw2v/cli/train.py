@@ -11,7 +11,7 @@ from kerasw2v.cli.arguments import (
     positive_int,
     seed,
 )
-from kerasw2v.cli.options import TrainOptions, check_paths
+from kerasw2v.cli.options import TrainOptions, check_paths, exclusive_outputs
 
 _SECONDS_TO_WAIT = 60.0
 _DESCRIPTION = """\
@@ -157,10 +157,11 @@ def _run(args: argparse.Namespace) -> None:
 
     options = _options(args)
     check_paths(options)
-    start_tensorflow()
-    from kerasw2v.cli.train_run import train
+    with exclusive_outputs(options):
+        start_tensorflow()
+        from kerasw2v.cli.train_run import train
 
-    train(options)
+        train(options)
 
 
 def _options(args: argparse.Namespace) -> TrainOptions:

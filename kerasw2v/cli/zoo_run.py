@@ -2,11 +2,13 @@
 
 import argparse
 import json
+from contextlib import nullcontext
 from typing import Any
 
 import kerasw2v.zoo as zoo  # not `from kerasw2v`, which would start TensorFlow
 from kerasw2v.keyed_vectors import check_vectors_path, save_vectors, to_keyed_vectors
 from kerasw2v.utils.files import check_output_path, save_keras_model
+from kerasw2v.utils.locks import exclusive
 from kerasw2v.utils.runtime import start_tensorflow
 from kerasw2v.zoo.data import digest
 from kerasw2v.zoo.recipe import Recipe
@@ -45,6 +47,11 @@ def _train(args: argparse.Namespace) -> None:
     recipe = _read(args)
     if args.output:
         _check_output(recipe, args.output)
+    with exclusive(args.output) if args.output else nullcontext():
+        _train_and_save(recipe, args)
+
+
+def _train_and_save(recipe: Recipe, args: argparse.Namespace) -> None:
     loaded, result = _run(args)
     if args.json:
         summary = {

@@ -12,13 +12,17 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
+
+from kerasw2v.utils.locks import try_lock
 
 PathLike = str | os.PathLike[str]
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_PREFIX = ".kerasw2v-"
+_FOLDERS_OPEN = hasattr(os, "O_DIRECTORY")  # not on Windows, which has no such locks either
 _HDF5_OVERHEAD = 2048  # bytes an array, and more than HDF5 takes
 
 
@@ -123,13 +127,15 @@ def temporary_sibling(path: PathLike) -> Iterator[Path]:
     if _is_special(target):
         yield target
         return
-    folder = Path(_make_folder(target.parent, path))
+    _remove_leftovers(target.parent)
+    folder, descriptor = _make_folder(target.parent, path)
     try:
         with clear_disk_errors(path):
             yield folder / target.name
             _move_into_place(folder, target)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        os.close(descriptor)
 
 
 @contextmanager
@@ -281,7 +287,11 @@ def save_keras_model(model: Any, path: PathLike) -> None:
             variables = [*model.variables, *getattr(optimizer, "variables", [])]
             size = sum(4 * math.prod(variable.shape) + _HDF5_OVERHEAD for variable in variables)
             with open(temporary, "wb") as file:
-                os.posix_fallocate(file.fileno(), 0, size)
+                try:
+                    os.posix_fallocate(file.fileno(), 0, size)
+                except OSError as error:  # not every file system can
+                    if _says_full(error):
+                        raise
         model.save(temporary)
 
 
@@ -299,15 +309,35 @@ def _is_special(target: Path) -> bool:
     return target.exists() and not target.is_file()
 
 
-def _make_folder(parent: Path, path: PathLike) -> str:
+def _make_folder(parent: Path, path: PathLike) -> tuple[Path, int]:
+    """Makes a folder that is locked while the returned descriptor is open."""
     try:
-        return tempfile.mkdtemp(prefix=".kerasw2v-", dir=parent)
+        while True:
+            folder = tempfile.mkdtemp(prefix=_PREFIX, dir=parent)
+            # Another run may take it for a leftover before it is locked.
+            with suppress(FileNotFoundError):
+                descriptor = os.open(folder if _FOLDERS_OPEN else os.devnull, os.O_RDONLY)
+                if try_lock(descriptor) is not False and os.path.exists(folder):
+                    return Path(folder), descriptor
+                os.close(descriptor)
     except OSError as error:
         reason = error.strerror or str(error)
         raise type(error)(
             f"`path` must lie in a folder that can be written ({reason}). "
             f"Received: path={os.fspath(path)!r}."
         ) from error
+
+
+def _remove_leftovers(parent: Path) -> None:
+    """Removes the folders of runs that were killed: those that nobody has locked."""
+    if not _FOLDERS_OPEN:
+        return
+    for folder in parent.glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            if try_lock(descriptor):
+                shutil.rmtree(folder, ignore_errors=True)
+            os.close(descriptor)
 
 
 def _move_into_place(folder: Path, target: Path) -> None:

@@ -13,7 +13,6 @@ from gensim.models import KeyedVectors
 
 from kerasw2v import Vocabulary, Word2Vec
 from kerasw2v.callbacks import Checkpoint
-from kerasw2v.data.token_stream import TokenStream
 from kerasw2v.history import History, Measurement
 from kerasw2v.keyed_vectors import save_projector, save_vectors
 from kerasw2v.plots import plot_training, save_plot
@@ -68,9 +67,6 @@ WRITERS = {
     "map.svg": lambda vectors, path: save_plot(plot_training(vectors, words=20), path),
     "run.html": lambda vectors, path: write_report(path, vectors),
     "words.txt": lambda _, path: Vocabulary(WORDS, [1] * len(WORDS)).save(path),
-    "ids.npy": lambda _, path: TokenStream.from_corpus(
-        [WORDS] * 9, Vocabulary(WORDS, [9] * len(WORDS)), path=path
-    ),
     "history.json": lambda _, path: History(0, [Measurement(1, 2, 3, 4, 5)] * 900).save(path),
     "model.w2v": write_word2vec,
     "model.keras": lambda _, path: save_keras_model(keras_model(), path),
