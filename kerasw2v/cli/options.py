@@ -121,11 +121,7 @@ class RunState:
         self._identity = identity
 
     def check(self) -> None:
-        """Refuses to continue a run that had other options.
-
-        Raises:
-            ValueError: if the folder holds the state of another run, or does not say of which.
-        """
+        """Raises ValueError if the folder holds the state of a run of other or unknown options."""
         if not self.weights.exists():
             return
         try:
@@ -157,11 +153,7 @@ class RunState:
 
 
 def check_paths(options: TrainOptions) -> None:
-    """Checks all files and folders before any work is done.
-
-    Raises:
-        ValueError, OSError, ImportError: with one sentence.
-    """
+    """Checks all files and folders before any work is done; errors are one sentence."""
     from kerasw2v.data.corpus import check_corpus
     from kerasw2v.keyed_vectors import check_vectors_path
     from kerasw2v.plots import check_plot_path

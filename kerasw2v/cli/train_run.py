@@ -34,15 +34,7 @@ _DEMO_WORDS = ("palestinian", "taliban", "cricket", "firefighters", "qantas", "i
 
 
 def train(options: TrainOptions) -> None:
-    """Trains, and writes the files that the options name.
-
-    Args:
-        options: from the parser of `kerasw2v train`.
-
-    Raises:
-        ValueError, OSError: with one sentence for the user.
-        KeyboardInterrupt: with a sentence on what was saved.
-    """
+    """Trains, and writes the files that the options name; errors are one sentence for the user."""
     state = options.run_state()
     strategy = _join(options) if options.workers else None
     vocabulary, stream = _read(options)

@@ -18,14 +18,7 @@ _CARD = "MODEL_CARD.md"
 
 
 def run_zoo(args: argparse.Namespace) -> None:
-    """Does what the arguments of `kerasw2v zoo` say.
-
-    Args:
-        args: what the parser of `kerasw2v.cli` makes of the command line.
-
-    Raises:
-        ValueError, TypeError, OSError, ImportError: with one sentence for the user.
-    """
+    """Does what the arguments of `kerasw2v zoo` say; errors are one sentence for the user."""
     actions = {"list": _list, "show": _show, "train": _train, "verify": _verify}
     actions[args.action](args)
 
@@ -107,18 +100,11 @@ def _verify(args: argparse.Namespace) -> None:
     _print_metrics(recipe, result.metrics)
     missed = misses(recipe, result.metrics)
     if missed:
-        raise ValueError(
-            f"{recipe.name}: {', '.join(missed)} not within the tolerance"
-            + _other_corpus(recipe, loaded)
-            + "."
-        )
-
-
-def _other_corpus(recipe: Recipe, loaded: zoo.Loaded) -> str:
-    results = None if recipe.smoke else read_results(recipe)
-    if results and results["corpus"]["sha256"] != digest(loaded.corpus):
-        return f"; it is that of another corpus, {results['corpus']['name']}"
-    return ""
+        message = f"{recipe.name}: {', '.join(missed)} not within the tolerance"
+        results = None if recipe.smoke else read_results(recipe)
+        if results and results["corpus"]["sha256"] != digest(loaded.corpus):
+            message += f"; it is that of another corpus, {results['corpus']['name']}"
+        raise ValueError(f"{message}.")
 
 
 def _read(args: argparse.Namespace) -> Recipe:

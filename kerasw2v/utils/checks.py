@@ -13,28 +13,9 @@ T = TypeVar("T")
 
 
 def check_int(name: str, value: object, minimum: int) -> int:
-    """Checks that an argument is a whole number and large enough.
+    """Returns `value` as an int; TypeError unless it is a whole number, ValueError if too small.
 
-    Args:
-        name: the argument's name, for the message.
-        value: what was received. Python and NumPy integers pass, `bool` does not.
-        minimum: the smallest number that is right.
-
-    Returns:
-        `value` as an `int`.
-
-    Raises:
-        TypeError: if it is not a whole number.
-        ValueError: if it is smaller than `minimum`.
-
-    Example:
-
-    >>> check_int("min_count", 5, minimum=1)
-    5
-    >>> check_int("min_count", 0, minimum=1)
-    Traceback (most recent call last):
-    ...
-    ValueError: `min_count` must be at least 1. Received: min_count=0.
+    Python and NumPy integers pass, `bool` does not.
     """
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"`{name}` must be an integer. Received: {name}={value!r}.")
@@ -45,28 +26,9 @@ def check_int(name: str, value: object, minimum: int) -> int:
 
 
 def check_seed(name: str, seed: object, limit: int = 2**63) -> int | None:
-    """Checks the seed of random draws.
+    """Returns the seed of random draws as an int, or None for draws without a seed.
 
-    Args:
-        name: the argument's name, for the message.
-        seed: what was received: a Python or NumPy integer, or None for draws without a seed.
-        limit: all seeds must be below it.
-
-    Returns:
-        `seed` as an `int`, or None.
-
-    Raises:
-        TypeError: if it is neither an integer nor None.
-        ValueError: if it is negative or not below `limit`.
-
-    Example:
-
-    >>> check_seed("seed", np.int64(3))
-    3
-    >>> check_seed("seed", -1)
-    Traceback (most recent call last):
-    ...
-    ValueError: `seed` must be from 0 to 9223372036854775807. Received: seed=-1.
+    Raises TypeError if it is neither, ValueError if it is negative or not below `limit`.
     """
     if seed is None:
         return None
@@ -105,16 +67,10 @@ def check_choice(name: str, value: T, choices: Sequence[T]) -> T:
 
 
 def check_counts(counts: ArrayLike) -> NDArray[np.float64]:
-    """Returns frequencies as a float64 vector, most frequent first.
+    """Returns frequencies, `(V,)` in descending order, as float64; a number of words means ones.
 
-    Args:
-        counts: `(V,)` frequencies in descending order, or the number of words, all equally
-            frequent then.
-
-    Raises:
-        TypeError: if `counts` is not numeric.
-        ValueError: if it is empty, not a vector, has negative or non-finite entries, is all zero
-            or is not in descending order.
+    Raises TypeError unless they are numeric; ValueError unless they are a vector, not empty,
+    finite, not negative, not all zero and in descending order.
     """
     if isinstance(counts, Integral):
         return np.ones(check_int("counts", counts, minimum=1))

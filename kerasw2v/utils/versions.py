@@ -21,11 +21,5 @@ def version(package: str) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Returns the versions of Python and of all packages that a result depends on.
-
-    Example:
-
-    >>> sorted(versions())
-    ['gensim', 'keras', 'kerasw2v', 'numpy', 'python', 'tensorflow']
-    """
+    """Returns the versions of Python and of all packages that a result depends on."""
     return {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}

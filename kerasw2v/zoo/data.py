@@ -19,12 +19,6 @@ def open_corpus(corpus: Corpus | None) -> tuple[str, Corpus]:
 
     `"lee"`, also None, is 60,000 words of news that gensim ships; `"text8"`, 17 million words of
     Wikipedia, which gensim downloads once. A file of that name has precedence.
-
-    Example:
-
-    >>> name, sentences = open_corpus("lee")
-    >>> name, len(sentences)
-    ('lee', 300)
     """
     if corpus is None or (corpus == "lee" and not os.path.exists("lee")):
         return "lee", lee_corpus()
@@ -53,19 +47,8 @@ def _text8() -> str:
 class Part:
     """The sentences of a corpus to train on, or those held out: every hundredth, from the first.
 
-    Args:
-        corpus: any corpus.
-        held_out_words: hold out sentences until they have this many words.
-        max_words: end after the sentence that reaches this many words to train on; None for all.
-        held_out: True for the sentences held out, False for the others.
-
-    Example:
-
-    >>> corpus = [[str(number)] for number in range(300)]
-    >>> list(Part(corpus, held_out_words=2, held_out=True))
-    [['0'], ['100']]
-    >>> len(list(Part(corpus, held_out_words=2)))
-    298
+    Sentences are held out until they have `held_out_words` words; those to train on end with the
+    one that reaches `max_words`.
     """
 
     corpus: Corpus
@@ -92,12 +75,11 @@ class Part:
 def planted_baskets(
     groups: int, items_per_group: int, baskets: int, basket_size: int, noise: float
 ) -> list[list[str]]:
-    """Makes baskets whose items mostly belong to one group.
+    """Makes baskets whose items mostly belong to one group, drawn uniformly; always the same.
 
-    All groups are equally likely to be a basket's. Each item is of that group or, with probability
-    `noise`, of any group. The n-th item of a group is drawn with a probability proportional to
-    `1 / n`: there are best-sellers, as in real shops. Items are named by group and rank: `"g7-0"`
-    is the best-seller of group 7. The draws are always the same.
+    Each item is of that group or, with probability `noise`, of any group. The n-th item of a group
+    is drawn with a probability proportional to `1 / n`: there are best-sellers, as in real shops.
+    Items are named by group and rank: `"g7-0"` is the best-seller of group 7.
 
     Example:
 
@@ -125,13 +107,7 @@ def item_group(item: str) -> str:
 
 
 def digest(corpus: Corpus) -> str:
-    """Returns the SHA-256 of a corpus: of its file, or of its sentences written as lines.
-
-    Example:
-
-    >>> digest([["a", "b"]])[:8]
-    '01186fcf'
-    """
+    """Returns the SHA-256 of a corpus: of its file, or of its sentences written as lines."""
     if isinstance(corpus, str | os.PathLike):
         with open(corpus, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

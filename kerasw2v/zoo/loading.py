@@ -110,8 +110,7 @@ def load(
         seed: seed of all draws; random when None.
 
     Returns:
-        A `Loaded`, with `model`, `dataset`, `vocabulary`, `recipe`. Train for
-        `recipe.training["epochs"]` epochs: the learning rate falls over that many.
+        A `Loaded`; train for `recipe.training["epochs"]` epochs: the learning rate falls over them.
 
     Raises:
         ConnectionError: for text8, if it cannot be downloaded.
@@ -176,14 +175,7 @@ def select_corpus(recipe: Recipe, corpus: Corpus | None) -> tuple[str, Corpus]:
 
 
 def with_unknown(vocabulary: "Vocabulary") -> "Vocabulary":
-    """Returns a vocabulary with one more word, `<unk>`, for all words that it leaves out.
-
-    Example:
-
-    >>> from kerasw2v import Vocabulary
-    >>> with_unknown(Vocabulary(["the", "cat"], [5, 2], corpus_words=10)).words
-    ['the', '<unk>', 'cat']
-    """
+    """Returns a vocabulary with one more word, `<unk>`, for all words that it leaves out."""
     from kerasw2v.data.vocabulary import Vocabulary
 
     unknown = vocabulary.corpus_words - int(vocabulary.counts.sum())
@@ -266,14 +258,6 @@ def sequences(
 
     The corpus is one stream, cut into sequences in a new random order each epoch. An
     incomplete last batch is dropped.
-
-    Example:
-
-    >>> from kerasw2v import Vocabulary
-    >>> vocabulary = Vocabulary(["<unk>", "a", "b"], [2, 2, 2])
-    >>> dataset = sequences([["a", "b", "c", "a", "c"]], vocabulary, length=2, batch_size=2, seed=1)
-    >>> len(dataset), dataset.element_spec[1].shape
-    (1, TensorShape([2, 2]))
     """
     import tensorflow as tf
 

@@ -184,11 +184,6 @@ def layer_arguments(name: str) -> dict[str, type]:
     """Returns the arguments of an output layer that a recipe can set, and their types in TOML.
 
     The seed is not among them: it is an argument of the run.
-
-    Example:
-
-    >>> layer_arguments("ClassSoftmax")
-    {'num_classes': <class 'int'>}
     """
     from kerasw2v.layers.from_name import output_layers  # only here: it starts TensorFlow
 

@@ -42,15 +42,7 @@ class Run:
 
 
 def run(loaded: Loaded, callbacks: Any = ()) -> Run:
-    """Trains a recipe's model for all of its epochs, and measures it.
-
-    Example:
-
-    >>> from kerasw2v import zoo
-    >>> done = run(zoo.load("cbow-negative-sampling", smoke=True, seed=1))
-    >>> done.losses[-1] < done.losses[0]
-    True
-    """
+    """Trains a recipe's model for all of its epochs, and measures it."""
     epochs, words = loaded.recipe.training["epochs"], loaded.vocabulary.corpus_words
     started = time.perf_counter()
     history = loaded.model.fit(
@@ -72,14 +64,7 @@ def run(loaded: Loaded, callbacks: Any = ()) -> Run:
 
 
 def misses(recipe: Recipe, metrics: Mapping[str, float | None]) -> list[str]:
-    """Returns the names of the metrics that are outside the tolerance of the recipe.
-
-    Example:
-
-    >>> from kerasw2v import zoo
-    >>> misses(zoo.find_recipe("cbow-negative-sampling", smoke=True), {"loss": 99.0})
-    ['loss']
-    """
+    """Returns the names of the metrics that are outside the tolerance of the recipe."""
     if not recipe.expected:
         section = "[smoke.expected]" if recipe.smoke else "[expected]"
         raise ValueError(f"{str(recipe.path)!r} must have results in {section} to be verified.")
@@ -91,14 +76,7 @@ def misses(recipe: Recipe, metrics: Mapping[str, float | None]) -> list[str]:
 
 
 def read_results(recipe: Recipe) -> dict[str, Any] | None:
-    """Returns the content of the `results.json` of a recipe; None if it has no such file.
-
-    Example:
-
-    >>> from kerasw2v import zoo
-    >>> read_results(zoo.find_recipe("cbow-nce"))["corpus"]["name"]
-    'wiki17m'
-    """
+    """Returns the content of the `results.json` of a recipe; None if it has no such file."""
     file = recipe.path.with_name(RESULTS)
     if not file.is_file():
         return None
@@ -110,15 +88,7 @@ def read_results(recipe: Recipe) -> dict[str, Any] | None:
 
 
 def measure(loaded: Loaded, losses: list[float]) -> dict[str, float | None]:
-    """Returns the metrics that a recipe names; None where a test set has no known word.
-
-    Example:
-
-    >>> from kerasw2v import zoo
-    >>> loaded = zoo.load("cbow-negative-sampling", smoke=True, seed=1)
-    >>> measure(loaded, losses=[2.5])
-    {'loss': 2.5}
-    """
+    """Returns the metrics that a recipe names; None where a test set has no known word."""
     evaluation = cache(lambda: evaluate(to_keyed_vectors(loaded.model, loaded.vocabulary)))
     metrics: dict[str, Callable[[], float | None]] = {
         "wordsim353": lambda: evaluation().word_pairs[0].spearman,

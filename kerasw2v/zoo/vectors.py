@@ -15,13 +15,6 @@ def load_packed(path: PathLike) -> Any:
     """Loads packed vectors as float32: each is a scale times its bytes.
 
     The file is NumPy's `.npz`, without pickles; `benchmarks/zoo/maintain.py pack` writes it.
-
-    Example:
-
-    >>> from kerasw2v import zoo
-    >>> vectors = load_packed(zoo.FOLDER / "skip-gram-negative-sampling/vectors.npz")
-    >>> len(vectors), vectors.vector_size
-    (15000, 100)
     """
     if not Path(path).is_file():
         raise FileNotFoundError(
