@@ -118,7 +118,7 @@ def distinct(ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 @tf.custom_gradient
 def rows_at(
-    rows: tf.Tensor, places: tf.Tensor
+    rows: tf.Tensor, indices: tf.Tensor
 ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, None]]]:
     """Returns rows, some of them more than once: `(n, d), (...) -> (..., d)`.
 
@@ -127,14 +127,14 @@ def rows_at(
 
     def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
         flat = tf.reshape(upstream, [-1, upstream.shape[-1]])
-        return _sum_by_place(flat, tf.reshape(places, [-1]), rows), None
+        return _sum_by_index(flat, tf.reshape(indices, [-1]), rows), None
 
-    return tf.gather(rows, places), gradient
+    return tf.gather(rows, indices), gradient
 
 
 @fused_per_bucket
-def _sum_by_place(values: tf.Tensor, places: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-    return tf.math.unsorted_segment_sum(values, places, tf.shape(rows)[0])
+def _sum_by_index(values: tf.Tensor, indices: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    return tf.math.unsorted_segment_sum(values, indices, tf.shape(rows)[0])
 
 
 @fused
