@@ -11,7 +11,7 @@ import tensorflow as tf
 from kerasw2v.history import History, Measurement
 from kerasw2v.ops.strategies import from_chief, is_chief, lost_workers_are_errors
 from kerasw2v.utils.checks import check_int
-from kerasw2v.utils.files import PathLike, WeightsFile, replace_on_success
+from kerasw2v.utils.files import PathLike, save_keras_weights
 
 _BAR_WIDTH = 20
 _SECONDS_BETWEEN_DRAWINGS = 0.2
@@ -264,8 +264,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if is_chief(self.model.distribute_strategy):
-            with replace_on_success(self.path, "w+b") as file, WeightsFile(file) as weights:
-                self.model.save_weights(weights)
+            save_keras_weights(self.model, self.path)
 
     def restore(self, model: Any, steps_per_epoch: int) -> int:
         """Sets a compiled, built model to the saved state, if there is one.

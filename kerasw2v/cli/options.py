@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -194,14 +194,24 @@ def exclusive_outputs(options: TrainOptions) -> Iterator[None]:
     Raises:
         BlockingIOError: if another run writes one of them.
     """
-    folders = [*options.outputs("folder"), *filter(None, [options.checkpoint])]
-    paths = [*options.outputs("file"), *folders] if options.output else []
-    with ExitStack() as stack:
-        for folder in folders if options.output else ():
-            os.makedirs(folder, exist_ok=True)
-        for path in {os.path.realpath(path): path for path in paths}.values():
-            stack.enter_context(exclusive(path))
+    if not options.output:
         yield
+        return
+    folders = [*options.outputs("folder"), *filter(None, [options.checkpoint])]
+    new = [folder for folder in folders if not os.path.isdir(folder)]
+    paths = [*options.outputs("file"), *folders]
+    try:
+        with ExitStack() as stack:
+            for folder in folders:  # a lock lies in its folder
+                os.makedirs(folder, exist_ok=True)
+            for path in {os.path.realpath(path): path for path in paths}.values():
+                stack.enter_context(exclusive(path))
+            yield
+    except BaseException:
+        for folder in new:
+            with suppress(OSError):  # it is not empty
+                os.rmdir(folder)
+        raise
 
 
 def _check_distinct(outputs: list[str], others: list[str]) -> None:

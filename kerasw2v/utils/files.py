@@ -10,7 +10,9 @@ import io
 import math
 import os
 import shutil
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -202,26 +204,11 @@ def clear_disk_errors(path: PathLike) -> Iterator[None]:
         raise clear from error
 
 
-class WeightsFile(io.BytesIO):
-    """Passes a model's weights on to a file whose disk may be full.
+class _WeightsFile(io.BytesIO):
+    """Passes what HDF5 writes on to a file, and keeps failures for `close`, which raises the first.
 
-    HDF5 ends the process with a segmentation fault if a write fails. So failures stay unknown to
-    it, and `close` raises the first one. (Keras takes a path or a `BytesIO`; nothing is in memory.)
-
-    Args:
-        file: open for reading and writing; its name ends in `.weights.h5`.
-
-    Raises:
-        OSError: by `close`, the first error while writing.
-
-    Example:
-
-    >>> import keras, tempfile
-    >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-    >>> path = tempfile.mkdtemp() + "/model.weights.h5"
-    >>> with open(path, "w+b") as file, WeightsFile(file) as weights:
-    ...     model.save_weights(weights)
-    >>> model.load_weights(path)
+    HDF5 ends the process with a segmentation fault if a write fails. Keras takes a path or a
+    `BytesIO`; nothing is in memory here.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -259,6 +246,51 @@ class WeightsFile(io.BytesIO):
         error, self._error = self._error, None
         if error:
             raise error
+
+
+@contextmanager
+def _interrupts_afterwards() -> Iterator[None]:
+    """Lets signals wait until the block ends: HDF5 must not see an exception of its file."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only there are signals received
+        return
+    received: list[int] = []
+    handlers = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+    for n in handlers:
+        signal.signal(n, lambda number, frame: received.append(number))
+    try:
+        yield
+    finally:
+        for n, handler in handlers.items():
+            signal.signal(n, handler or signal.SIG_DFL)
+        for number in received:
+            signal.raise_signal(number)
+
+
+def save_keras_weights(model: Any, path: PathLike) -> None:
+    """Saves the weights of a Keras model and its optimizer, in a file that appears whole or not.
+
+    Args:
+        model: a built `keras.Model`.
+        path: where to save, ending in `.weights.h5`; an existing file is replaced.
+
+    Raises:
+        OSError: if the folder does not exist, cannot be written, or the disk fills.
+
+    Example:
+
+    >>> import keras, tempfile
+    >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    >>> path = tempfile.mkdtemp() + "/model.weights.h5"
+    >>> save_keras_weights(model, path)
+    >>> model.load_weights(path)
+    """
+    with (
+        replace_on_success(path, "w+b") as file,
+        _interrupts_afterwards(),
+        _WeightsFile(file) as weights,
+    ):
+        model.save_weights(weights)
 
 
 def save_keras_model(model: Any, path: PathLike) -> None:

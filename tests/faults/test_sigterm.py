@@ -6,7 +6,10 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from kerasw2v.cli import main
+from kerasw2v.utils.files import save_keras_weights
 
 
 def test_a_run_that_is_terminated_goes_on_where_it_was(folder, capsys):
@@ -31,3 +34,23 @@ def test_afterwards_the_signal_does_what_it_did(folder, capsys):
     before = signal.getsignal(signal.SIGTERM)
     assert main(["similar", "none.kv", "cat"]) == 1
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_signal_while_weights_are_written_waits(tmp_path):
+    # HDF5 calls back into Python, and would meet the exception there.
+    written = []
+
+    class Model:
+        def save_weights(self, file):
+            for _ in range(2):
+                signal.raise_signal(signal.SIGINT)
+                written.append(file.write(b"half"))
+
+    path = tmp_path / "state.weights.h5"
+    path.write_bytes(b"old")
+    with pytest.raises(KeyboardInterrupt):
+        save_keras_weights(Model(), path)
+    assert written == [4, 4]
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == [path.name]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
