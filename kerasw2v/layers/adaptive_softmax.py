@@ -151,13 +151,10 @@ class AdaptiveSoftmax(OutputLayer):
     def _loss(
         self, hidden: tf.Tensor, rows: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor
     ) -> tf.Tensor:
-        """Returns the loss of each hidden vector over its targets, `(n,)`.
+        """Returns the loss of each hidden vector `(n, d)` over its targets, `(n,)`.
 
-        Args:
-            hidden: `(n, d)`.
-            rows: int32, `(targets,)`, the hidden vector of each target, ascending.
-            targets: int32, `(targets,)`.
-            weights: float32, `(targets,)`.
+        `rows` are the hidden vectors of the targets, ascending; `(targets,)`, as `targets` and
+        `weights`.
         """
         targets = self._checked_targets(targets)
         cluster = self._cluster(targets)  # 0 for the shortlist, then 1, 2 ...
@@ -210,16 +207,10 @@ class AdaptiveSoftmax(OutputLayer):
         return _log_softmax(self._project(tail, hidden), self.tails[tail])
 
     def top_k(self, hidden: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns the `k` most probable words of each row and their log-probabilities.
+        """Returns the `k` most probable words of each row and their log-probabilities, best first.
 
         No word is more probable than its cluster, so a tail is computed only for the rows whose
         k-th best word so far is less probable than that cluster.
-
-        Returns:
-            `(ids, scores)`, both `(rows, k)`, best first.
-
-        Raises:
-            TypeError, ValueError: if `k` is not a number of words.
         """
         k = self._checked_k(k)
         hidden = tf.cast(hidden, tf.float32)

@@ -165,10 +165,8 @@ class BinaryCode(OutputLayer):
     def _bit_loss(self, hidden: tf.Tensor, coded: tf.Tensor, ones: tf.Tensor) -> tf.Tensor:
         """Returns the loss of the bits, `(rows,)`.
 
-        Args:
-            hidden: `(rows, width)`.
-            coded: `(rows, targets)`, their weights, 0 for words without a code.
-            ones: `(rows, num_bits)`, the weight of the targets whose bit is 1.
+        `coded`, `(rows, targets)`, are the weights of the targets, 0 for words without a code, and
+        `ones`, `(rows, num_bits)`, those of the targets whose bit is 1.
         """
         bits = self.code.num_bits
         add_row_mass(self.bits, None, lambda: tf.fill([bits], tf.reduce_sum(tf.abs(coded))))
@@ -204,9 +202,7 @@ class BinaryCode(OutputLayer):
     def _split(self, hidden: tf.Tensor) -> tuple[tf.Tensor | None, tf.Tensor, tf.Tensor]:
         """Returns log-probabilities of frequent words, the bits' log odds, and the rest's.
 
-        Returns:
-            The log-probabilities of the frequent words, `(rows, N)`; the bits' log odds; and the
-            log-probability of all words with a code together, `(rows,)`.
+        The first are `(rows, N)` or None, the last `(rows,)`: of all words with a code together.
         """
         hidden = self._with_bias(tf.cast(hidden, tf.float32))
         log_odds = self._log_odds(hidden)

@@ -113,13 +113,10 @@ class ClassSoftmax(OutputLayer):
     def _loss(
         self, hidden: tf.Tensor, rows: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor
     ) -> tf.Tensor:
-        """Returns the loss of each hidden vector over its targets, `(n,)`.
+        """Returns the loss of each hidden vector `(n, d)` over its targets, `(n,)`.
 
-        Args:
-            hidden: `(n, d)`.
-            rows: int32, `(targets,)`, the hidden vector of each target, ascending.
-            targets: int32, `(targets,)`.
-            weights: float32, `(targets,)`.
+        `rows` are the hidden vectors of the targets, ascending; `(targets,)`, as `targets` and
+        `weights`.
         """
         classes = tf.gather(self._class_of.value, targets)
         starts = tf.identity(self._starts.value)

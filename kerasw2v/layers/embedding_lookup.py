@@ -112,9 +112,6 @@ class EmbeddingLookup(keras.layers.Layer):
     def distinct_rows(self, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Looks up each distinct id once.
 
-        Args:
-            ids: int32, `(...)`, each in `[0, V)`.
-
         Returns:
             `(rows, words, indices)`: the rows of the distinct ids, `(n, d)`; these ids, `(n,)`,
             and the index of each of `ids` among them, see `ops.rows.distinct`.

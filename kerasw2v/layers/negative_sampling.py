@@ -86,13 +86,10 @@ class NegativeSampling(NoiseLayer):
         self.shared_size = _checked_size("shared_size", shared_size)
 
     def noise_size(self, candidates: int = 1) -> int:
-        """Returns how many noise words each hidden vector meets, K.
+        """Returns how many noise words each hidden vector with so many candidates meets, K.
 
         `shared_size`, or when it is None about 6 k for hidden vectors with one target (32 for
         k = 5) and 12 k for those with several; four times as many for a whole batch.
-
-        Args:
-            candidates: number of candidates of each hidden vector, C.
         """
         if self.sharing == "example":
             return self.num_sampled
@@ -103,11 +100,7 @@ class NegativeSampling(NoiseLayer):
         return size * 4 if self.sharing == "batch" else size
 
     def sharers(self, candidates: int = 1) -> int:
-        """Returns how many hidden vectors share noise words with `sharing="group"`.
-
-        Args:
-            candidates: number of candidates of each hidden vector, C.
-        """
+        """Returns how many hidden vectors with so many candidates share noise words in a group."""
         if self.group_size is not None:
             return self.group_size
         return 64 if candidates == 1 else 128  # as many noise rows are read for either

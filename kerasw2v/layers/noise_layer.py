@@ -18,17 +18,6 @@ class NoiseLayer(OutputLayer):
 
     A subclass calls `add_output_vectors` and `add_noise` in `build`, and `draw_noise` in a step.
     The distribution is saved as weights, so a layer is restored from V and its weights.
-
-    Args:
-        counts: frequencies of the words, most frequent first, `(V,)`, or V alone.
-        num_sampled: number of noise words, as the subclass defines it.
-        exponent: power of the counts in the noise distribution.
-        seed: seed of the draws.
-        **kwargs: arguments of `keras.layers.Layer`.
-
-    Raises:
-        TypeError, ValueError: if `counts` are not frequencies in descending order, `num_sampled`
-            is not a positive integer, `exponent` not a finite number, or `seed` no seed.
     """
 
     def __init__(

@@ -33,23 +33,6 @@ class SamplingLayer(NoiseLayer):
     often each word is expected in the sample. A subclass implements `block_loss` with
     `draw_sample`, `noise_scores`, `target_scores` and `add_masses`, and sets the defaults of
     `num_sampled` and `unique`.
-
-    Args:
-        counts: frequencies of the words, most frequent first, `(V,)`; or V alone, all words
-            equally frequent then.
-        num_sampled: noise words in a sample, K; `default_num_sampled` when None, or V if that is
-            less and words are drawn without replacement.
-        noise: `"counts"`, `"uniform"` or `"log_uniform"`: see `ops.noise.noise_log_probabilities`.
-        exponent: power of the counts; not used by other noise.
-        unique: True to draw without replacement; `default_unique` when None.
-        use_bias: True to add a trained bias to each word's score, log probability at the start.
-        seed: seed of the draws.
-        **kwargs: arguments of `keras.layers.Layer`.
-
-    Raises:
-        TypeError, ValueError: if `counts` are not frequencies in descending order, `num_sampled`
-            is not a positive integer or, without replacement, larger than V, `exponent` is not a
-            finite number, or `noise` is unknown.
     """
 
     default_num_sampled: int
@@ -152,13 +135,8 @@ class SamplingLayer(NoiseLayer):
         the step down that it leads to: `max(1, m f / P)` times its own mass. Here `f = min(1, N Q)`
         for a batch of N targets: several targets of a word add up their masses anyway.
 
-        Args:
-            hidden: that of `block_loss`.
-            candidates: that of `block_loss`.
-            weights: that of `block_loss`.
-            sample: the noise words.
-            noise_shares: returns the slope of each hidden vector's loss by each noise score, 0 to
-                1, `(b * L, K)`.
+        `noise_shares` returns the slope of each hidden vector's loss by each noise score, 0 to 1,
+        `(b * L, K)`; the other arguments are those of `block_loss`, and the sample.
         """
         weights = tf.abs(weights)
 

@@ -21,17 +21,9 @@ def check_shards(shards: int, rows: int) -> int:
 def add_table(
     layer: keras.layers.Layer, shape: tuple[int, int], initializer: Any, shards: int = 1
 ) -> Any:
-    """Creates a layer's trained table, `embeddings`.
+    """Creates a layer's trained table: a Keras weight, or a `ShardedTable` of several.
 
-    Args:
-        layer: the layer that owns it.
-        shape: rows and width.
-        initializer: a Keras initializer of the whole table.
-        shards: number of shards. They are placed on the GPUs in turn, or on the logical CPUs where
-            there is none.
-
-    Returns:
-        A Keras weight, or a `ShardedTable` of several.
+    Shards are placed on the GPUs in turn, or on the logical CPUs where there is none.
     """
     if check_shards(shards, shape[0]) == 1:
         return _add_weight(layer, shape, initializer, "embeddings")
