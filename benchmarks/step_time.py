@@ -1,16 +1,20 @@
-"""Times training steps of one model: `python benchmarks/step_time.py MODEL`.
+"""Times training steps of one model: `python benchmarks/step_time.py MODEL [--against CHECKOUT]`.
 
 Prints one JSON line: the best and the median time of a step in ms, after compiling, over repeats of
-`fit` on the same random Zipf blocks, which are in memory. MODEL is one of MODELS. Environment:
-REPEATS (7), STEPS (32 in a repeat), WORDS (84000), THREADS (1: intra-op threads), INTER (inter-op
-threads; TensorFlow's default). To compare two checkouts, name them by PYTHONPATH, and run them in
-turns: the machine's speed swings.
+`fit` on the same random Zipf blocks, which are in memory. MODEL is one of MODELS. With `--against`,
+the folder of another checkout of this repository, two processes, one with each package, are built
+first and then repeat in turns, some 100 ms each, so that both see the machine's changes of speed;
+the last line has the quartiles of this package's time by the other's. Environment: REPEATS (40),
+STEPS (32 in a repeat), WORDS (84000), THREADS (1: intra-op threads), INTER (inter-op threads;
+TensorFlow's default).
 """
 
 import json
 import os
+import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
@@ -49,8 +53,9 @@ def blocks_of(counts: np.ndarray, length: int, batch: int, steps: int) -> np.nda
     return np.where(rng.random(shape) < 1 / 20, ~ids, ids)
 
 
-def main(name: str) -> None:
-    steps, repeats = int(os.environ.get("STEPS", 32)), int(os.environ.get("REPEATS", 7))
+def repeat_of(name: str) -> Callable[[], float]:
+    """A function that trains STEPS steps and returns their time in ms a step."""
+    steps = int(os.environ.get("STEPS", 32))
     model_class, layer_class, batch = MODELS[name]
     counts = zipf_counts(int(os.environ.get("WORDS", 84_000)))
     arguments = {"seed": 1} if layer_class is layers.NegativeSampling else {}
@@ -60,26 +65,77 @@ def main(name: str) -> None:
     blocks = tf.constant(blocks_of(counts, model.block_length, batch, steps))
     dataset = tf.data.Dataset.from_tensor_slices(blocks)
     model.fit(dataset, epochs=2, verbose=0)  # compiles every bucket
-    times = []
-    for _ in range(repeats):
+
+    def repeat() -> float:
         start = time.perf_counter()
-        loss = model.fit(dataset, verbose=0).history["loss"][0]
-        times.append((time.perf_counter() - start) * 1000 / steps)
-    print(
-        json.dumps(
-            {
-                "model": name,
-                "package": os.path.dirname(kerasw2v.__file__),
-                "best_ms": round(min(times), 3),
-                "median_ms": round(float(np.median(times)), 3),
-                "loss": round(loss, 4),
-                "steps": steps,
-            }
+        model.fit(dataset, verbose=0)
+        return (time.perf_counter() - start) * 1000 / steps
+
+    return repeat
+
+
+def serve(name: str) -> None:
+    """Answers each line of the input with the time of a repeat."""
+    repeat = repeat_of(name)
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        print(repeat(), flush=True)
+
+
+class Served:
+    """The repeats of a process with the package of `checkout`."""
+
+    def __init__(self, name: str, checkout: str) -> None:
+        process = subprocess.Popen(
+            [sys.executable, __file__, name, "--serve"],
+            env=dict(os.environ, PYTHONPATH=checkout),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
-    )
+        if process.stdin is None or process.stdout is None:
+            raise RuntimeError("No pipes.")
+        self.ask, self.answers = process.stdin, process.stdout
+        if self.answers.readline() != "ready\n":
+            sys.exit(f"The package of {checkout} does not run.")
+
+    def __call__(self) -> float:
+        self.ask.write("\n")
+        self.ask.flush()
+        return float(self.answers.readline())
+
+
+def report(name: str, package: str, times: list[float]) -> None:
+    values = {"best_ms": round(min(times), 3), "median_ms": round(float(np.median(times)), 3)}
+    print(json.dumps({"model": name, "package": package, **values}))
+
+
+def main(name: str, other: str | None) -> None:
+    repeats = int(os.environ.get("REPEATS", 40))
+    here = os.path.dirname(os.path.dirname(os.path.abspath(kerasw2v.__file__)))
+    if other is None:
+        repeat = repeat_of(name)
+        report(name, here, [repeat() for _ in range(repeats)])
+        return
+    load = os.getloadavg()[0]
+    sides = [Served(name, here), Served(name, os.path.abspath(other))]
+    times: tuple[list[float], list[float]] = ([], [])
+    for number in range(repeats):
+        for side in (0, 1) if number % 2 else (1, 0):
+            times[side].append(sides[side]())
+    report(name, here, times[0])
+    report(name, os.path.abspath(other), times[1])
+    quartiles = np.percentile(np.divide(*times), [25, 50, 75]).round(3).tolist()
+    print(json.dumps({"model": name, "time_by_the_other's": quartiles, "load_before": load}))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2 or sys.argv[1] not in MODELS:
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0] not in MODELS:
         sys.exit(f"MODEL must be one of {', '.join(MODELS)}.")
-    main(sys.argv[1])
+    if arguments[1:] == ["--serve"]:
+        serve(arguments[0])
+    elif len(arguments) == 1 or (len(arguments) == 3 and arguments[1] == "--against"):
+        main(arguments[0], arguments[2] if len(arguments) == 3 else None)
+    else:
+        sys.exit("Usage: python benchmarks/step_time.py MODEL [--against CHECKOUT]")
