@@ -82,7 +82,8 @@ class Word2Vec:
         null_word: 1 to add gensim's padding word, which never occurs.
         trim_rule: gensim's rule `(word, count, min_count)` of which words to keep.
         sorted_vocab: 1 to order words by descending count.
-        batch_words: accepted and not used; see `batch_size`.
+        batch_words: the learning rate falls each time that so many words were read, as in gensim;
+            for the size of a step see `batch_size`.
         compute_loss: True to sum the loss for `get_latest_training_loss`.
         callbacks: gensim's `CallbackAny2Vec` and `keras.callbacks.Callback`, in any mixture.
         comment: any value, saved with the model.
@@ -526,7 +527,13 @@ class Word2Vec:
             outcome = trainer.fit(
                 stream,
                 keep_of(self.wv),
-                Schedule(self.alpha, self.min_alpha, self.epochs, share),
+                Schedule(
+                    self.alpha,
+                    self.min_alpha,
+                    self.epochs,
+                    share,
+                    stream.corpus_words / max(1, self.batch_words),
+                ),
                 self.train_count,
                 self.batch_size,
                 as_keras(callbacks, self, lambda: self._pull(trainer)),

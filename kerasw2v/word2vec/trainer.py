@@ -52,6 +52,7 @@ class Schedule(NamedTuple):
     end: float
     epochs: int
     share: float  # size of the corpus, divided by the size that the caller states
+    falls: float  # how often an epoch lowers it: its words, divided by gensim's `batch_words`
 
 
 class Outcome(NamedTuple):
@@ -63,21 +64,26 @@ class Outcome(NamedTuple):
 
 @keras.saving.register_keras_serializable("kerasw2v")
 class LinearAlpha(keras.optimizers.schedules.LearningRateSchedule):
-    """gensim's falling learning rate; each `train` call sets it without tracing a new graph."""
+    """gensim's falling learning rate; each `train` call sets it without tracing a new graph.
+
+    gensim hands its workers batches of 10,000 words, each with the rate that is right for its first
+    word. An epoch of fewer words has one rate, and its mean is twice that of a steady fall: for a
+    small corpus this decides whether anything is learnt.
+    """
 
     def __init__(self, values: Sequence[float] | None = None) -> None:
         super().__init__()
-        self._values = tf.Variable(values or [0.025, 0.025, 1, 1, 1, 0], dtype=tf.float64)
+        self._values = tf.Variable(values or [0.025, 0.025, 1, 1, 1, 1, 0], dtype=tf.float64)
 
     def set(self, schedule: Schedule, steps_per_epoch: int, first_step: int) -> None:
         """Sets the schedule of the training that starts at optimizer step `first_step`."""
         self._values.assign([*schedule, steps_per_epoch, first_step])
 
     def __call__(self, step: Any) -> tf.Tensor:
-        start, end, epochs, share, steps_per_epoch, first_step = tf.unstack(self._values)
-        done = tf.cast(step, tf.float64) - first_step
-        epoch = tf.floor(done / steps_per_epoch)
-        within = share * (done / steps_per_epoch - epoch)
+        start, end, epochs, share, falls, steps_per_epoch, first_step = tf.unstack(self._values)
+        done = (tf.cast(step, tf.float64) - first_step) / steps_per_epoch
+        epoch = tf.floor(done)
+        within = share * tf.floor(falls * (done - epoch)) / falls
         alpha = start - (start - end) * (epoch + within) / epochs
         return tf.cast(tf.maximum(alpha, end), tf.float32)
 
