@@ -12,6 +12,7 @@ from kerasw2v.architectures import compile_model, make_model, suitable_batch_siz
 from kerasw2v.block_model import BlockModel
 from kerasw2v.callbacks import AverageTables, Checkpoint, Progress, Record
 from kerasw2v.cli.options import RunState, TrainOptions
+from kerasw2v.data.block_dataset import count_ids, kept_tokens
 from kerasw2v.data.corpus import Corpus
 from kerasw2v.data.counted_corpus import read_corpus
 from kerasw2v.data.demo_corpus import lee_corpus
@@ -149,7 +150,10 @@ def _dataset(
 
 
 def _batch_size(options: TrainOptions, model: BlockModel, stream: TokenStream) -> int:
-    return options.batch_size or suitable_batch_size(model, stream.corpus_words)
+    if options.batch_size:
+        return options.batch_size
+    counts = count_ids(stream, model.vocabulary_size)
+    return suitable_batch_size(model, kept_tokens(counts, options.sample), options.epochs)
 
 
 def _model(options: TrainOptions, vocabulary: Vocabulary) -> BlockModel:

@@ -19,6 +19,7 @@ from kerasw2v.utils.runtime import tf_config, without_autotune
 _READ_TOKENS = 2**18
 _SHUFFLE_TOKENS = 2**20
 _PREFETCHED_BATCHES = 32
+_MIN_STEPS = 400  # of a whole training
 
 
 def block_dataset(
@@ -238,14 +239,35 @@ def count_ids(stream: TokenStream, vocabulary_size: int) -> NDArray[np.int64]:
     return counts
 
 
-def default_batch_size(corpus_words: int, window: int, largest: int = 4096) -> int:
-    """Returns a power of two from 256 to `largest` tokens, for about 256 steps an epoch.
+def kept_tokens(counts: ArrayLike, sample: float) -> NDArray[np.float64]:
+    """Returns how many tokens of each word an epoch is expected to keep, `(V,)`."""
+    counts = np.asarray(counts, np.int64)
+    return counts * keep_probabilities(counts, sample * int(counts.sum()))
 
-    Large batches are fast, but all their gradients are computed at one point: a small corpus needs
-    many updates more than speed. A batch holds at least one block for the window.
+
+def default_batch_size(kept: ArrayLike, epochs: int, window: int, largest: int = 4096) -> int:
+    """Returns the number of tokens in a step, a power of two up to `largest`.
+
+    Large batches are fast, but all their gradients are computed at one point. Two things make that
+    harmless: many steps in the whole training, or so many words that a batch hardly repeats one.
+    So a batch is the larger of
+
+    - the tokens of the whole training, divided by 400 steps;
+    - a quarter of the tokens among which, on average, a word comes again.
+
+    It holds at least one block for the window.
+
+    Args:
+        kept: expected number of tokens of each word in an epoch, from `kept_tokens`.
+        epochs: passes over the corpus.
+        window: largest distance of a context word.
+        largest: the limit, in tokens.
     """
-    size = 1 << int(log2(max(1, corpus_words // 256)))
-    return max(min(largest, max(256, size)), default_block_length(window))
+    kept = np.asarray(kept, np.float64)
+    tokens = float(kept.sum())
+    recurrence = tokens**2 / max(float(kept @ kept), 1e-30)  # V where all words are as frequent
+    size = max(epochs * tokens / _MIN_STEPS, recurrence / 4, 1)
+    return max(min(largest, 1 << int(log2(size))), default_block_length(window))
 
 
 def _checked_shard(shard: tuple[int, int]) -> tuple[int, int]:

@@ -92,8 +92,8 @@ class Word2Vec:
         output_layer: an output layer, or the name of one in `kerasw2v.layers`, instead of `hs` and
             `negative`.
         strategy: a `tf.distribute.Strategy` to train on several devices.
-        batch_size: tokens in a step; chosen for the size of the corpus when None, 256 to 4,096
-            (8,192 for skip-gram with hierarchical softmax).
+        batch_size: tokens in a step; chosen for the words and epochs to train on when None, 32 to
+            4,096 (8,192 for skip-gram with hierarchical softmax).
         progress_bar: True to show progress on standard error.
 
     Attributes:

@@ -200,12 +200,13 @@ class Trainer:
         `training` is the number of this `train` call, from 0: each draws other random numbers.
         """
         keep = keep[self._order]
+        kept = keep * count_ids(stream, len(self.vocabulary))
         dataset = block_dataset(
             stream,
             self.vocabulary,
             window=self.settings.window,
             keep=keep,
-            batch_size=batch_size or suitable_batch_size(self.model, stream.corpus_words),
+            batch_size=batch_size or suitable_batch_size(self.model, kept, schedule.epochs),
             block_length=self.model.block_length,
             seed=self.settings.seed,
             first_epoch=training * _DRAWS_PER_TRAINING,
@@ -217,8 +218,7 @@ class Trainer:
         if progress_bar:
             callbacks.append(Progress(stream.corpus_words))
         history = self.model.fit(dataset, epochs=schedule.epochs, verbose=0, callbacks=callbacks)
-        tokens = float(keep @ count_ids(stream, len(self.vocabulary)))
-        return Outcome(len(history.epoch), tokens)
+        return Outcome(len(history.epoch), float(kept.sum()))
 
     def alpha(self) -> float:
         """Returns the learning rate of the next step."""
