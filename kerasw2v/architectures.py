@@ -44,7 +44,7 @@ def suitable_batch_size(model: BlockModel, kept: ArrayLike, epochs: int = 1) -> 
     >>> [suitable_batch_size(model, [size, size, size]) for size in (100, 100_000, 10_000_000)]
     [32, 512, 4096]
     """
-    return default_batch_size(kept, epochs, model.window, model.largest_batch)
+    return default_batch_size(kept, epochs, model.halo, model.largest_batch)
 
 
 def compile_model(

@@ -53,10 +53,12 @@ class CBOW(BlockModel):
             `cbow_mean=0`). With `"sum"`, the exact gradient adds the whole error to each context
             row, and `"word2vec"` an n-th of it, as gensim does.
         shrink_windows: True to draw each centre's window from 1 to `window`, as word2vec does.
-        block_length: centres in a block; that of `block_dataset` for this window when None.
+        block_length: centres in a block; that of `block_dataset` for this halo when None.
         seed: seed of the initial vectors and of the windows.
         shards: number of parts that the table of input vectors is kept in, see `EmbeddingLookup`;
             the output layer has a number of its own.
+        halo: tokens at each end of a block that are context only, as in `block_dataset`; `window`
+            when None.
         **kwargs: arguments of `keras.Model`.
 
     Raises:
@@ -121,8 +123,8 @@ class CBOW(BlockModel):
     def loss_of_blocks(
         self, ids: tf.Tensor, sentences: tf.Tensor, reach: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        centres = ids[:, self.window : self.window + self.block_length]
-        tensors = ids, centres, *window_extents(sentences, reach, self.window)
+        centres = ids[:, self.halo : self.halo + self.block_length]
+        tensors = ids, centres, *window_extents(sentences, reach, self.halo)
         if self.output_layer.can_split_batch:
             return in_two_branches(self._loss_of_extents, *tensors)
         return self._loss_of_extents(*tensors)

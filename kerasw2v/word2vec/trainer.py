@@ -22,6 +22,7 @@ from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.layers.sum_of_losses import SumOfLosses
 from kerasw2v.ops import seeds
 from kerasw2v.ops.huffman import Path, tree_of_paths
+from kerasw2v.ops.windows import sufficient_halo
 from kerasw2v.optimizers import RowSGD
 from kerasw2v.utils.checks import check_choice
 
@@ -201,10 +202,13 @@ class Trainer:
         """
         keep = keep[self._order]
         kept = keep * count_ids(stream, len(self.vocabulary))
+        window = self.settings.window
+        self.model.halo = sufficient_halo(window, stream.longest_sentence())
         dataset = block_dataset(
             stream,
             self.vocabulary,
-            window=self.settings.window,
+            window=window,
+            halo=self.model.halo,
             keep=keep,
             batch_size=batch_size or suitable_batch_size(self.model, kept, schedule.epochs),
             block_length=self.model.block_length,
