@@ -38,12 +38,61 @@ PACKAGES = {
     "cade": "1.2.0",
 }
 # Their versions are for `gensim` of the year they were made in: all is installed without asking.
-NEEDED = """networkx joblib tqdm scikit-learn threadpoolctl cloudpickle narwhals numba llvmlite
-numba-progress python-louvain pygsp decorator levenshtein rapidfuzz attrs cachetools rdflib
-pyparsing isodate nest-asyncio tomlkit rdkit pyfasta aiohttp six jsonpath-rw plotly seaborn
-matplotlib contourpy cycler fonttools kiwisolver pillow aiosignal frozenlist multidict yarl propcache
-idna aiohappyeyeballs requests urllib3 certifi charset-normalizer python-dateutil toml colorama
-pyfaidx importlib-metadata zipp packaging""".split()
+NEEDED = [
+    "networkx",
+    "joblib",
+    "tqdm",
+    "scikit-learn",
+    "threadpoolctl",
+    "cloudpickle",
+    "narwhals",
+    "numba",
+    "llvmlite",
+    "numba-progress",
+    "python-louvain",
+    "pygsp",
+    "decorator",
+    "levenshtein",
+    "rapidfuzz",
+    "attrs",
+    "cachetools",
+    "rdflib",
+    "pyparsing",
+    "isodate",
+    "nest-asyncio",
+    "tomlkit",
+    "rdkit",
+    "pyfasta",
+    "aiohttp",
+    "six",
+    "jsonpath-rw",
+    "plotly",
+    "seaborn",
+    "matplotlib",
+    "contourpy",
+    "cycler",
+    "fonttools",
+    "kiwisolver",
+    "pillow",
+    "aiosignal",
+    "frozenlist",
+    "multidict",
+    "yarl",
+    "propcache",
+    "idna",
+    "aiohappyeyeballs",
+    "requests",
+    "urllib3",
+    "certifi",
+    "charset-normalizer",
+    "python-dateutil",
+    "toml",
+    "colorama",
+    "pyfaidx",
+    "importlib-metadata",
+    "zipp",
+    "packaging",
+]
 # Import lines, and what they become.
 IMPORTS = [
     (r"^from gensim\.models(\.word2vec)? import Word2Vec\b", "from kerasw2v import Word2Vec"),
