@@ -281,7 +281,7 @@ main(["similar", "cat", "--topn", "1"])
 
 @pytest.fixture(scope="class")
 def sources(tmp_path_factory):
-    """The source archive, built from a copy of the checkout and unpacked: what an installer gets."""
+    """The source archive of a copy of the checkout, unpacked: what an installer gets."""
     copy, folder = tmp_path_factory.mktemp("checkout") / "copy", tmp_path_factory.mktemp("archive")
     ignore = shutil.ignore_patterns(
         ".git", ".venv*", ".*_cache", "__pycache__", "*.egg-info", "_build", "build", "dist"
