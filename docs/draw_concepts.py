@@ -1,6 +1,6 @@
 """Draws the pictures of docs/softmax_approximations.md with the library's own functions.
 
-    python docs/draw_concepts.py            # writes docs/images/*.svg
+python docs/draw_concepts.py            # writes docs/images/*.svg
 """
 
 import argparse
@@ -65,7 +65,8 @@ def draw_huffman_tree() -> Figure:
                   bbox={"boxstyle": "round,pad=.35", "facecolor": LEAF if leaf else NODE,
                         "edgecolor": SOFT})  # fmt: skip
         if leaf:
-            axes.text(x, y - 0.55, codes[node], ha="center", va="center", color=INK, family="monospace")  # fmt: skip
+            style = {"ha": "center", "va": "center", "color": INK, "family": "monospace"}
+            axes.text(x, y - 0.55, codes[node], **style)
     mean = sum(counts[i] * len(codes[i]) for i in range(size)) / sum(counts)
     shares = np.array(counts) / sum(counts)
     entropy = float(-(shares * np.log2(shares)).sum())
@@ -98,7 +99,7 @@ def draw_class_split() -> Figure:
         xlim=(-1, words),
         xlabel="words, most frequent first",
         ylabel="count",
-        title=f"{words} words in {num_classes} classes of equal sums of √count; how many words each has",
+        title=f"{words} words in {num_classes} classes of equal sums of √count, and their sizes",
     )
     axes.title.set_fontsize(10)
     axes.spines[["top", "right"]].set_visible(False)
@@ -120,11 +121,14 @@ def draw_adaptive_clusters() -> Figure:
             top, head_middle = float(height), left + width
         colour = NODE if i == 0 else LEAF
         bottom = top - height
-        axes.add_patch(plt.Rectangle((left, bottom), width, height, facecolor=colour, edgecolor=SOFT))  # fmt: skip
+        box = plt.Rectangle((left, bottom), width, height, facecolor=colour, edgecolor=SOFT)
+        axes.add_patch(box)
         share = shares[end - 1] - (shares[start - 1] if start else 0)
         name = "head" if i == 0 else f"cluster {i}"
         text = f"{name}: {end - start:,} words\n{share:.0%} of the text, d = {height}"
-        axes.text(left + width / 2, bottom - 6, text, ha="center", va="top", fontsize=8.5, color=INK)
+        axes.text(
+            left + width / 2, bottom - 6, text, ha="center", va="top", fontsize=8.5, color=INK
+        )
         if i:
             arrow = {"arrowstyle": "->", "color": SOFT, "connectionstyle": "arc3,rad=-.25"}
             axes.annotate("", (left + width / 2, top + 1), (head_middle, top + 1), arrowprops=arrow)

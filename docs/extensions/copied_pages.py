@@ -52,7 +52,10 @@ def _copy(app: Any) -> None:
         f"{path.parent.name}.md": path.read_bytes()
         for path in (ROOT / "models").glob("*/MODEL_CARD.md")
     }
-    for name, source, pages in (("tutorials", "tutorials", tutorials), ("model_zoo", "models", cards)):
+    for name, source, pages in (
+        ("tutorials", "tutorials", tutorials),
+        ("model_zoo", "models", cards),
+    ):
         text = (ROOT / source / "README.md").read_text("utf-8") + CONTENTS
         write_pages(Path(app.srcdir) / name, pages | {"index.md": text.encode()})
 

@@ -12,6 +12,8 @@ from sphinx.errors import SphinxError
 SYNONYMS = [
     (re.compile(r"\\([bB]ig)\s*([(\[])"), r"\\\1l\2"),
     (re.compile(r"\\([bB]ig)\s*([)\]])"), r"\\\1r\2"),
+    (re.compile(r"\\(log|exp|cos|min|max)\s+(?=[A-Za-z\\])(?!\\[bB]ig)"), r"\\\1\\,"),  # log x
+    (re.compile(r"(?<=[\w}])\s+\\log\b"), r"\\,\\log"),  # E log
     (re.compile(r"\\dots\b"), r"\\ldots"),
     (re.compile(r"\\([td]?frac)(\d)(\d)"), r"\\\1{\2}{\3}"),
 ]
