@@ -1,16 +1,11 @@
 """Draws the pictures of docs/softmax_approximations.md with the library's own functions.
 
-python docs/draw_concepts.py            # writes docs/images/*.svg
+`python docs/draw_concepts.py` writes docs/images/*.svg.
 """
 
-import argparse
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-
-import matplotlib as mpl
-
-mpl.use("svg")
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -27,7 +22,7 @@ STYLE = {
     "font.family": "sans-serif",
     "font.size": 10,
 }
-WORDS = {"the": 40, "of": 24, "in": 17, "was": 10, "new": 5, "cat": 4, "sat": 3, "mat": 2}
+WORDS = {"the": 40, "of": 24, "in": 17, "was": 9, "new": 5, "cat": 4, "sat": 3, "mat": 2}
 INK, SOFT, LEAF, NODE = "#1c2330", "#5a6577", "#cfdef5", "#f3d9a4"
 
 
@@ -147,17 +142,14 @@ PICTURES: dict[str, Callable[[], Figure]] = {
 }
 
 
-def main() -> None:
-    """Writes all pictures."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--folder", type=Path, default=FOLDER)
-    folder = parser.parse_args().folder
-    for name, draw in PICTURES.items():
+def draw(folder: Path) -> None:
+    """Writes all pictures into a folder."""
+    for name, figure_of in PICTURES.items():
         with plt.rc_context(STYLE):
-            figure = draw()
+            figure = figure_of()
             figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
             plt.close(figure)
 
 
 if __name__ == "__main__":
-    main()
+    draw(FOLDER)
