@@ -22,7 +22,7 @@ STYLE = {
     "font.family": "sans-serif",
     "font.size": 10,
 }
-WORDS = {"the": 40, "of": 24, "in": 17, "was": 9, "new": 5, "cat": 4, "sat": 3, "mat": 2}
+WORDS = {"the": 40, "of": 28, "in": 25, "was": 13, "new": 8, "cat": 7, "sat": 6, "mat": 5}
 INK, SOFT, LEAF, NODE = "#1c2330", "#5a6577", "#cfdef5", "#f3d9a4"
 
 
