@@ -45,7 +45,7 @@ format: $(VENV)/.installed-test
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build dist docs/_build docs/model_zoo docs/tutorials *.egg-info .pytest_cache .mypy_cache .ruff_cache demo.kv
+	rm -rf $(VENV) build dist docs/_build docs/tutorials *.egg-info .pytest_cache .mypy_cache .ruff_cache demo.kv
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \

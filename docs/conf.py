@@ -35,9 +35,9 @@ extensions = [
     "sphinx.ext.napoleon",
     # ours
     "benchmark_figures",
-    "copied_pages",
     "mathml",
     "see_also",
+    "tutorials",
 ]
 exclude_patterns = ["_build", "extensions"]
 nb_execution_mode = "off"  # the tests run the tutorials; here are the outputs they are kept with

@@ -1,7 +1,7 @@
-"""Tutorials and model cards as pages of the site, the tutorials with their committed outputs.
+"""The tutorials as pages of the site, with their committed outputs.
 
-Sphinx reads only what is in its own folder, so they are copied to `docs/tutorials/` and
-`docs/model_zoo/`. Links in pages that lead to files of the repository lead to the site's pages.
+Sphinx reads only what is in its own folder, so they are copied to `docs/tutorials/`. Links in pages
+that lead to files of the repository lead to the site's pages, where there is one.
 """
 
 import re
@@ -15,12 +15,8 @@ LINKS = [
     (re.compile(r"\]\((?:\.\./)+tutorials/README\.md"), "](/tutorials/index.md"),
     (re.compile(r"\]\((?:\.\./)+tutorials/(\w+\.ipynb)"), r"](/tutorials/\1"),
     (re.compile(r"\]\((?:\.\./)*benchmarks/README\.md"), "](/benchmarks.md"),
-    (re.compile(r"\]\((?:\.\./)*models/README\.md"), "](/model_zoo/index.md"),
-    (re.compile(r"\]\(([\w-]+)/MODEL_CARD\.md"), r"](/model_zoo/\1.md"),
-    (
-        re.compile(r"\]\(NOTICE\)"),
-        f"]({REPOSITORY}/models/skip-gram-negative-sampling/NOTICE)",
-    ),
+    (re.compile(r"\]\((?:\.\./)*models/README\.md"), "](/model_zoo.md"),
+    (re.compile(r"\]\(([\w-]+/MODEL_CARD\.md)"), rf"]({REPOSITORY}/models/\1"),
     (re.compile(r"\]\((?:\.\./)*CONTRIBUTING\.md"), "](/contributing.md"),
     (re.compile(r"\]\((?:\.\./)*docs/(\w+\.md)"), r"](/\1"),
 ]
@@ -47,17 +43,10 @@ def write_pages(folder: Path, pages: Mapping[str, bytes]) -> None:
 
 
 def _copy(app: Any) -> None:
-    tutorials = {path.name: path.read_bytes() for path in (ROOT / "tutorials").glob("*.ipynb")}
-    cards = {
-        f"{path.parent.name}.md": path.read_bytes()
-        for path in (ROOT / "models").glob("*/MODEL_CARD.md")
-    }
-    for name, source, pages in (
-        ("tutorials", "tutorials", tutorials),
-        ("model_zoo", "models", cards),
-    ):
-        text = (ROOT / source / "README.md").read_text("utf-8") + CONTENTS
-        write_pages(Path(app.srcdir) / name, pages | {"index.md": text.encode()})
+    folder = ROOT / "tutorials"
+    pages = {path.name: path.read_bytes() for path in folder.glob("*.ipynb")}
+    pages["index.md"] = ((folder / "README.md").read_text("utf-8") + CONTENTS).encode()
+    write_pages(Path(app.srcdir) / "tutorials", pages)
 
 
 def _link(app: Any, name: str, content: list[str]) -> None:
