@@ -128,7 +128,7 @@ def draw_adaptive_clusters() -> Figure:
             arrow = {"arrowstyle": "->", "color": SOFT, "connectionstyle": "arc3,rad=-.25"}
             axes.annotate("", (left + width / 2, top + 1), (head_middle, top + 1), arrowprops=arrow)
         left += width + gap
-    axes.text(head_middle - 2, top - 4, f"+ {len(cutoffs)} entries,\none a cluster", ha="right",
+    axes.text(head_middle - 2, top - 4, f"+ {len(cutoffs)} entries,\none per cluster", ha="right",
               va="top", fontsize=8.5, color=INK)  # fmt: skip
     axes.set(xlim=(-4, left), ylim=(-34, top + 42))
     axes.axis("off")

@@ -53,7 +53,7 @@ class RowSGD(keras.optimizers.Optimizer):
     Args:
         learning_rate: float, or a `keras.optimizers.schedules.LearningRateSchedule`.
         max_step: the bound on `learning_rate * mass`, dimensionless; the default was stable for
-            learning rates of .01 to .1 and 512 to 65,536 tokens a step.
+            learning rates of .01 to .1 and 512 to 65,536 tokens per step.
         reduction: how row-sparse gradients travel between replicas (`tf.distribute`): `"rows"`
             gathers the rows of all, `"dense"` sums whole tables, `"auto"` takes for each table what
             moves fewer bytes (`kerasw2v.ops.replica_sum` has the formula).

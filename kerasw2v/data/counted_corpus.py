@@ -42,8 +42,8 @@ def read_corpus(
         FileNotFoundError: if a file does not exist.
         OSError: if the disk is full; nothing is left behind.
 
-    Cost: about 0.3 microseconds a word; 4 bytes a word, in a temporary file if they are more than
-    64 MiB.
+    Cost: about 0.3 microseconds and 4 bytes per word, in a temporary file if they are more than 64
+    MiB.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""What importance sampling, the sampled softmax and NCE share: one noise sample a batch."""
+"""What importance sampling, the sampled softmax and NCE share: one noise sample per batch."""
 
 from collections.abc import Callable
 from functools import cache
