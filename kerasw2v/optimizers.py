@@ -65,7 +65,7 @@ class RowSGD(keras.optimizers.Optimizer):
         ValueError: if `max_step` is not positive, `reduction` is unknown, or for weight decay,
             gradient clipping, moving averages, loss scaling and gradient accumulation.
 
-    Cost: `O(rows * d)` a step, read and written once, and clearing one float a row of the table
+    Cost: `O(rows * d)` per step, read and written once, and clearing one float per row of the table
     (1 / d of its size). No state.
 
     Example:

@@ -26,7 +26,7 @@ def read_corpus(
     their time. `block_dataset` takes the tokens in place of the corpus.
 
     Args:
-        corpus: a path (plain, `.gz`, `.bz2` or `.xz`; one sentence a line, words separated by
+        corpus: a path (plain, `.gz`, `.bz2` or `.xz`; one sentence per line, words separated by
             whitespace), a list of paths or a re-iterable of token lists.
         min_count: words that occur less often are left out.
         max_final_vocab: if given, `min_count` is raised until at most so many words are left. Words

@@ -61,7 +61,7 @@ class Word2Vec:
 
     Args:
         sentences: re-iterable of token lists to train on now; None to train later.
-        corpus_file: path of a file with one sentence a line, instead of `sentences`.
+        corpus_file: path of a file with one sentence per line, instead of `sentences`.
         vector_size: width of a vector.
         alpha: learning rate of the first step, for one pair.
         window: largest distance of a context word.
@@ -458,7 +458,7 @@ class Word2Vec:
 
         Args:
             corpus_iterable: re-iterable of token lists.
-            corpus_file: path of a file with one sentence a line, instead.
+            corpus_file: path of a file with one sentence per line, instead.
             total_examples: number of sentences; this or `total_words` says how far the learning
                 rate falls in an epoch.
             total_words: number of words.
