@@ -5,6 +5,7 @@ import importlib
 import importlib.util
 import re
 import shlex
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,8 @@ def test_commands_of_the_readme(tmp_path, monkeypatch, capsys):
         printed.append(capsys.readouterr().out)
     shown = [block[1] for block in blocks(ROOT / "README.md", "text")]
     assert printed[0] == shown[0]
+    page = textwrap.dedent((ROOT / "docs" / "reference" / "command_line.rst").read_text("utf-8"))
+    assert textwrap.indent(shown[0], "   ") in page
 
 
 def test_length_of_the_readme():

@@ -60,7 +60,8 @@ def write_report(
     """Writes a page on a training for any browser; it needs no network.
 
     The page contains the vectors of the most frequent words, rounded to one byte per number:
-    cosines differ from the exact ones by less than .01. With 5,000 words of 100 dimensions it has 1 MB.
+    cosines differ from the exact ones by less than .01. With 5,000 words of 100 dimensions it has
+    1 MB.
 
     Args:
         path: where to save; an existing file is replaced.
