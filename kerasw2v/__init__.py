@@ -32,9 +32,14 @@ _MODULES = {
 }
 
 __all__ = list(_MODULES)
+__version__: str  # of the installed distribution, read when it is asked for
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from kerasw2v.utils.versions import version
+
+        return version("kerasw2v")
     if name not in _MODULES:
         raise AttributeError(f"module 'kerasw2v' has no attribute {name!r}")
     require_tensorflow()
@@ -43,4 +48,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, "__version__"])

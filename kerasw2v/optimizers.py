@@ -52,7 +52,7 @@ class RowSGD(keras.optimizers.Optimizer):
     Args:
         learning_rate: float, or a `keras.optimizers.schedules.LearningRateSchedule`.
         max_step: the bound on `learning_rate * mass`, dimensionless; the default was stable for
-            learning rates of .01 to .1 and 512 to 65,536 tokens a step.
+            learning rates of .01 to .1 and 512 to 65,536 tokens per step.
         reduction: how row-sparse gradients travel between replicas (`tf.distribute`): `"rows"`
             gathers the rows of all, `"dense"` sums whole tables, `"auto"` takes for each table what
             moves fewer bytes (`kerasw2v.ops.replica_sum` has the formula).
@@ -64,7 +64,7 @@ class RowSGD(keras.optimizers.Optimizer):
         ValueError: if `max_step` is not positive, `reduction` is unknown, or for weight decay,
             gradient clipping, moving averages, loss scaling and gradient accumulation.
 
-    Cost: `O(rows * d)` a step, read and written once; nothing grows with V. A float for each row
+    Cost: `O(rows * d)` per step, read and written once; nothing grows with V. A float for each row
     of a table (1 / d of its size) is memory to work in; it holds no state, and is never saved.
 
     Example:

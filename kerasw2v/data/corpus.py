@@ -21,7 +21,7 @@ PathLike: TypeAlias = str | os.PathLike[str]
 Corpus: TypeAlias = PathLike | Sequence[PathLike] | Iterable[Sequence[str]]
 """A path, a list of paths, or a re-iterable of token lists.
 
-Files hold one sentence a line, words separated by whitespace, in UTF-8; `.gz`, `.bz2` and `.xz`
+Files hold one sentence per line, words separated by whitespace, in UTF-8; `.gz`, `.bz2` and `.xz`
 are unpacked while reading. Re-iterables are lists of lists, and gensim's `LineSentence`,
 `Text8Corpus` and `PathLineSentences`.
 """

@@ -62,7 +62,7 @@ class HierarchicalSoftmax(OutputLayer):
     words of English), and the dense product with `dense_rows`. The block form reads a candidate's
     path once for all hidden vectors of its block, and `shared_loss` multiplies each hidden vector
     once with the top, however often it occurs in the blocks. `log_probs` and `top_k` are
-    `O(rows * V * d)`. (V - 1) * d parameters, and 40 bytes a word for the tree. The shapes of a
+    `O(rows * V * d)`. (V - 1) * d parameters, and 40 bytes per word for the tree. The shapes of a
     step depend on the targets, so the layer cannot run under `jit_compile=True`.
 
     Example:

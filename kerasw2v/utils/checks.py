@@ -80,7 +80,7 @@ def check_counts(counts: ArrayLike) -> NDArray[np.float64]:
         raise TypeError(f"`counts` must be numbers. Received: counts={counts!r}.") from error
     if array.ndim != 1 or not array.size:
         raise ValueError(
-            f"`counts` must be a vector with an entry a word. Received: shape={array.shape}."
+            f"`counts` must be a vector with one entry per word. Received: shape={array.shape}."
         )
     if not np.isfinite(array).all() or array.min() < 0 or array.max() == 0:
         raise ValueError(

@@ -61,7 +61,7 @@ class Word2Vec:
 
     Args:
         sentences: re-iterable of token lists to train on now; None to train later.
-        corpus_file: path of a file with one sentence a line, instead of `sentences`.
+        corpus_file: path of a file with one sentence per line, instead of `sentences`.
         vector_size: width of a vector.
         alpha: learning rate of the first step, for one pair.
         window: largest distance of a context word.
@@ -74,7 +74,7 @@ class Word2Vec:
         min_alpha: learning rate at the end.
         sg: 1 for skip-gram, 0 for CBOW.
         hs: 1 for hierarchical softmax.
-        negative: number of noise words a pair in negative sampling; 0 for no negative sampling.
+        negative: number of noise words per pair in negative sampling; 0 for no negative sampling.
         ns_exponent: power of the counts in the distribution of noise words; may be negative.
         cbow_mean: 1 for the mean of the context vectors, 0 for their sum, with gensim's gradients.
         hashfxn: accepted and not used for training, as in gensim 4.
@@ -98,7 +98,7 @@ class Word2Vec:
     Attributes:
         wv: `gensim.models.KeyedVectors` of the words; training starts from its vectors and writes
             to them.
-        syn1neg: output vectors of negative sampling, a row a word.
+        syn1neg: output vectors of negative sampling, one row per word.
         syn1: vectors of the inner nodes of hierarchical softmax.
         epoch_losses: mean loss of a pair in each epoch of the last `train` call.
         corpus_count, corpus_total_words: sentences and words of the corpus that was counted.
@@ -458,7 +458,7 @@ class Word2Vec:
 
         Args:
             corpus_iterable: re-iterable of token lists.
-            corpus_file: path of a file with one sentence a line, instead.
+            corpus_file: path of a file with one sentence per line, instead.
             total_examples: number of sentences; this or `total_words` says how far the learning
                 rate falls in an epoch.
             total_words: number of words.
