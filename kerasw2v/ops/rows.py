@@ -10,11 +10,6 @@ from kerasw2v.ops.row_gradients import RowProducts, RowSlices, active_record
 from kerasw2v.ops.sharded_table import ShardedTable
 
 
-def as_ids(ids: Any) -> tf.Tensor:
-    """Returns `ids` as an int32 tensor (Keras hands symbolic builds floats)."""
-    return tf.cast(ids, tf.int32)
-
-
 def gather_rows(table: Any, ids: tf.Tensor, dtype: Any, is_bucketed: bool = False) -> tf.Tensor:
     """Gathers rows of a Keras weight `(V, d)`, or of a `ShardedTable` of several, cast to `dtype`.
 
