@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kerasw2v.divergence import with_stop
 from kerasw2v.layers.embedding_lookup import EmbeddingLookup
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops.ids import as_ids, check_examples, check_ids, is_array, one_sentence_id_errors
@@ -195,9 +196,11 @@ class BlockModel(keras.Model):
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Trains as `keras.Model.fit` does, on a block dataset or on arrays of pairs.
 
-        Arrays are checked before training begins, in one pass.
+        Arrays are checked before training begins, in one pass. A `kerasw2v.callbacks.StopOnNaN` is
+        added to `callbacks`.
 
         Raises:
+            FloatingPointError: if the loss or a weight becomes NaN or infinite.
             TypeError, ValueError: if ids in arrays are not whole numbers or out of range, or
                 weights are not finite; for a dataset, in the step that meets such an id (on a CPU).
         """
@@ -210,6 +213,7 @@ class BlockModel(keras.Model):
         if isinstance(validation, tuple | list):
             parts = keras.utils.unpack_x_y_sample_weight(tuple(validation))
             self._check_arrays("validation_data: {}", *parts)
+        named["callbacks"] = with_stop(named.get("callbacks"))
         with self._checked(x, y, named.get("sample_weight")):
             return super().fit(**named)
 

@@ -47,9 +47,7 @@ def train(options: TrainOptions) -> None:
         return
     vectors = to_keyed_vectors(model, vocabulary)
     if not math.isfinite(float(vectors.vectors.sum())):
-        raise ValueError(
-            f"Training diverged; `--alpha` must be smaller. Received: --alpha {options.alpha}."
-        )
+        raise _divergence(options, state)
     save_vectors(vectors, options.output)
     written = [f"{options.output}: {len(vectors):,} words, {options.size} dimensions"]
     written += _write_others(options, vectors, model, stream, history)
@@ -121,6 +119,8 @@ def _fit(
         )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_stopped_message(state)) from None
+    except FloatingPointError as error:
+        raise _divergence(options, state) from error
     return model, record and record.history
 
 
@@ -185,6 +185,16 @@ def _record(
         return Record(stream.corpus_words)
     history = History.load(state.history, epochs_done)
     return Record(stream.corpus_words, history, state.history)
+
+
+def _divergence(options: TrainOptions, state: RunState | None) -> ValueError:
+    kept = ""
+    if state and state.weights.exists():
+        kept = f" {state.folder} holds the state after the last good epoch."
+    return ValueError(
+        "Training diverged; `--alpha` must be smaller, or `--batch-size`. "
+        f"Received: --alpha {options.alpha}.{kept}"
+    )
 
 
 def _stopped_message(state: RunState | None) -> str:

@@ -58,6 +58,14 @@ def check_non_negative(name: str, value: object) -> float:
     return number
 
 
+def check_positive(name: str, value: object) -> float:
+    """Returns `value` as a float; raises TypeError or ValueError unless it is finite and > 0."""
+    number = check_finite(name, value)
+    if number <= 0:
+        raise ValueError(f"`{name}` must be positive. Received: {name}={value}.")
+    return number
+
+
 def check_choice(name: str, value: T, choices: Sequence[T]) -> T:
     """Returns `value`; raises ValueError unless it is one of `choices`."""
     if value not in choices:
@@ -82,7 +90,9 @@ def check_counts(counts: ArrayLike) -> NDArray[np.float64]:
         raise ValueError(
             f"`counts` must be a vector with an entry a word. Received: shape={array.shape}."
         )
-    if not np.isfinite(array).all() or array.min() < 0 or array.max() == 0:
+    with np.errstate(over="ignore"):
+        total = array.sum()
+    if not np.isfinite(total) or array.min() < 0 or array.max() == 0:
         raise ValueError(
             "`counts` must be finite, not negative and not all zero. "
             f"Received: smallest {array.min()}, largest {array.max()}."
