@@ -11,13 +11,14 @@ import tensorflow as tf
 from kerasw2v.divergence import with_stop
 from kerasw2v.layers.embedding_lookup import EmbeddingLookup
 from kerasw2v.layers.output_layer import OutputLayer
+from kerasw2v.layers.tables import check_room, check_table
 from kerasw2v.ops.ids import as_ids, check_examples, check_ids, is_array, one_sentence_id_errors
 from kerasw2v.ops.row_gradients import as_slices, record_rows
 from kerasw2v.ops.seeds import add_draw_state, evaluation_draws, next_seed
 from kerasw2v.ops.strategies import lost_workers_are_errors, reducible_logs, repeated_for_workers
 from kerasw2v.ops.windows import decode_blocks, default_block_length
 from kerasw2v.optimizers import RowSGD
-from kerasw2v.utils.checks import check_int, check_seed
+from kerasw2v.utils.checks import MAX_INT32, check_int, check_seed
 from kerasw2v.utils.runtime import trace_without_gc
 
 
@@ -84,7 +85,7 @@ class BlockModel(keras.Model):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.window = check_int("window", window, minimum=1)
+        self.window = check_int("window", window, minimum=1, maximum=MAX_INT32)
         self.shrink_windows = bool(shrink_windows)
         if block_length is None:
             block_length = default_block_length(window)
@@ -99,6 +100,10 @@ class BlockModel(keras.Model):
             name="embedding",
         )
         _check_output_layer(output_layer, vocabulary_size)
+        tables = 1 if output_layer.built or not output_layer.has_output_vectors else 2
+        check_table(vocabulary_size, embedding_dim, tables)
+        block = f"a single block, window={self.window:,}, block_length={self.block_length:,},"
+        check_room("`window` or `block_length`", self._numbers_of_block(), block)
         self.output_layer = output_layer
         self._draw_state = add_draw_state(self, self.seed, "windows")
         self.embedding.build()
@@ -121,6 +126,10 @@ class BlockModel(keras.Model):
     def largest_batch(self) -> int:
         """Tokens of a step from which on a larger one is not worth its fewer updates."""
         return 4096
+
+    def _numbers_of_block(self) -> int:
+        """Returns how many floats a step has for each block, at least."""
+        return (self.block_length + 2 * self.window) * self.embedding_dim
 
     def loss_of_blocks(
         self, ids: tf.Tensor, sentences: tf.Tensor, reach: tf.Tensor | None

@@ -10,6 +10,7 @@ from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops.ids import as_ids
 from kerasw2v.ops.parts import in_two_branches
 from kerasw2v.ops.window_means import (
+    MAX_TAPS,
     extent_means,
     sum_over_extents,
     sum_over_weights,
@@ -119,6 +120,11 @@ class CBOW(BlockModel):
     @property
     def _powers(self) -> tf.Tensor:
         return tf.constant(_POWERS[self.combiner, self.gradient], tf.float32)
+
+    def _numbers_of_block(self) -> int:
+        is_product = 2 * self.window > MAX_TAPS
+        weights = self.block_length * (self.block_length + 2 * self.window)
+        return super()._numbers_of_block() + is_product * 2 * weights
 
     def loss_of_blocks(
         self, ids: tf.Tensor, sentences: tf.Tensor, reach: tf.Tensor | None

@@ -23,6 +23,7 @@ from kerasw2v.multi_worker import check_same, connect, sharded_blocks
 from kerasw2v.plots import plot_training, save_plot
 from kerasw2v.report import write_report
 from kerasw2v.utils.files import save_keras_model
+from kerasw2v.utils.memory import check_memory
 from kerasw2v.utils.versions import versions
 from kerasw2v.word_map import content_words
 
@@ -153,6 +154,8 @@ def _batch_size(options: TrainOptions, model: BlockModel, stream: TokenStream) -
 
 
 def _model(options: TrainOptions, vocabulary: Vocabulary) -> BlockModel:
+    size = f"2 tables of {len(vocabulary):,} words, --size {options.size:,},"
+    check_memory("`--size`", 8 * len(vocabulary) * options.size, size)
     seed = options.worker_seed
     noise = layers.NegativeSampling(vocabulary.counts, options.negative, seed=seed)
     return make_model(options.architecture, options.size, noise, window=options.window, seed=seed)

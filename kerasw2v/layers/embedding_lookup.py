@@ -9,7 +9,7 @@ from kerasw2v.layers.tables import add_table, check_shards
 from kerasw2v.ops.ids import as_ids
 from kerasw2v.ops.row_mass import add_row_mass
 from kerasw2v.ops.rows import distinct, gather_rows
-from kerasw2v.utils.checks import check_choice, check_int, check_seed
+from kerasw2v.utils.checks import MAX_INT32, check_choice, check_int, check_seed
 
 COMBINERS = (None, "mean", "sum")
 
@@ -72,8 +72,10 @@ class EmbeddingLookup(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.vocabulary_size = check_int("vocabulary_size", vocabulary_size, minimum=1)
-        self.embedding_dim = check_int("embedding_dim", embedding_dim, minimum=1)
+        self.vocabulary_size = check_int(
+            "vocabulary_size", vocabulary_size, minimum=1, maximum=MAX_INT32
+        )
+        self.embedding_dim = check_int("embedding_dim", embedding_dim, 1, MAX_INT32)
         self.combiner = check_choice("combiner", combiner, COMBINERS)
         self.mask_negative = mask_negative
         self.seed = check_seed("seed", seed)

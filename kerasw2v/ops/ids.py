@@ -222,7 +222,7 @@ def one_sentence_errors() -> Iterator[None]:
     """Keeps Keras from adding a list of all arguments to an error in the `call` of a layer."""
     try:
         yield
-    except (TypeError, ValueError) as error:
+    except (MemoryError, TypeError, ValueError) as error:
         error._keras_call_info_injected = True  # type: ignore[union-attr]
         raise
 

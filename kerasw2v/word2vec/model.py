@@ -18,6 +18,7 @@ from kerasw2v.data.vocabulary import effective_min_count
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops.noise import count_powers
 from kerasw2v.utils.checks import check_finite, check_int, check_non_negative, check_seed
+from kerasw2v.utils.memory import check_memory
 from kerasw2v.word2vec import state
 from kerasw2v.word2vec.callbacks import Callbacks, as_keras, gensim_callbacks
 from kerasw2v.word2vec.scoring import predict, score_sentences
@@ -392,6 +393,7 @@ class Word2Vec:
 
     def init_weights(self) -> None:
         """Sets all weights to an untrained state and keeps the vocabulary."""
+        self._check_memory()
         self.wv.vectors = np.zeros((0, self.vector_size), np.float32)
         self.wv.resize_vectors(seed=self.seed)
         for name in self._output_tables():
@@ -401,12 +403,19 @@ class Word2Vec:
     def update_weights(self) -> None:
         """Keeps all weights, adds untrained ones for new words; RuntimeError if there are none."""
         self._check_update(True)
+        self._check_memory()
         gained = len(self.wv) - len(self.wv.vectors)
         self.wv.resize_vectors(seed=self.seed)
         for name in self._output_tables():
             added = np.zeros((gained, self.layer1_size), np.float32)
             setattr(self, name, np.concatenate([getattr(self, name), added]))
         self._trainer = None
+
+    def _check_memory(self) -> None:
+        tables = 1 + len(self._output_tables())
+        size = f"{tables} tables of {len(self.wv):,} words, vector_size={self.vector_size:,},"
+        # Each is there twice: here, and in the Keras model.
+        check_memory("`vector_size`", 8 * tables * len(self.wv) * self.vector_size, size)
 
     def _output_tables(self) -> list[str]:
         return ["syn1"] * bool(self.hs) + ["syn1neg"] * bool(self.negative)

@@ -90,14 +90,14 @@ def test_the_table_has_every_float():
 
 @pytest.mark.parametrize("counts", [[np.inf, 1], [np.nan, 1], [1e308, 1e308], [-1, -2], [0, 0]])
 def test_counts_must_be_finite_and_so_must_their_sum(counts):
-    with pytest.raises(ValueError, match="^`counts` must be finite, not negative"):
+    with pytest.raises(ValueError, match=r"^`counts` must be finite, not negative"):
         layers.NegativeSampling(counts)
 
 
 @pytest.mark.parametrize("layer", [layers.NegativeSampling, layers.NCE])
 @pytest.mark.parametrize("exponent", [1e308, -1e308])
 def test_an_exponent_beyond_what_a_float_holds(layer, exponent):
-    with pytest.raises(ValueError, match="^The exponent of the noise distribution must leave"):
+    with pytest.raises(ValueError, match=r"^The exponent of the noise distribution must leave"):
         layer([9, 3], exponent=exponent).build((None, 4))
 
 
@@ -173,7 +173,7 @@ def test_the_loss_is_seen_within_an_epoch(monkeypatch):
     stop.set_model(Dense(0.5))
     stop.on_epoch_begin(2)
     stop.on_train_batch_end(0, {"loss": tf.constant(np.nan)})
-    with pytest.raises(FloatingPointError, match="in epoch 3: the loss is nan. .* now 0.5"):
+    with pytest.raises(FloatingPointError, match=r"in epoch 3: the loss is nan\. .* now 0\.5"):
         stop.on_train_batch_end(1, {"loss": tf.constant(np.nan)})
 
 
