@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from kerasw2v.block_model import BlockModel
 from kerasw2v.data.vocabulary import effective_min_count
 from kerasw2v.layers.output_layer import OutputLayer
-from kerasw2v.utils.checks import check_int, check_seed
+from kerasw2v.ops.noise import count_powers
+from kerasw2v.utils.checks import check_finite, check_int, check_non_negative, check_seed
+from kerasw2v.utils.memory import check_memory
 from kerasw2v.word2vec import state
 from kerasw2v.word2vec.callbacks import Callbacks, as_keras, gensim_callbacks
 from kerasw2v.word2vec.scoring import predict, score_sentences
@@ -106,6 +108,8 @@ class Word2Vec:
     Raises:
         TypeError: if the corpus is not one, or can be read only once.
         ValueError: if there is nothing to train, or an argument is out of range.
+        FloatingPointError: if training diverges; `wv` then keeps the vectors from before, or of the
+            last epoch that a gensim callback saw.
         RuntimeError: if no word is left.
 
     Example:
@@ -165,18 +169,18 @@ class Word2Vec:
         self.vector_size = check_int("vector_size", int(vector_size), minimum=1)
         self.layer1_size = self.vector_size
         self.window = check_int("window", int(window), minimum=1)
-        self.alpha = self.min_alpha_yet_reached = float(alpha)
-        self.min_alpha = float(min_alpha)
+        self.alpha = self.min_alpha_yet_reached = check_non_negative("alpha", float(alpha))
+        self.min_alpha = check_non_negative("min_alpha", float(min_alpha))
         self.min_count = min_count
         self.max_vocab_size = max_vocab_size
         self.max_final_vocab = max_final_vocab
-        self.sample = sample
+        self.sample = check_non_negative("sample", sample or 0)
         self.seed = check_seed("seed", seed, limit=2**32)
         self.workers = int(workers)
         self.sg = int(sg)
         self.hs = int(hs)
         self.negative = 0 if output_layer is not None else int(negative)
-        self.ns_exponent = ns_exponent
+        self.ns_exponent = check_finite("ns_exponent", ns_exponent)
         self.cbow_mean = int(cbow_mean)
         self.hashfxn = hashfxn
         self.epochs = epochs
@@ -315,7 +319,8 @@ class Word2Vec:
             `num_retained_words`.
         """
         counts = self.raw_vocab if self.raw_vocab is not None else {}
-        min_count, sample = min_count or self.min_count, sample or self.sample
+        min_count = min_count or self.min_count
+        sample = check_non_negative("sample", sample or self.sample or 0)
         self.effective_min_count = effective_min_count(counts, min_count, self.max_final_vocab)
         selection = select(counts, self.effective_min_count, trim_rule, sample)
         report = selection.report()
@@ -374,7 +379,7 @@ class Word2Vec:
 
     def make_cum_table(self, domain: int = 2**31 - 1) -> None:
         """Makes gensim's `cum_table` for drawing noise words: shares of counts, summed up."""
-        running = np.cumsum(counts_of(self.wv).astype(np.float64) ** float(self.ns_exponent))
+        running = np.cumsum(count_powers(counts_of(self.wv), float(self.ns_exponent)))
         self.cum_table = np.round(running / running[-1:] * domain).astype(np.uint32)
 
     # Weights
@@ -388,6 +393,7 @@ class Word2Vec:
 
     def init_weights(self) -> None:
         """Sets all weights to an untrained state and keeps the vocabulary."""
+        self._check_memory()
         self.wv.vectors = np.zeros((0, self.vector_size), np.float32)
         self.wv.resize_vectors(seed=self.seed)
         for name in self._output_tables():
@@ -397,12 +403,19 @@ class Word2Vec:
     def update_weights(self) -> None:
         """Keeps all weights, adds untrained ones for new words; RuntimeError if there are none."""
         self._check_update(True)
+        self._check_memory()
         gained = len(self.wv) - len(self.wv.vectors)
         self.wv.resize_vectors(seed=self.seed)
         for name in self._output_tables():
             added = np.zeros((gained, self.layer1_size), np.float32)
             setattr(self, name, np.concatenate([getattr(self, name), added]))
         self._trainer = None
+
+    def _check_memory(self) -> None:
+        tables = 1 + len(self._output_tables())
+        size = f"{tables} tables of {len(self.wv):,} words, vector_size={self.vector_size:,},"
+        # Each is there twice: here, and in the Keras model.
+        check_memory("`vector_size`", 8 * tables * len(self.wv) * self.vector_size, size)
 
     def _output_tables(self) -> list[str]:
         return ["syn1"] * bool(self.hs) + ["syn1neg"] * bool(self.negative)
@@ -481,7 +494,8 @@ class Word2Vec:
             RuntimeError: if there is no vocabulary.
             TypeError: if not exactly one corpus is given, or it can be read only once.
         """
-        alpha, min_alpha = start_alpha or self.alpha, end_alpha or self.min_alpha
+        alpha = check_non_negative("start_alpha", start_alpha or self.alpha)
+        min_alpha = check_non_negative("end_alpha", end_alpha or self.min_alpha)
         self._check_training(alpha, epochs, total_examples, total_words)
         epochs = check_int("epochs", epochs, minimum=1)
         check_corpus_arguments(corpus_iterable, corpus_file, passes=epochs)
@@ -522,6 +536,7 @@ class Word2Vec:
             share = sentences / total_examples if total_examples else 1.0
         if total_words and not total_examples:
             share = raw_words / total_words
+        diverged = False
         try:
             outcome = trainer.fit(
                 stream,
@@ -532,8 +547,14 @@ class Word2Vec:
                 as_keras(callbacks, self, lambda: self._pull(trainer)),
                 self.progress_bar,
             )
+        except FloatingPointError as error:
+            diverged, self._trainer = True, None
+            raise FloatingPointError(
+                f"{error} Received: alpha={self.alpha}; `wv` is as before."
+            ) from None
         finally:
-            self._pull(trainer)  # also after an interruption
+            if not diverged:
+                self._pull(trainer)  # also after an interruption
             self.min_alpha_yet_reached = trainer.alpha()
             elapsed = time.perf_counter() - begin
             self.total_train_time += elapsed
