@@ -50,7 +50,7 @@ _SEPARATE_FROM = 10 * 1024**2
 class Words(Protocol):
     """What `to_keyed_vectors` needs of a vocabulary, such as `kerasw2v.Vocabulary`."""
 
-    words: list[str]
+    words: list[Any]
     counts: npt.NDArray[np.int64]
 
 
@@ -91,7 +91,7 @@ def to_keyed_vectors(model: Any, vocabulary: Words, table: str = "input") -> Key
 
 
 def with_counts(
-    words: list[str], matrix: npt.NDArray[np.float32], counts: npt.NDArray[np.int64]
+    words: list[Any], matrix: npt.NDArray[np.float32], counts: npt.NDArray[np.int64]
 ) -> KeyedVectors:
     """Returns words and their vectors as a gensim `KeyedVectors` with counts.
 
@@ -156,6 +156,7 @@ def save_vectors(vectors: KeyedVectors, path: PathLike) -> None:
     Raises:
         ValueError: if the name ends in none of these, or a word is empty or has whitespace, which
             the word2vec formats cannot represent.
+        TypeError: if a word is not a string, in a word2vec format.
         OSError: if the folder does not exist, cannot be written, or the disk fills.
 
     Example:
@@ -309,7 +310,12 @@ def _table(model: Any, table: str) -> npt.NDArray[np.float32]:
 
 def _check_words(vectors: KeyedVectors) -> None:
     for word in vectors.index_to_key:
-        if isinstance(word, str) and (not word or re.search(r"[ \t\n\r\f\v]", word)):
+        if not isinstance(word, str):
+            raise TypeError(
+                "`vectors` must have words that are strings to be saved in a word2vec format; "
+                f"gensim's own, .kv, takes any. Received: {word!r} of type {type(word).__name__}."
+            )
+        if not word or re.search(r"[ \t\n\r\f\v]", word):
             raise ValueError(
                 "`vectors` must have words without whitespace to be saved in a word2vec format; "
                 f"gensim's own, .kv, takes any. Received: the word {word!r}."

@@ -187,7 +187,7 @@ def _words(vectors: Any, number: int) -> dict[str, Any]:
     words = content_words(vectors, number, among=number)
     shown = word_map(vectors, words, fit=_FITTED)
     counts = vectors.expandos.get("count")
-    rows = np.array([vectors[word] for word in words], np.float64)
+    rows = np.array([vectors.get_vector(word) for word in words], np.float64)
     places = (_within_frame(shown.places) * 32767).round().astype("<i2")
     return {
         "words": [str(word) for word in words],
