@@ -156,7 +156,7 @@ class TestSaveAndLoad:
     @pytest.mark.parametrize("word", [7, ("New", "York"), b"York", None, np.int64(7)])
     def test_words_that_are_no_strings(self, tmp_path, word):
         vocabulary = Vocabulary([word, "a"], [2, 1])
-        odd = to_keyed_vectors(model_of(2), vocabulary)
+        odd = to_keyed_vectors(stub(2), vocabulary)
         for suffix in (".vec", ".bin"):
             with pytest.raises(TypeError, match="must have words that are strings to be saved"):
                 save_vectors(odd, tmp_path / f"odd{suffix}")

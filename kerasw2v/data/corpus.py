@@ -11,8 +11,8 @@ import sys
 import zlib
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from itertools import chain
-from types import FunctionType, GeneratorType
 from lzma import LZMAError
+from types import FunctionType, GeneratorType
 from typing import Any, BinaryIO, NamedTuple, TypeAlias, cast
 
 import numpy as np
@@ -84,7 +84,7 @@ def check_corpus(corpus: Corpus) -> None:
     paths = _paths(corpus)
     if paths is None:
         _check_iterable(corpus)
-        if type(corpus) in (list, tuple):
+        if isinstance(corpus, list | tuple):
             _check_first(corpus, next(iter(corpus), _NOTHING))
         return
     if not isinstance(corpus, str | os.PathLike):
@@ -118,7 +118,7 @@ def iter_batches(corpus: Corpus) -> Iterator[Batch]:
     paths = _paths(corpus)
     if paths is None:
         _check_iterable(corpus)
-        sentences = iter(_decoded(cast(Iterable[Sequence[Word]], corpus)))
+        sentences = iter(decoded(cast(Iterable[Sequence[Word]], corpus)))
         first = next(sentences, _NOTHING)
         _check_first(corpus, first)
         return batches_of_sentences(chain([first], sentences))
@@ -299,7 +299,7 @@ def _read(file: BinaryIO, path: str) -> bytes:
         ) from error
 
 
-def _decoded(corpus: Iterable[Sequence[Word]]) -> Iterator[Sequence[Word]]:
+def decoded(corpus: Iterable[Sequence[Word]]) -> Iterator[Sequence[Word]]:
     """Iterates, and names the sentence in which gensim's readers fail to decode UTF-8."""
     number = 1
     try:

@@ -28,8 +28,8 @@ def read_corpus(
 
     Args:
         corpus: a path (plain, `.gz`, `.bz2` or `.xz`; one sentence a line, words separated by
-            whitespace), a list of paths or a re-iterable of token lists. Tokens of lists are strings,
-            numbers, tuples or anything else that is hashable.
+            whitespace), a list of paths or a re-iterable of token lists. Tokens of lists are
+            strings, numbers, tuples or anything else that is hashable.
         min_count: words that occur less often are left out.
         max_final_vocab: if given, `min_count` is raised until at most so many words are left. Words
             of the same count are kept or left out together, so fewer may be left.

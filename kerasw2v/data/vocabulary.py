@@ -185,7 +185,7 @@ class Vocabulary:
         for word in self.words:
             if not isinstance(word, str):
                 raise TypeError(
-                    "`words` must be strings to be saved as text, which says nothing of their type. "
+                    "`words` must be strings to be saved as text, which does not say their type. "
                     f"Received: {word!r} of type {type(word).__name__}."
                 )
             if word.split() != [word]:

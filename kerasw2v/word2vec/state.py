@@ -34,7 +34,7 @@ _NOT_SAVED = {"self", "sentences", "corpus_file", "hashfxn", "trim_rule", "callb
 _GENSIMS = [
     name for name in inspect.signature(GensimWord2Vec.__init__).parameters if name not in _NOT_SAVED
 ]
-_SAVED = [*_GENSIMS, "batch_size", "progress_bar"]
+_SAVED = [*_GENSIMS, "batch_size", "progress_bar", "cache_corpus"]
 # Attributes that building the vocabulary and training set.
 _STATE = (
     "corpus_count",

@@ -103,7 +103,7 @@ class Trainer:
     def __init__(
         self,
         settings: Settings,
-        words: Sequence[str],
+        words: Sequence[Any],
         counts: NDArray[np.int64],
         paths: Sequence[Path] | None = None,
         output_layer: OutputLayer | str | None = None,
@@ -147,6 +147,10 @@ class Trainer:
             tables["syn1neg"] = (self.part(NegativeSampling).embeddings, self._rows)
         return tables
 
+    def in_order(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Returns values of the words in the model's order; they are given in gensim's."""
+        return values[self._order]
+
     def push(self, arrays: dict[str, NDArray[np.float32]]) -> None:
         """Sets the model's tables to gensim's arrays; ValueError for an array of another shape."""
         shape = (len(self._rows), self.settings.vector_size)
@@ -185,15 +189,20 @@ class Trainer:
         schedule: Schedule,
         training: int,
         batch_size: int | None = None,
-        callbacks: Iterable[keras.callbacks.Callback] = (),
+        callbacks: Iterable[keras.callbacks.Callback] | keras.callbacks.CallbackList = (),
         progress_bar: bool = False,
+        epochs: range | None = None,
     ) -> Outcome:
         """Trains the model on a corpus that is encoded with `vocabulary`.
 
         `keep` is the probability of each word's tokens to be kept in an epoch, in gensim's order;
-        `training` is the number of this `train` call, from 0: each draws other random numbers.
+        `training` is the number of this `train` call, from 0: each draws other random numbers;
+        `epochs` are those of the schedule to train now, after `restart_draws`; all when None.
         """
-        keep = keep[self._order]
+        keep = self.in_order(keep)
+        if epochs is None:
+            epochs = range(schedule.epochs)
+            self.restart_draws(training)
         dataset = block_dataset(
             stream,
             self.vocabulary,
@@ -202,17 +211,26 @@ class Trainer:
             batch_size=batch_size or suitable_batch_size(self.model, stream.corpus_words),
             block_length=self.model.block_length,
             seed=self.settings.seed,
-            first_epoch=training * _DRAWS_PER_TRAINING,
+            first_epoch=training * _DRAWS_PER_TRAINING + epochs.start,
         )
-        seeds.restart(self.model, training * _DRAWS_PER_TRAINING)
-        self._alpha.set(schedule, len(dataset), self._steps_done())
+        steps_before = epochs.start * len(dataset)
+        self._alpha.set(schedule, len(dataset), self._steps_done() - steps_before)
         self._compile(is_eager=len(dataset) * schedule.epochs <= _EAGER_STEPS)
-        callbacks = list(callbacks)
         if progress_bar:
-            callbacks.append(Progress(stream.corpus_words))
-        history = self.model.fit(dataset, epochs=schedule.epochs, verbose=0, callbacks=callbacks)
+            callbacks = [*callbacks, Progress(stream.corpus_words)]
+        history = self.model.fit(
+            dataset,
+            initial_epoch=epochs.start,
+            epochs=epochs.stop,
+            verbose=0,
+            callbacks=callbacks,
+        )
         tokens = float(keep @ count_ids(stream, len(self.vocabulary)))
         return Outcome(len(history.epoch), tokens)
+
+    def restart_draws(self, training: int) -> None:
+        """Makes the random draws those of a `train` call."""
+        seeds.restart(self.model, training * _DRAWS_PER_TRAINING)
 
     def alpha(self) -> float:
         """Returns the learning rate of the next step."""

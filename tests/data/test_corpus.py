@@ -239,7 +239,9 @@ def test_sentence_that_is_no_list(sentence):
 
 @pytest.mark.parametrize("word", [["cat"], {"cat"}, ("cat", []), np.array(["cat"])], ids=str)
 def test_word_that_is_not_hashable(word):
-    message = r"words that are strings, numbers or other hashable objects. Received: .* in sentence "
+    message = (
+        r"words that are strings, numbers or other hashable objects. Received: .* in sentence "
+    )
     with pytest.raises(TypeError, match=f"{message}1"):
         check_corpus([["a", word]])
     with pytest.raises(TypeError, match=f"{message}20003"):
