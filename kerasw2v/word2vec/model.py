@@ -5,7 +5,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from gensim.models import KeyedVectors
@@ -968,27 +968,37 @@ class Word2Vec(hooks.TrainingHooks):
 
     def save(
         self,
-        fname: str | os.PathLike[str],
+        fname_or_handle: state.File,
         separately: Any = None,
         sep_limit: int = 0,
-        ignore: Any = (),
+        ignore: Iterable[str] = (),
         pickle_protocol: int = 0,
     ) -> None:
         """Saves the model in one file; a loaded model can be trained further.
 
         The file, a ZIP archive of NumPy arrays with nothing pickled, appears whole or not at all.
-        The other arguments are accepted and not used.
+        Attributes that you have set on the model or on `wv` are saved with it.
+
+        Args:
+            fname_or_handle: a path, or a file that is open for bytes.
+            separately: accepted and not used, as are `sep_limit` and `pickle_protocol`.
+            sep_limit: not used: there is one file.
+            ignore: names of attributes to leave out; those of the model are None when it is loaded.
+            pickle_protocol: not used: nothing is pickled.
 
         Raises:
+            TypeError: if an attribute or a word is of a kind that the file cannot hold; the message
+                names it.
             OSError: if the file cannot be written.
         """
-        state.save_model(self, fname)
+        state.save_model(self, fname_or_handle, ignore)
 
     @classmethod
-    def load(
-        cls, fname: str | os.PathLike[str], mmap: str | None = None, rethrow: bool = False
-    ) -> "Word2Vec":
-        """Loads a model that `save` wrote; `mmap="r"` maps its arrays into memory.
+    def load(cls, fname: state.File, mmap: str | None = None, rethrow: bool = False) -> Self:
+        """Loads a model that `save` wrote, as an object of the class that it is called on.
+
+        A constructor that a subclass has written is not called: all attributes are in the file.
+        `mmap="r"` maps the arrays into memory.
 
         Raises:
             AttributeError: if it is another kind of file, such as one of gensim's; see
@@ -996,10 +1006,12 @@ class Word2Vec(hooks.TrainingHooks):
             FileNotFoundError: if there is no such file.
             ValueError: if it is damaged.
         """
-        return state.load_model(cls, fname, mmap)
+        model = state.load_model(cls, fname, mmap)
+        model.add_lifecycle_event("loaded", fname=str(fname))
+        return model
 
     @classmethod
-    def from_gensim(cls, model: Any) -> "Word2Vec":
+    def from_gensim(cls, model: Any) -> Self:
         """Makes a copy of a `gensim.models.Word2Vec`, with all that it has learnt.
 
         The copy can be trained further, scored and saved.
