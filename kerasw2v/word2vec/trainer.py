@@ -24,6 +24,7 @@ from kerasw2v.ops import seeds
 from kerasw2v.ops.huffman import Path, tree_of_paths
 from kerasw2v.optimizers import RowSGD
 from kerasw2v.utils.checks import check_choice
+from kerasw2v.utils.runtime import find_devices_quietly
 
 # Compiling a model takes about as long as this many small steps without compiling.
 _EAGER_STEPS = 32
@@ -109,6 +110,7 @@ class Trainer:
         output_layer: OutputLayer | str | None = None,
         strategy: Any = None,
     ) -> None:
+        find_devices_quietly()
         self.settings = settings
         self._order = np.argsort(-counts, kind="stable")
         self._rows = np.argsort(self._order)  # the model's row of each word
