@@ -29,6 +29,7 @@ EPOCH_HOOKS = ("_log_epoch_end", "_train_epoch")
 """Methods that see the passes over sentences."""
 FILE_HOOKS = ("_log_epoch_end", "_train_epoch_corpusfile")
 """Methods that see the passes over a `corpus_file`."""
+ALL_HOOKS = (*JOB_HOOKS, *EPOCH_HOOKS, *FILE_HOOKS)
 
 _REFUSED = {
     "_get_next_alpha": "the learning rate falls from `alpha` to `min_alpha`; call `train` for each "
@@ -147,6 +148,11 @@ def overridden(model: Any, names: Iterable[str]) -> list[str]:
         if method is not None
         and str(getattr(method, "__module__", None)).partition(".")[0] != "kerasw2v"
     ]
+
+
+def refused_names() -> set[str]:
+    """Returns the methods of gensim that must not be overridden."""
+    return {*_REFUSED, *_REFUSED_FOR_FILES, *_REFUSED_IN_FILES}
 
 
 def check_training_hooks(model: Any, reads_file: bool) -> None:

@@ -662,10 +662,13 @@ class Word2Vec(hooks.TrainingHooks):
 
         def train_epoch(epoch: int) -> tuple[int, int, int]:
             if isinstance(corpus, Sentences):
-                return self._train_epoch(corpus.source, cur_epoch=epoch, **totals, **options)
-            return self._train_epoch_corpusfile(
-                corpus, cur_epoch=epoch, callbacks=options["callbacks"], **totals
-            )
+                sums = self._train_epoch(corpus.source, cur_epoch=epoch, **totals, **options)
+            else:
+                sums = self._train_epoch_corpusfile(
+                    corpus, cur_epoch=epoch, callbacks=options["callbacks"], **totals
+                )
+            self._push_changes(trainer)
+            return sums
 
         try:
             return self._training.run(train_epoch)
@@ -740,13 +743,18 @@ class Word2Vec(hooks.TrainingHooks):
         self, training: EpochTraining, stream: TokenStream, epoch: int, share: float
     ) -> int:
         """Trains one epoch; returns the number of words that subsampling leaves."""
-        trainer = training.trainer
-        if not hooks.overridden(self, (*hooks.EPOCH_HOOKS, *hooks.JOB_HOOKS)):
-            return training.fit(stream, epoch, share)
-        trainer.push(self._tables())  # a subclass may have changed them
+        is_pushed = self._push_changes(training.trainer)
         words = training.fit(stream, epoch, share)
-        self._pull(trainer)
+        if is_pushed:
+            self._pull(training.trainer)
         return words
+
+    def _push_changes(self, trainer: Trainer) -> bool:
+        """Copies the arrays to the Keras side if a subclass may have changed them in an epoch."""
+        may_have = bool(hooks.overridden(self, hooks.ALL_HOOKS))
+        if may_have:
+            trainer.push(self._tables())
+        return may_have
 
     def _current_training(self) -> EpochTraining:
         if self._training is None:

@@ -241,6 +241,11 @@ class Trainer:
     def _steps_done(self) -> int:
         return int(_numpy(self._optimizer.iterations))
 
+    def compile_once(self) -> None:
+        """Compiles the model unless it is."""
+        if self._is_eager is None:
+            self._compile(is_eager=False)
+
     def _compile(self, is_eager: bool) -> None:
         is_eager = is_eager and self._replicas == 1
         if is_eager != self._is_eager:
