@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 from kerasw2v.utils.runtime import quiet_start, require_tensorflow
 
 if TYPE_CHECKING:
-    from gensim.models import KeyedVectors as KeyedVectors
-
     from kerasw2v import layers as layers
     from kerasw2v import optimizers as optimizers
     from kerasw2v import word2vec as word2vec
@@ -17,6 +15,7 @@ if TYPE_CHECKING:
     from kerasw2v.data.block_dataset import block_dataset as block_dataset
     from kerasw2v.data.counted_corpus import read_corpus as read_corpus
     from kerasw2v.data.vocabulary import Vocabulary as Vocabulary
+    from kerasw2v.keyed_vectors import KeyedVectors as KeyedVectors
     from kerasw2v.keyed_vectors import to_keyed_vectors as to_keyed_vectors
     from kerasw2v.skip_gram import SkipGram as SkipGram
     from kerasw2v.word2vec import Word2Vec as Word2Vec

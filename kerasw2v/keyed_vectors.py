@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from gensim.models import KeyedVectors
+from gensim.models import KeyedVectors as KeyedVectors
 from smart_open import open as open_any
 
 from kerasw2v.utils.files import (
