@@ -33,9 +33,11 @@ def test_a_collector_that_is_off_stays_off():
         gc.enable()
 
 
-def say():
-    """Writes as C++ code does, past Python's `sys.stderr`."""
+def say(error=None):
+    """Writes as C++ code does, past Python's `sys.stderr`; then raises an error, if given."""
     os.write(2, b"I0000 what TensorFlow says\n")
+    if error:
+        raise error
 
 
 @pytest.fixture
@@ -76,8 +78,7 @@ def test_what_is_asked_for_is_shown(name, value, is_asked_for, unloaded, capfd):
 
 def test_what_was_said_before_an_error_is_shown(unloaded, capfd):
     with pytest.raises(ImportError), quiet_start():
-        say()
-        raise ImportError
+        say(ImportError)
     assert capfd.readouterr().err == "I0000 what TensorFlow says\n"
 
 
