@@ -2,6 +2,7 @@
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from numbers import Real
 from typing import Any
 
 import keras
@@ -90,6 +91,8 @@ class RowSGD(keras.optimizers.Optimizer):
                 )
         if not max_step > 0:
             raise ValueError(f"`max_step` must be positive. Received: max_step={max_step}.")
+        if isinstance(learning_rate, Real):
+            learning_rate = float(learning_rate)  # Keras does not know NumPy's numbers
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         self.max_step = float(max_step)
         self.reduction = check_choice("reduction", reduction, REDUCTIONS)
@@ -195,7 +198,7 @@ def linear_decay(
     if not 0 <= end <= 1:
         raise ValueError(f"`end` must be from 0 to 1. Received: end={end}.")
     return keras.optimizers.schedules.PolynomialDecay(
-        learning_rate, epochs * steps, end_learning_rate=learning_rate * end
+        float(learning_rate), epochs * steps, end_learning_rate=float(learning_rate * end)
     )
 
 
