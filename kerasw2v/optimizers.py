@@ -212,7 +212,7 @@ def linear_decay(
     if not 0 <= end <= 1:
         raise ValueError(f"`end` must be from 0 to 1. Received: end={end}.")
     return keras.optimizers.schedules.PolynomialDecay(
-        learning_rate, epochs * steps, end_learning_rate=learning_rate * end
+        float(learning_rate), epochs * steps, end_learning_rate=float(learning_rate * end)
     )
 
 

@@ -1,5 +1,6 @@
 """RowSGD against NumPy, and where plain SGD diverges."""
 
+import json
 import re
 
 import keras
@@ -223,6 +224,13 @@ def test_no_state_beside_iterations_and_learning_rate():
     optimizer = RowSGD()
     optimizer.build([keras.Variable(TABLE)])
     assert {variable.name for variable in optimizer.variables} == {"iteration", "learning_rate"}
+
+
+def test_numbers_of_numpy():
+    half = np.float32(0.5)
+    assert float(RowSGD(half, max_step=half).learning_rate) == 0.5
+    schedule = linear_decay(half, np.int64(10), np.int32(2), end=half)
+    assert json.loads(json.dumps(schedule.get_config()))["end_learning_rate"] == 0.25
 
 
 @pytest.mark.parametrize("learning_rate", [0.025, keras.optimizers.schedules.CosineDecay(0.1, 9)])
