@@ -28,7 +28,7 @@ def make_model(
 
 
 def suitable_batch_size(model: BlockModel, kept: ArrayLike, epochs: int = 1) -> int:
-    """Returns the number of tokens a step that suits a model, its corpus and its training.
+    """Returns the number of tokens per step that suits a model, its corpus and its training.
 
     Args:
         model: the model.
