@@ -31,7 +31,7 @@ def window_extents(
     `sentences` and `reach` are those of `ops.windows.window_weights`.
     """
     reach = full_reach(sentences, window) if reach is None else reach
-    if 2 * window > _MAX_TAPS:
+    if 2 * window > MAX_TAPS:
         return _wide_extents(sentences, reach, window)
     before, behind = _extents(sentences, reach)
     return before, behind
@@ -79,7 +79,7 @@ def sum_over_extents(
         like: `(batch, C)`, the shape of `mass`: for each token the sum of `terms * n ** r` over the
             windows that it is in.
     """
-    if like.shape[-1] - before.shape[-1] > _MAX_TAPS:
+    if like.shape[-1] - before.shape[-1] > MAX_TAPS:
         weights = _weights_of_extents(before, behind, like.shape[-1])
         sums = sum_over_weights(weights, terms, powers)
     else:
