@@ -93,7 +93,7 @@ class BlockModel(keras.Model):
         self._block_length = block_length
         if block_length is not None:
             self._block_length = check_int("block_length", block_length, minimum=1)
-        self.halo = self.window if halo is None else check_halo(halo, self.window)
+        self._halo = self.window if halo is None else check_halo(halo, self.window)
         self.seed = check_seed("seed", seed)
         self.embedding = EmbeddingLookup(
             vocabulary_size,
@@ -106,8 +106,7 @@ class BlockModel(keras.Model):
         _check_output_layer(output_layer, vocabulary_size)
         tables = 1 if output_layer.built or not output_layer.has_output_vectors else 2
         check_table(vocabulary_size, embedding_dim, tables)
-        block = f"a single block, window={self.window:,}, block_length={self.block_length:,},"
-        check_room("`window` or `block_length`", self._numbers_of_block(), block)
+        self._check_block()
         self.output_layer = output_layer
         self._draw_state = add_draw_state(self, self.seed, "windows")
         self.embedding.build()
@@ -127,6 +126,16 @@ class BlockModel(keras.Model):
         return self.embedding.embedding_dim
 
     @property
+    def halo(self) -> int:
+        """Tokens at each end of a block that are context only; it may be set between trainings."""
+        return self._halo
+
+    @halo.setter
+    def halo(self, halo: int) -> None:
+        self._halo = check_halo(halo, self.window)
+        self._check_block()
+
+    @property
     def block_length(self) -> int:
         """Centres in a block."""
         return self._block_length or default_block_length(self.halo)
@@ -138,7 +147,13 @@ class BlockModel(keras.Model):
 
     def _numbers_of_block(self) -> int:
         """Returns how many floats a step has for each block, at least."""
-        return (self.block_length + 2 * self.window) * self.embedding_dim
+        return (self.block_length + 2 * self.halo) * self.embedding_dim
+
+    def _check_block(self) -> None:
+        sizes = f"window={self.window:,}, halo={self.halo:,}, block_length={self.block_length:,}"
+        check_room(
+            "`window` or `block_length`", self._numbers_of_block(), f"a single block, {sizes},"
+        )
 
     def loss_of_blocks(
         self, ids: tf.Tensor, sentences: tf.Tensor, reach: tf.Tensor | None
@@ -146,7 +161,7 @@ class BlockModel(keras.Model):
         """Returns summed losses, and the number of pairs in each.
 
         Args:
-            ids: int32, `(batch, length + 2 * window)`.
+            ids: int32, `(batch, length + 2 * halo)`.
             sentences: of the same shape, see `ops.windows.decode_blocks`.
             reach: int32, `(batch, length)`, the window of each centre; None for full windows.
         """

@@ -124,8 +124,8 @@ class CBOW(BlockModel):
         return tf.constant(_POWERS[self.combiner, self.gradient], tf.float32)
 
     def _numbers_of_block(self) -> int:
-        is_product = 2 * self.window > MAX_TAPS
-        weights = self.block_length * (self.block_length + 2 * self.window)
+        is_product = 2 * self.halo > MAX_TAPS
+        weights = self.block_length * (self.block_length + 2 * self.halo)
         return super()._numbers_of_block() + is_product * 2 * weights
 
     def loss_of_blocks(

@@ -66,7 +66,7 @@ class SkipGram(BlockModel):
         return self.embedding(inputs)
 
     def _numbers_of_block(self) -> int:
-        pairs = self.block_length * (self.block_length + 2 * self.window)
+        pairs = self.block_length * (self.block_length + 2 * self.halo)
         return super()._numbers_of_block() + 2 * pairs  # their scores and weights
 
     def loss_of_blocks(

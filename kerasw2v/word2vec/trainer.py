@@ -309,6 +309,7 @@ def _output_layer_of(
 def _model_of(settings: Settings, vocabulary_size: int, output_layer: OutputLayer) -> BlockModel:
     arguments: dict[str, Any] = {
         "window": settings.window,
+        "halo": sufficient_halo(settings.window, 1),  # until the sentences are known
         "shrink_windows": settings.shrink_windows,
         "seed": settings.seed,
     }
