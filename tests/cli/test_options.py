@@ -184,7 +184,7 @@ class TestReadVocabulary:
         assert "2 words, 2,400 in the corpus." in capsys.readouterr().err
         groups = {group: dict(rows) for group, rows in data_of(folder / "run.html")["settings"]}
         assert groups["Corpus"]["words in it"] == "2,400"
-        assert groups["Training"]["batch size"] == "256"
+        assert groups["Training"]["batch size"] == "32"
 
 
 class TestTensorFlowErrors:
