@@ -40,9 +40,14 @@ _MODULES = {
 _QUIET = ("KeyedVectors", "Word2Vec", "word2vec")
 
 __all__ = list(_MODULES)
+__version__: str  # of the installed distribution, read when it is asked for
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from kerasw2v.utils.versions import version
+
+        return version("kerasw2v")
     if name not in _MODULES:
         raise AttributeError(f"module 'kerasw2v' has no attribute {name!r}")
     with quiet_start() if name in _QUIET else nullcontext():
@@ -52,4 +57,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, "__version__"])

@@ -265,7 +265,7 @@ def test_what_would_touch_every_row_is_refused(argument):
     RowSGD(**dict.fromkeys(argument))  # None is Keras' own default
 
 
-@pytest.mark.parametrize("max_step", [0, -1.0, float("nan")])
+@pytest.mark.parametrize("max_step", [0, -1.0])
 def test_max_step_must_be_positive(max_step):
     sentence = f"`max_step` must be positive. Received: max_step={max_step}."
     with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):

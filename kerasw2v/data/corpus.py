@@ -25,7 +25,7 @@ Word: TypeAlias = Hashable
 Corpus: TypeAlias = PathLike | Sequence[PathLike] | Iterable[Sequence[Word]]
 """A path, a list of paths, or a re-iterable of token lists.
 
-Files hold one sentence a line, words separated by whitespace, in UTF-8; `.gz`, `.bz2` and `.xz`
+Files hold one sentence per line, words separated by whitespace, in UTF-8; `.gz`, `.bz2` and `.xz`
 are unpacked while reading. Re-iterables are lists of lists, gensim's `LineSentence`,
 `Text8Corpus` and `PathLineSentences`, and objects whose `__iter__` starts anew; their tokens are
 strings, numbers, tuples or anything else that is hashable.

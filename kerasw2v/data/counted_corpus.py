@@ -27,7 +27,7 @@ def read_corpus(
     their time. `block_dataset` takes the tokens in place of the corpus.
 
     Args:
-        corpus: a path (plain, `.gz`, `.bz2` or `.xz`; one sentence a line, words separated by
+        corpus: a path (plain, `.gz`, `.bz2` or `.xz`; one sentence per line, words separated by
             whitespace), a list of paths or a re-iterable of token lists. Tokens of lists are
             strings, numbers, tuples or anything else that is hashable.
         min_count: words that occur less often are left out.
@@ -44,8 +44,8 @@ def read_corpus(
         FileNotFoundError: if a file does not exist.
         OSError: if the disk is full; nothing is left behind.
 
-    Cost: about 0.3 microseconds a word; 4 bytes a word, in a temporary file if they are more than
-    64 MiB.
+    Cost: about 0.3 microseconds and 4 bytes per word, in a temporary file if they are more than 64
+    MiB.
 
     Example:
 

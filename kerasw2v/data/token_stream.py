@@ -173,7 +173,7 @@ class TokenStream:
             ValueError: if no word of the corpus is in the vocabulary.
             FileNotFoundError, OSError, TypeError, ValueError: as `kerasw2v.read_corpus`.
 
-        Cost: about 0.2 microseconds a word; 4 bytes a word in the vocabulary.
+        Cost: about 0.2 microseconds per word; 4 bytes per word in the vocabulary.
         """
         check_int("in_memory_limit", in_memory_limit, minimum=0)
         chunks = (

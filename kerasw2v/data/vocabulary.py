@@ -81,8 +81,8 @@ class Vocabulary:
         too in the same pass. Words of the same count are ordered by code point, or by their own
         order if they are not strings; words that cannot be ordered, in that of the corpus.
 
-        Cost: about 0.2 microseconds a word, as gensim's `build_vocab`; memory for the counts of all
-        different words.
+        Cost: about 0.2 microseconds per word, as gensim's `build_vocab`; memory for the counts of
+        all different words.
 
         Example:
 
@@ -219,7 +219,7 @@ class Vocabulary:
     def lookup(self, tokens: Iterable[Word]) -> npt.NDArray[np.int32]:
         """Returns the id of each word, int32, -1 for one outside the vocabulary.
 
-        Costs about 0.1 microseconds a word. Raises TypeError for a string instead of a list.
+        Costs about 0.1 microseconds per word. Raises TypeError for a string instead of a list.
         """
         if isinstance(tokens, str | bytes):
             raise TypeError(

@@ -18,7 +18,9 @@ from kerasw2v.block_model import BlockModel
 from kerasw2v.data.token_stream import TokenStream
 from kerasw2v.data.vocabulary import effective_min_count
 from kerasw2v.layers.output_layer import OutputLayer
-from kerasw2v.utils.checks import check_int, check_seed
+from kerasw2v.ops.noise import count_powers
+from kerasw2v.utils.checks import check_finite, check_int, check_non_negative, check_seed
+from kerasw2v.utils.memory import check_memory
 from kerasw2v.word2vec import hooks, state
 from kerasw2v.word2vec.callbacks import Callbacks, as_keras, gensim_callbacks
 from kerasw2v.word2vec.epochs import EpochTraining
@@ -73,7 +75,7 @@ class Word2Vec(hooks.TrainingHooks):
     Args:
         sentences: re-iterable of token lists to train on now; None to train later. Tokens are
             strings, numbers, tuples or anything else that is hashable.
-        corpus_file: path of a file with one sentence a line, instead of `sentences`.
+        corpus_file: path of a file with one sentence per line, instead of `sentences`.
         vector_size: width of a vector.
         alpha: learning rate of the first step, for one pair.
         window: largest distance of a context word.
@@ -87,7 +89,7 @@ class Word2Vec(hooks.TrainingHooks):
         min_alpha: learning rate at the end.
         sg: 1 for skip-gram, 0 for CBOW.
         hs: 1 for hierarchical softmax.
-        negative: number of noise words a pair in negative sampling; 0 for no negative sampling.
+        negative: number of noise words per pair in negative sampling; 0 for no negative sampling.
         ns_exponent: power of the counts in the distribution of noise words; may be negative.
         cbow_mean: 1 for the mean of the context vectors, 0 for their sum, with gensim's gradients.
         hashfxn: accepted and not used for training, as in gensim 4.
@@ -113,7 +115,7 @@ class Word2Vec(hooks.TrainingHooks):
     Attributes:
         wv: `gensim.models.KeyedVectors` of the words; training starts from its vectors and writes
             to them.
-        syn1neg: output vectors of negative sampling, a row a word.
+        syn1neg: output vectors of negative sampling, one row per word.
         syn1: vectors of the inner nodes of hierarchical softmax.
         epoch_losses: mean loss of a pair in each epoch of the last `train` call.
         corpus_count, corpus_total_words: sentences and words of the corpus that was counted.
@@ -122,6 +124,8 @@ class Word2Vec(hooks.TrainingHooks):
         TypeError: if the corpus is not one, or can be read only once, or if `comment` could not be
             saved.
         ValueError: if there is nothing to train, or an argument is out of range.
+        FloatingPointError: if training diverges; `wv` then keeps the vectors from before, or of the
+            last epoch that a gensim callback saw.
         RuntimeError: if no word is left.
 
     Example:
@@ -183,18 +187,18 @@ class Word2Vec(hooks.TrainingHooks):
         if not hasattr(self, "layer1_size"):  # a subclass may have set it, as in gensim
             self.layer1_size = self.vector_size
         self.window = check_int("window", _whole("window", window), minimum=1)
-        self.alpha = self.min_alpha_yet_reached = float(alpha)
-        self.min_alpha = float(min_alpha)
+        self.alpha = self.min_alpha_yet_reached = check_non_negative("alpha", float(alpha))
+        self.min_alpha = check_non_negative("min_alpha", float(min_alpha))
         self.min_count = min_count
         self.max_vocab_size = max_vocab_size
         self.max_final_vocab = max_final_vocab
-        self.sample = sample
+        self.sample = check_non_negative("sample", sample or 0)
         self.seed = check_seed("seed", seed, limit=2**32)
         self.workers = _whole("workers", workers)
         self.sg = int(sg)
         self.hs = int(hs)
         self.negative = 0 if output_layer is not None else _whole("negative", negative)
-        self.ns_exponent = ns_exponent
+        self.ns_exponent = check_finite("ns_exponent", ns_exponent)
         self.cbow_mean = int(cbow_mean)
         self.hashfxn = hashfxn
         self.epochs = epochs
@@ -381,7 +385,8 @@ class Word2Vec(hooks.TrainingHooks):
             `num_retained_words`.
         """
         counts = self.raw_vocab if self.raw_vocab is not None else {}
-        min_count, sample = min_count or self.min_count, sample or self.sample
+        min_count = min_count or self.min_count
+        sample = check_non_negative("sample", sample or self.sample or 0)
         self.effective_min_count = effective_min_count(counts, min_count, self.max_final_vocab)
         selection = select(counts, self.effective_min_count, trim_rule, sample)
         report = selection.report()
@@ -442,7 +447,7 @@ class Word2Vec(hooks.TrainingHooks):
 
     def make_cum_table(self, domain: int = 2**31 - 1) -> None:
         """Makes gensim's `cum_table` for drawing noise words: shares of counts, summed up."""
-        running = np.cumsum(counts_of(self.wv).astype(np.float64) ** float(self.ns_exponent))
+        running = np.cumsum(count_powers(counts_of(self.wv), float(self.ns_exponent)))
         self.cum_table = np.round(running / running[-1:] * domain).astype(np.uint32)
 
     # Weights
@@ -456,6 +461,7 @@ class Word2Vec(hooks.TrainingHooks):
 
     def init_weights(self) -> None:
         """Sets all weights to an untrained state and keeps the vocabulary."""
+        self._check_memory()
         self.wv.vectors = np.zeros((0, self.vector_size), np.float32)
         self.wv.resize_vectors(seed=self.seed)
         for name in self._output_tables():
@@ -465,12 +471,19 @@ class Word2Vec(hooks.TrainingHooks):
     def update_weights(self) -> None:
         """Keeps all weights, adds untrained ones for new words; RuntimeError if there are none."""
         self._check_update(True)
+        self._check_memory()
         gained = len(self.wv) - len(self.wv.vectors)
         self.wv.resize_vectors(seed=self.seed)
         for name in self._output_tables():
             added = np.zeros((gained, self.layer1_size), np.float32)
             setattr(self, name, np.concatenate([getattr(self, name), added]))
         self._trainer = None
+
+    def _check_memory(self) -> None:
+        tables = 1 + len(self._output_tables())
+        size = f"{tables} tables of {len(self.wv):,} words, vector_size={self.vector_size:,},"
+        # Each is there twice: here, and in the Keras model.
+        check_memory("`vector_size`", 8 * tables * len(self.wv) * self.vector_size, size)
 
     def _output_tables(self) -> list[str]:
         return ["syn1"] * bool(self.hs) + ["syn1neg"] * bool(self.negative)
@@ -526,7 +539,7 @@ class Word2Vec(hooks.TrainingHooks):
 
         Args:
             corpus_iterable: re-iterable of token lists.
-            corpus_file: path of a file with one sentence a line, instead.
+            corpus_file: path of a file with one sentence per line, instead.
             total_examples: number of sentences; this or `total_words` says how far the learning
                 rate falls in an epoch.
             total_words: number of words.
@@ -549,7 +562,8 @@ class Word2Vec(hooks.TrainingHooks):
             RuntimeError: if there is no vocabulary.
             TypeError: if not exactly one corpus is given, or it can be read only once.
         """
-        alpha, min_alpha = start_alpha or self.alpha, end_alpha or self.min_alpha
+        alpha = check_non_negative("start_alpha", start_alpha or self.alpha)
+        min_alpha = check_non_negative("end_alpha", end_alpha or self.min_alpha)
         self._check_training_sanity(
             epochs=epochs, total_examples=total_examples, total_words=total_words
         )
@@ -574,6 +588,7 @@ class Word2Vec(hooks.TrainingHooks):
         begin = time.perf_counter()
         trainer = self._synchronised_trainer()
         keras_callbacks = as_keras(callbacks, self, lambda: self._pull(trainer))
+        diverged = False
         try:
             if self._is_read_once(corpus):
                 sums = self._fit(trainer, corpus, total_examples, total_words, keras_callbacks)
@@ -588,8 +603,14 @@ class Word2Vec(hooks.TrainingHooks):
                     report_delay=report_delay,
                     callbacks=callbacks,
                 )
+        except FloatingPointError as error:
+            diverged, self._trainer = True, None
+            raise FloatingPointError(
+                f"{error} Received: alpha={self.alpha}; `wv` is as before."
+            ) from None
         finally:
-            self._pull(trainer)  # also after an interruption
+            if not diverged:
+                self._pull(trainer)  # also after an interruption
             self.min_alpha_yet_reached = trainer.alpha()
             elapsed = time.perf_counter() - begin
             self.total_train_time += elapsed

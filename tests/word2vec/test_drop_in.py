@@ -175,7 +175,7 @@ class Walks:
 
 
 def test_other_sentences_in_each_pass_are_all_trained_on():
-    model = Word2Vec(**TINY, sg=1)
+    model = Word2Vec(**TINY, sg=1, batch_size=32)
     words = [f"w{i}" for i in range(8)]
     model.build_vocab([words])
     before = model.wv.vectors.copy()
