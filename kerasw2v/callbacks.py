@@ -12,7 +12,7 @@ import tensorflow as tf
 from kerasw2v.divergence import StopOnNaN, loss_is_finite
 from kerasw2v.history import History, Measurement
 from kerasw2v.ops.strategies import from_chief, is_chief, lost_workers_are_errors
-from kerasw2v.utils.checks import check_int
+from kerasw2v.utils.checks import check_int, check_path
 from kerasw2v.utils.files import PathLike, save_keras_weights
 
 __all__ = ["AverageTables", "Checkpoint", "Progress", "Record", "StopOnNaN"]
@@ -263,7 +263,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def __init__(self, path: PathLike) -> None:
         super().__init__()
-        self.path = os.fspath(path)
+        self.path = check_path("path", path)
         if not self.path.endswith(".weights.h5"):
             raise ValueError(f"`path` must end in .weights.h5. Received: path={self.path!r}.")
 

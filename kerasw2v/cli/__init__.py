@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from kerasw2v.cli import evaluate, similar, train, zoo
 from kerasw2v.cli.arguments import DEBUG_HELP
@@ -50,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     1
     """
     args = _parser().parse_args(arguments)
+    with suppress(AttributeError):  # names of files need not be text
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     signals: list[int] = []
     try:
         with _interrupted_by_sigterm(signals):

@@ -1,6 +1,7 @@
 """Argument checks, each ending in one sentence: the argument, the rule, what was received."""
 
 import operator
+import os
 from collections.abc import Sequence
 from math import isfinite
 from numbers import Integral, Real
@@ -115,6 +116,48 @@ def check_counts(counts: ArrayLike) -> NDArray[np.float64]:
             f"Received: counts[{at}]={array[at]:g} before counts[{at + 1}]={array[at + 1]:g}."
         )
     return array
+
+
+def check_path(name: str, path: object) -> str:
+    """Returns a path as text; raises TypeError or ValueError unless it can name a file.
+
+    An integer would be taken for an open file, such as standard output.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"`{name}` must be a path. Received: {name}={path!r}.")
+    text = os.fsdecode(path)
+    if not text or "\0" in text:
+        raise ValueError(
+            f"`{name}` must be a path, not empty and without NUL. Received: {name}={text!r}."
+        )
+    return text
+
+
+def check_instance(name: str, value: Any, kind: type) -> None:
+    """Raises TypeError unless a value is an instance of a class."""
+    if not isinstance(value, kind):
+        raise TypeError(
+            f"`{name}` must be a {kind.__module__}.{kind.__qualname__}. Received: {name}={value!r}."
+        )
+
+
+def check_words(name: str, words: Sequence[str]) -> None:
+    """Raises ValueError if a word holds half of a surrogate pair, which no file can hold."""
+    try:
+        "\n".join(words).encode()
+    except UnicodeEncodeError as error:
+        word = next(word for word in words if not _is_text(word))
+        raise ValueError(
+            f"`{name}` must be text that UTF-8 can hold. Received: {word!r}."
+        ) from error
+
+
+def _is_text(word: str) -> bool:
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def check_workers(workers: Any, index: Any) -> tuple[list[str], int]:

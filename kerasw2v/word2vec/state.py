@@ -21,6 +21,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from kerasw2v.layers.output_layer import OutputLayer
+from kerasw2v.utils.checks import check_path
 from kerasw2v.utils.files import replace_on_success
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def load_model(cls: "type[Word2Vec]", path: str | os.PathLike[str], mmap: str | 
     """Loads a model of class `cls` from a file that `save_model` wrote; see `Word2Vec.load`."""
     if mmap not in (None, "r", "c"):
         raise ValueError(f"`mmap` must be None, 'r' or 'c'. Received: mmap={mmap!r}.")
-    if not os.path.exists(path):
+    if not os.path.exists(check_path("fname", path)):
         raise FileNotFoundError(f"`fname` must name a file that exists. Received: {path!r}.")
     if not zipfile.is_zipfile(path):
         raise _foreign_file_error(path)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kerasw2v.utils.checks import check_path
 from kerasw2v.utils.files import PathLike
 
 Section = dict[str, Any]
@@ -170,7 +171,7 @@ def recipe_file(path: PathLike) -> Path:
     Raises:
         FileNotFoundError: if there is no such file.
     """
-    file = Path(path)
+    file = Path(check_path("path", path))
     if file.is_dir():
         file = file / FILE
     if not file.is_file():
