@@ -12,10 +12,9 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from gensim.models import KeyedVectors
 from gensim.test.utils import datapath
 
-from kerasw2v.utils.checks import check_instance, check_int, check_path
+from kerasw2v.utils.checks import check_int, check_path, check_vectors
 from kerasw2v.utils.files import PathLike
 
 _WORD_PAIRS = {"WordSim353": "wordsim353.tsv", "SimLex999": "simlex999.txt"}
@@ -170,7 +169,7 @@ def evaluate(
     >>> evaluate(vectors).total.accuracy is None
     True
     """
-    check_instance("vectors", vectors, KeyedVectors)
+    check_vectors("vectors", vectors)
     check_int("restrict_vocab", restrict_vocab, minimum=1)
     if word_pairs is None:
         word_pairs = {name: datapath(file) for name, file in _WORD_PAIRS.items()}

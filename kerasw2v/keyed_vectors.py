@@ -14,7 +14,7 @@ import numpy.typing as npt
 from gensim.models import KeyedVectors
 from smart_open import open as open_any
 
-from kerasw2v.utils.checks import check_instance, check_int, check_path, check_words
+from kerasw2v.utils.checks import check_int, check_path, check_vectors, check_words
 from kerasw2v.utils.files import (
     PathLike,
     check_output_path,
@@ -177,7 +177,7 @@ def save_vectors(vectors: KeyedVectors, path: PathLike) -> None:
     to 1.0 0.0
     be 0.0 1.0
     """
-    check_instance("vectors", vectors, KeyedVectors)
+    check_vectors("vectors", vectors)
     suffix = check_suffix(path, SUFFIXES)
     if suffix != ".kv":
         _check_words(vectors)
@@ -265,7 +265,7 @@ def save_projector(vectors: KeyedVectors, folder: PathLike, max_words: int = 10_
     >>> sorted(os.listdir(folder))
     ['metadata.tsv', 'projector_config.pbtxt', 'tensors.tsv']
     """
-    check_instance("vectors", vectors, KeyedVectors)
+    check_vectors("vectors", vectors)
     check_int("max_words", max_words, minimum=1)
     folder = Path(check_path("folder", folder))
     folder.mkdir(exist_ok=True)

@@ -13,12 +13,11 @@ from importlib import resources
 from typing import Any
 
 import numpy as np
-from gensim.models import KeyedVectors
 from numpy.typing import NDArray
 
 from kerasw2v.evaluation import Evaluation
 from kerasw2v.history import History
-from kerasw2v.utils.checks import check_instance, check_int
+from kerasw2v.utils.checks import check_int, check_vectors
 from kerasw2v.utils.files import PathLike, check_output_path, check_suffix, replace_on_success
 from kerasw2v.word_map import content_words, word_map
 
@@ -89,7 +88,7 @@ def write_report(
     True
     """
     check_report_path(path)
-    check_instance("vectors", vectors, KeyedVectors)
+    check_vectors("vectors", vectors)
     check_int("max_words", max_words, minimum=1)
     data: dict[str, Any] = {
         "title": title,

@@ -141,6 +141,14 @@ def check_instance(name: str, value: Any, kind: type) -> None:
         )
 
 
+def check_vectors(name: str, value: Any) -> None:
+    """Raises TypeError unless a value has words and vectors, as gensim's `KeyedVectors`."""
+    if not (hasattr(value, "index_to_key") and hasattr(value, "vectors")):
+        raise TypeError(
+            f"`{name}` must be a gensim.models.KeyedVectors. Received: {name}={value!r}."
+        )
+
+
 def check_words(name: str, words: Sequence[str]) -> None:
     """Raises ValueError if a word holds half of a surrogate pair, which no file can hold."""
     try:
