@@ -12,8 +12,9 @@ import tensorflow as tf
 from kerasw2v.divergence import StopOnNaN, loss_is_finite
 from kerasw2v.history import History, Measurement
 from kerasw2v.ops.strategies import from_chief, is_chief, lost_workers_are_errors
-from kerasw2v.utils.checks import check_int, check_path
+from kerasw2v.utils.checks import check_int
 from kerasw2v.utils.files import PathLike, save_keras_weights
+from kerasw2v.utils.paths import check_path
 
 __all__ = ["AverageTables", "Checkpoint", "Progress", "Record", "StopOnNaN"]
 

@@ -14,8 +14,9 @@ from typing import Any
 
 from gensim.test.utils import datapath
 
-from kerasw2v.utils.checks import check_int, check_path, check_vectors
+from kerasw2v.utils.checks import check_int, check_vectors
 from kerasw2v.utils.files import PathLike
+from kerasw2v.utils.paths import check_path
 
 _WORD_PAIRS = {"WordSim353": "wordsim353.tsv", "SimLex999": "simlex999.txt"}
 

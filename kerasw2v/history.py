@@ -4,8 +4,8 @@ import json
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from kerasw2v.utils.checks import check_path
 from kerasw2v.utils.files import PathLike, replace_on_success
+from kerasw2v.utils.paths import check_path
 
 _MAX_POINTS = 1000
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from gensim.models import KeyedVectors
 from smart_open import open as open_any
 
-from kerasw2v.utils.checks import check_int, check_path, check_vectors, check_words
+from kerasw2v.utils.checks import check_int, check_vectors, check_words
 from kerasw2v.utils.files import (
     PathLike,
     check_output_path,
@@ -22,6 +22,7 @@ from kerasw2v.utils.files import (
     replace_on_success,
     temporary_sibling,
 )
+from kerasw2v.utils.paths import check_path
 
 _TEXT = (".vec", ".txt", ".vec.gz", ".txt.gz")
 _BINARY = (".bin", ".bin.gz")

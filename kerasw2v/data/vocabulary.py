@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from kerasw2v.data.corpus import Corpus, iter_batches, no_words_error
-from kerasw2v.utils.checks import check_instance, check_int, check_path, check_words
+from kerasw2v.utils.checks import check_instance, check_int, check_words
 from kerasw2v.utils.files import replace_on_success
+from kerasw2v.utils.paths import check_path
 
 _SENTENCE_END = "</s>"
 

@@ -1,7 +1,6 @@
 """Argument checks, each ending in one sentence: the argument, the rule, what was received."""
 
 import operator
-import os
 from collections.abc import Sequence
 from math import isfinite
 from numbers import Integral, Real
@@ -116,21 +115,6 @@ def check_counts(counts: ArrayLike) -> NDArray[np.float64]:
             f"Received: counts[{at}]={array[at]:g} before counts[{at + 1}]={array[at + 1]:g}."
         )
     return array
-
-
-def check_path(name: str, path: object) -> str:
-    """Returns a path as text; raises TypeError or ValueError unless it can name a file.
-
-    An integer would be taken for an open file, such as standard output.
-    """
-    if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"`{name}` must be a path. Received: {name}={path!r}.")
-    text = os.fsdecode(path)
-    if not text or "\0" in text:
-        raise ValueError(
-            f"`{name}` must be a path, not empty and without NUL. Received: {name}={text!r}."
-        )
-    return text
 
 
 def check_instance(name: str, value: Any, kind: type) -> None:

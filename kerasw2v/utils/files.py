@@ -18,8 +18,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from kerasw2v.utils.checks import check_path
 from kerasw2v.utils.locks import try_lock
+from kerasw2v.utils.paths import check_path
 
 PathLike = str | os.PathLike[str]
 

@@ -21,8 +21,8 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from kerasw2v.layers.output_layer import OutputLayer
-from kerasw2v.utils.checks import check_path
 from kerasw2v.utils.files import replace_on_success
+from kerasw2v.utils.paths import check_path
 
 if TYPE_CHECKING:
     from kerasw2v.word2vec.model import Word2Vec

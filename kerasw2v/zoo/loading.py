@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kerasw2v.data.corpus import Corpus, iter_sentences
-from kerasw2v.utils.checks import check_path
 from kerasw2v.utils.files import PathLike
+from kerasw2v.utils.paths import check_path
 from kerasw2v.zoo.data import Part, open_corpus, planted_baskets
 from kerasw2v.zoo.recipe import FILE, Recipe, read_recipe, recipe_file
 from kerasw2v.zoo.vectors import load_packed

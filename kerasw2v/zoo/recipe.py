@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kerasw2v.utils.checks import check_path
 from kerasw2v.utils.files import PathLike
+from kerasw2v.utils.paths import check_path
 
 Section = dict[str, Any]
 Keys = dict[str, tuple[type, Any]]  # of a section: type and default of each

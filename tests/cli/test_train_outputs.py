@@ -61,7 +61,7 @@ class TestReport:
         options = set(re.findall(r"^  --([a-z-]+)", capsys.readouterr().out, re.MULTILINE))
         shown = {name.replace(" ", "-") for rows in groups.values() for name in rows}
         of_workers = {"workers", "index", "local-steps", "wait"}
-        assert options - shown - of_workers == {"sg", "cbow", "quiet"}
+        assert options - shown - of_workers == {"sg", "cbow", "quiet", "debug"}
         assert {"architecture"} | (options & shown) <= shown
 
     def test_records_every_epoch(self, folder):
