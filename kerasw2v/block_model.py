@@ -23,7 +23,7 @@ from kerasw2v.utils.runtime import trace_without_gc
 
 
 class PairMean(keras.metrics.Metric):
-    """Mean loss a pair, exact over any number of pairs: both sums are kept in float64."""
+    """Mean loss per pair, exact over any number of pairs: both sums are kept in float64."""
 
     def __init__(self, name: str = "loss", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
@@ -49,7 +49,7 @@ class BlockModel(keras.Model):
     `fit`, `evaluate` and `predict` behave as in any Keras model. Training data are either blocks
     from `kerasw2v.block_dataset` (no targets), or arrays `(x, targets)` as the subclass says, with
     optional sample weights. The loss is the output layer's; it is summed over pairs for the
-    gradient, so that a learning rate is the step of one pair, and reported as the mean a pair.
+    gradient, so that a learning rate is the step of one pair, and reported as the mean per pair.
     `evaluate` draws windows and noise words from a stream of its own: the same for the same data,
     and without an effect on later training.
 
@@ -268,7 +268,7 @@ class BlockModel(keras.Model):
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
-        """The reported metrics: the mean loss a pair."""
+        """The reported metrics: the mean loss per pair."""
         return [self.pair_mean]
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:

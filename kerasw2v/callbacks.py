@@ -1,4 +1,4 @@
-"""Keras callbacks: progress and records in words a second, checkpoints, stopping, averages."""
+"""Keras callbacks: progress and records in words per second, checkpoints, stopping, averages."""
 
 import os
 import sys
@@ -57,11 +57,12 @@ class _WordCounter(keras.callbacks.Callback):
 
 
 class Progress(_WordCounter):
-    """Shows the progress of training: a bar with words a second, the loss and the time left.
+    """Shows the progress of training: a bar with words per second, the loss and the time left.
 
-    On a terminal it is one line that is redrawn; elsewhere, one line an epoch. The time before the
-    end of the first call into the graph, which compiles it, does not count for words a second. For
-    a dataset of unknown length, the first epoch shows the number of batches in place of the bar.
+    On a terminal it is one line that is redrawn; elsewhere, one line per epoch. The time before the
+    end of the first call into the graph, which compiles it, does not count for the words per
+    second. For a dataset of unknown length, the first epoch shows the number of batches in place of
+    the bar.
 
     Args:
         words_per_epoch: number of words of the corpus, subsampled ones included.
@@ -147,7 +148,7 @@ class Progress(_WordCounter):
 
 
 class Record(_WordCounter):
-    """Records loss and words a second over time, for `kerasw2v.plots` and `kerasw2v.report`.
+    """Records loss and words per second over time, for `kerasw2v.plots` and `kerasw2v.report`.
 
     The loss of a point is the mean since the previous point. It is computed from the running mean
     of the epoch, which is all that Keras gives to callbacks, as if each batch had equally many

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from gensim.models import KeyedVectors
+from gensim.models import KeyedVectors as KeyedVectors
 from smart_open import open as open_any
 
 from kerasw2v.utils.checks import check_int, check_vectors, check_words
@@ -52,12 +52,14 @@ _SEPARATE_FROM = 10 * 1024**2
 class Words(Protocol):
     """What `to_keyed_vectors` needs of a vocabulary, such as `kerasw2v.Vocabulary`."""
 
-    words: list[str]
+    words: list[Any]
     counts: npt.NDArray[np.int64]
 
 
-def to_keyed_vectors(model: Any, vocabulary: Words, table: str = "input") -> KeyedVectors:
-    """Copies a model's word vectors and the counts of the words into a gensim `KeyedVectors`.
+def to_keyed_vectors(
+    model: Any, vocabulary: Words, table: str = "input", copy: bool = True
+) -> KeyedVectors:
+    """Returns a model's word vectors, with the counts of the words, as a gensim `KeyedVectors`.
 
     Args:
         model: a trained `kerasw2v.SkipGram`, `kerasw2v.CBOW` or anything else with
@@ -65,6 +67,8 @@ def to_keyed_vectors(model: Any, vocabulary: Words, table: str = "input") -> Key
         vocabulary: the `kerasw2v.Vocabulary` that the model was trained with.
         table: `"input"` for the input vectors, the usual choice; `"output"` for the output vectors,
             which only sampling layers and the full softmax have.
+        copy: False to share the model's memory, for tables that fit into memory once only. The
+            vectors can be read and saved, not changed. Training on copies the table then.
 
     Returns:
         A `gensim.models.KeyedVectors` of float32 vectors, most frequent word first, with
@@ -88,6 +92,7 @@ def to_keyed_vectors(model: Any, vocabulary: Words, table: str = "input") -> Key
         raise TypeError(
             f"`vocabulary` must be a kerasw2v.Vocabulary. Received: vocabulary={vocabulary!r}."
         )
+    matrix = matrix.copy() if copy else matrix
     if len(vocabulary.words) != len(matrix):
         raise ValueError(
             "`vocabulary` must be the one the model was trained with. Received: "
@@ -97,7 +102,7 @@ def to_keyed_vectors(model: Any, vocabulary: Words, table: str = "input") -> Key
 
 
 def with_counts(
-    words: list[str], matrix: npt.NDArray[np.float32], counts: npt.NDArray[np.int64]
+    words: list[Any], matrix: npt.NDArray[np.float32], counts: npt.NDArray[np.int64]
 ) -> KeyedVectors:
     """Returns words and their vectors as a gensim `KeyedVectors` with counts.
 
@@ -106,6 +111,9 @@ def with_counts(
         matrix: `(V, d)`, a vector for each word.
         counts: how often each word occurs.
 
+    Raises:
+        ValueError: if a word occurs twice.
+
     Example:
 
     >>> vectors = with_counts(["rose", "is"], np.eye(2), np.array([3, 2]))
@@ -113,7 +121,13 @@ def with_counts(
     np.int64(3)
     """
     vectors = KeyedVectors(matrix.shape[1])
-    vectors.add_vectors(words, matrix)
+    # add_vectors would copy the matrix three times.
+    vectors.index_to_key = list(words)
+    vectors.key_to_index = {word: index for index, word in enumerate(words)}
+    if len(vectors.key_to_index) != len(words):
+        twice = next(w for i, w in enumerate(words) if vectors.key_to_index[w] != i)
+        raise ValueError(f"`words` must be distinct. Received: the word {twice!r} twice.")
+    vectors.vectors = np.asarray(matrix, np.float32)
     # gensim's own `extras` of add_vectors fails, and set_vecattr takes a call for each word.
     vectors.allocate_vecattrs(["count"], [int])
     vectors.expandos["count"][:] = counts
@@ -162,6 +176,7 @@ def save_vectors(vectors: KeyedVectors, path: PathLike) -> None:
     Raises:
         ValueError: if the name ends in none of these, or a word is empty or has whitespace, which
             the word2vec formats cannot represent.
+        TypeError: if a word is not a string, in a word2vec format.
         OSError: if the folder does not exist, cannot be written, or the disk fills.
 
     Example:
@@ -300,6 +315,7 @@ def save_projector(vectors: KeyedVectors, folder: PathLike, max_words: int = 10_
 
 
 def _table(model: Any, table: str) -> npt.NDArray[np.float32]:
+    """Returns the vectors in the model's own memory, read-only."""
     if table not in ("input", "output"):
         raise ValueError(f"`table` must be 'input' or 'output'. Received: table={table!r}.")
     if not hasattr(model, "embedding"):
@@ -312,16 +328,22 @@ def _table(model: Any, table: str) -> npt.NDArray[np.float32]:
             "`table` must be 'input' for a model whose output layer has no vector for each word. "
             f"Received: table='output', output_layer={type(layer).__name__}."
         )
-    # Not imported above: reading and writing files needs no Keras.
-    from keras import ops
+    # Not imported above: reading and writing files needs no TensorFlow.
+    import tensorflow as tf
 
-    return np.array(ops.convert_to_numpy(layer.embeddings), np.float32)
+    matrix = tf.cast(tf.convert_to_tensor(layer.embeddings), tf.float32)
+    return np.asarray(memoryview(matrix))
 
 
 def _check_words(vectors: KeyedVectors) -> None:
-    check_words("vectors", [str(word) for word in vectors.index_to_key])
+    check_words("vectors", vectors.index_to_key)
     for word in vectors.index_to_key:
-        if isinstance(word, str) and (not word or re.search(r"[ \t\n\r\f\v]", word)):
+        if not isinstance(word, str):
+            raise TypeError(
+                "`vectors` must have words that are strings to be saved in a word2vec format; "
+                f"gensim's own, .kv, takes any. Received: {word!r} of type {type(word).__name__}."
+            )
+        if not word or re.search(r"[ \t\n\r\f\v]", word):
             raise ValueError(
                 "`vectors` must have words without whitespace to be saved in a word2vec format; "
                 f"gensim's own, .kv, takes any. Received: the word {word!r}."

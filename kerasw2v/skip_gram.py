@@ -16,8 +16,8 @@ class SkipGram(BlockModel):
     `loss = sum over pairs (centre, context) of output_layer(embedding(centre), context)`.
 
     Trained on blocks, each token's rows are gathered once and all windows of a block are scored in
-    one matrix product. Trained on arrays, `fit(centres, contexts)` takes int arrays `(n,)`, a pair
-    an entry. `predict(words)` returns word vectors.
+    one matrix product. Trained on arrays, `fit(centres, contexts)` takes int arrays `(n,)`, one
+    pair per entry. `predict(words)` returns word vectors.
 
     Args:
         vocabulary_size: number of words, V.

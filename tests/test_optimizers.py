@@ -1,5 +1,6 @@
 """RowSGD against NumPy, and where plain SGD diverges."""
 
+import json
 import re
 
 import keras
@@ -139,6 +140,16 @@ def test_masses_do_not_pile_up_from_step_to_step():
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_masses_of_earlier_steps_are_forgotten_where_a_row_has_none(mode):
+    step = Step(mode, RowSGD(0.05))
+    step(mass_ids=np.resize(np.arange(V, dtype=np.int32), len(MASSES)), masses=MASSES + 1e6)
+    before = step.table.numpy()
+    stepped = step(mass_ids=np.full_like(MASS_IDS, 3))  # row 3 is not among IDS
+    expected = by_numpy(before, IDS, VALUES, 0.05, np.zeros(V) + 1e-9)
+    np.testing.assert_allclose(stepped, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_schedules_and_later_changes_of_the_learning_rate(mode):
     schedule = keras.optimizers.schedules.PiecewiseConstantDecay([0], [0.04, 0.01])
     step = Step(mode, RowSGD(schedule))
@@ -213,6 +224,13 @@ def test_no_state_beside_iterations_and_learning_rate():
     optimizer = RowSGD()
     optimizer.build([keras.Variable(TABLE)])
     assert {variable.name for variable in optimizer.variables} == {"iteration", "learning_rate"}
+
+
+def test_numbers_of_numpy():
+    half = np.float32(0.5)
+    assert float(RowSGD(half, max_step=half).learning_rate) == 0.5
+    schedule = linear_decay(half, np.int64(10), np.int32(2), end=half)
+    assert json.loads(json.dumps(schedule.get_config()))["end_learning_rate"] == 0.25
 
 
 @pytest.mark.parametrize("learning_rate", [0.025, keras.optimizers.schedules.CosineDecay(0.1, 9)])

@@ -5,6 +5,7 @@ not wait for TensorFlow.
 """
 
 import argparse
+import io
 import os
 import re
 import signal
@@ -54,9 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     signals: list[int] = []
     try:
-        with _interrupted_by_sigterm(signals):
+        with _any_word_printable(), _interrupted_by_sigterm(signals):
             args.run(args)
-        sys.stdout.flush()
+            sys.stdout.flush()
     except KeyboardInterrupt as stop:
         print(f"\nkerasw2v: {stop or 'Stopped.'}", file=sys.stderr)
         return 143 if signals else 130
@@ -70,6 +71,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"kerasw2v: {_sentence(error)}", file=sys.stderr)
         return 1
     return 0
+
+
+@contextmanager
+def _any_word_printable() -> Iterator[None]:
+    r"""Prints what a console cannot show, such as accents in ASCII, as `\xe9`, not as an error."""
+    stdout = sys.stdout
+    if not isinstance(stdout, io.TextIOWrapper) or stdout.errors != "strict":
+        yield
+        return
+    stdout.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    finally:
+        stdout.reconfigure(errors="strict")
 
 
 @contextmanager

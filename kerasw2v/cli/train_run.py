@@ -25,7 +25,7 @@ from kerasw2v.report import write_report
 from kerasw2v.utils.files import save_keras_model
 from kerasw2v.utils.memory import check_memory
 from kerasw2v.utils.versions import versions
-from kerasw2v.word_map import content_words
+from kerasw2v.word_map import example_word
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
@@ -46,7 +46,7 @@ def train(options: TrainOptions) -> None:
     model, history = _fit(options, vocabulary, stream, strategy, state)
     if not options.output:
         return
-    vectors = to_keyed_vectors(model, vocabulary)
+    vectors = to_keyed_vectors(model, vocabulary, copy=False)
     if not math.isfinite(float(vectors.vectors.sum())):
         raise _divergence(options, state)
     save_vectors(vectors, options.output)
@@ -58,8 +58,7 @@ def train(options: TrainOptions) -> None:
         print("Written:", *written, sep="\n  ")
         if not options.corpus:
             print("Nearest words:", *_demo_neighbours(vectors), sep="\n  ")
-        word = content_words(vectors, 10, among=1000)[-1]
-        print("Next:", *_next_steps(options.output, word), sep="\n  ")
+        print("Next:", *_next_steps(options.output, example_word(vectors)), sep="\n  ")
 
 
 def _join(options: TrainOptions) -> Any:
@@ -195,8 +194,7 @@ def _divergence(options: TrainOptions, state: RunState | None) -> ValueError:
     if state and state.weights.exists():
         kept = f" {state.folder} holds the state after the last good epoch."
     return ValueError(
-        "Training diverged; `--alpha` must be smaller. "
-        f"Received: --alpha {options.alpha}.{kept}"
+        f"Training diverged; `--alpha` must be smaller. Received: --alpha {options.alpha}.{kept}"
     )
 
 
@@ -248,7 +246,8 @@ def _settings(options: TrainOptions, model: Any, stream: TokenStream) -> dict[st
     groups["Model"]["parameters"] = model.count_params()
     groups["Training"]["batch size"] = _batch_size(options, model, stream)
     corpus = {
-        "files": ", ".join(options.corpus) or "300 news articles that gensim ships",
+        "files": ", ".join(map(os.path.basename, options.corpus))
+        or "300 news articles that come with gensim",
         "words in it": stream.corpus_words,
         "words known": model.vocabulary_size,
     }

@@ -41,11 +41,11 @@ def block_dataset(
     with probability `(sqrt(f / sample) + 1) * sample / f`. The remaining tokens are cut into blocks
     at a new offset, and the blocks are shuffled (within about a million tokens). Each remaining
     token is the centre of exactly one position of one block, which holds its whole window: every
-    (centre, context) pair of a sentence occurs once an epoch, and none across sentences.
+    (centre, context) pair of a sentence occurs once per epoch, and none across sentences.
 
     Args:
         corpus: the tokens that `read_corpus` returned; or a path (plain, .gz, .bz2, .xz; one
-            sentence a line), a list of paths or any re-iterable of token lists, to be encoded now.
+            sentence per line), a list of paths or any re-iterable of token lists, encoded now.
         vocabulary: the words; others are dropped before windows are made.
         window: largest distance of a context word; halo of a block on either side.
         sample: threshold of subsampling, 0 for none.
@@ -71,7 +71,7 @@ def block_dataset(
         FileNotFoundError, TypeError, ValueError: for a corpus that cannot be read, or sizes,
             thresholds and seeds out of range.
 
-    Cost: about 20 ns a word and epoch, and one pass over the text if the corpus is not encoded
+    Cost: about 20 ns per word and epoch, and one pass over the text if the corpus is not encoded
     yet; memory does not grow with the corpus.
 
     Example:
@@ -247,7 +247,7 @@ def count_ids(stream: TokenStream, vocabulary_size: int) -> NDArray[np.int64]:
 
 
 def default_batch_size(corpus_words: int, window: int, largest: int = 4096) -> int:
-    """Returns a power of two from 256 to `largest` tokens, for about 256 steps an epoch.
+    """Returns a power of two from 256 to `largest` tokens, for about 256 steps per epoch.
 
     Large batches are fast, but all their gradients are computed at one point: a small corpus needs
     many updates more than speed. A batch holds at least one block for the window.

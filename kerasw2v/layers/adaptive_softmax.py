@@ -57,10 +57,10 @@ class AdaptiveSoftmax(OutputLayer):
         tf.errors.InvalidArgumentError: in a step, if a target is not in the vocabulary.
 
     Cost: with `J` tails of `k_i` words and width `d_i`, which hold a share `p_i` of the targets,
-    `O(rows (k_0 + J) d + sum_i rows p_i (k_i d_i + d d_i))` a step, forward and backward, and dense
-    gradients; the block form computes one normaliser for each hidden vector and tail, however many
-    targets it has there. `(k_0 + J) d + sum_i (k_i + d) d_i` parameters. The number of rows of a
-    tail varies from step to step, so the layer cannot run under `jit_compile=True`.
+    `O(rows (k_0 + J) d + sum_i rows p_i (k_i d_i + d d_i))` per step, forward and backward, and
+    dense gradients; the block form computes one normaliser for each hidden vector and tail, however
+    many targets it has there. `(k_0 + J) d + sum_i (k_i + d) d_i` parameters. The number of rows of
+    a tail varies from step to step, so the layer cannot run under `jit_compile=True`.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""Embedding lookup that reads and updates only the rows a batch names."""
+"""Embedding lookup that reads and updates only the rows that a batch names."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ class EmbeddingLookup(keras.layers.Layer):
     Args:
         vocabulary_size: number of rows, V.
         embedding_dim: width of a row, d.
-        combiner: None for one vector an id; `"mean"` or `"sum"` to combine the vectors of the last
+        combiner: None for one vector per id; `"mean"` or `"sum"` to combine the vectors of the last
             axis (bags of words, CBOW's window).
         mask_negative: True to treat negative ids as padding: they give a zero vector and do not
             count in a mean.
@@ -45,7 +45,7 @@ class EmbeddingLookup(keras.layers.Layer):
         TypeError, ValueError: if a size is not a positive integer, the combiner is unknown, `seed`
             is no seed, or there are more shards than rows.
 
-    Cost: `O(ids * d)` a step, forward and backward; none of it grows with V. Each shard reads and
+    Cost: `O(ids * d)` per step, forward and backward; none of it grows with V. Each shard reads and
     updates rows of its own only.
 
     Example:

@@ -50,7 +50,7 @@ class EmbeddingPrediction(OutputLayer):
 
     Args:
         counts: frequencies of the words, most frequent first, `(V,)`, or V alone; only V is used.
-        target_vectors: `(V, m)`, a vector a word in the same order, scaled to unit length here;
+        target_vectors: `(V, m)`, one vector per word in the same order, scaled to unit length here;
             random directions when None. They are saved with the weights, not in the config.
         target_dim: m; that of `target_vectors`, or else of the hidden vectors, when None.
         loss: `"vmf"`, `"cosine"` or `"max_margin"`.
@@ -286,7 +286,7 @@ def _unit_vectors(vectors: ArrayLike, size: int, dim: int | None) -> NDArray[np.
         ) from error
     if array.ndim != 2 or array.shape[0] != size or array.shape[1] != (dim or array.shape[1]):
         raise ValueError(
-            f"`target_vectors` must have shape ({size}, {dim or 'm'}): a vector a word. "
+            f"`target_vectors` must have shape ({size}, {dim or 'm'}): one vector per word. "
             f"Received: shape={array.shape}."
         )
     check_int("target_dim", array.shape[1], minimum=2)

@@ -27,7 +27,7 @@ class FullSoftmax(OutputLayer):
     Raises:
         TypeError, ValueError: if `counts` are not frequencies in descending order.
 
-    Cost: `O(rows * V * d)` a step, forward and backward, and a dense gradient; the block form
+    Cost: `O(rows * V * d)` per step, forward and backward, and a dense gradient; the block form
     computes one normaliser for each hidden vector, however many targets it has. V * d parameters.
 
     Example:

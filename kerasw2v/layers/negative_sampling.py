@@ -53,7 +53,7 @@ class NegativeSampling(NoiseLayer):
 
     Cost: for each hidden vector `O((C + K) d)` in the block form and `O((1 + K) d)` in the pair
     form, in matrix products; K noise rows are read and updated for each group. None of it grows
-    with V. V * d parameters, and 8 bytes a word for drawing noise.
+    with V. V * d parameters, and 8 bytes per word for drawing noise.
 
     Example:
 

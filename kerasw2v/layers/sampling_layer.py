@@ -1,4 +1,4 @@
-"""What importance sampling, the sampled softmax and NCE share: one noise sample a batch."""
+"""What importance sampling, the sampled softmax and NCE share: one noise sample per batch."""
 
 from collections.abc import Callable
 from functools import cache
@@ -132,7 +132,7 @@ class SamplingLayer(NoiseLayer):
 
         A word is pushed up by each of its targets, and down only in the steps that have it in their
         sample, a share P of them, by all its noise terms at once. Near the optimum both are equal
-        on average: with f targets a step it has `f / P` noise terms in a step that samples it, of
+        on average: with f targets per step it has `f / P` noise terms in a step that samples it, of
         mass m each. Were only these large steps bounded, by `m f / P`, and the small steps up not,
         the word's score would rise without end. So a target outside the sample counts as much as
         the step down that it leads to: `max(1, m f / P)` times its own mass. Here `f = min(1, N Q)`

@@ -38,8 +38,8 @@ class CostModel:
     Args:
         overhead: seconds of the smallest step, c.
         flat_scores: scores below which the time no longer falls, k0 B0.
-        per_score: seconds a score, whatever the width: exponentials and memory.
-        per_product: seconds a score and dimension.
+        per_score: seconds per score at any width: exponentials and memory.
+        per_product: seconds per score and dimension.
         measurements: timings that the model was fitted to.
 
     Example:
@@ -85,7 +85,7 @@ class StepCost:
     Args:
         model: the time of one softmax.
         embedding_dim: width of a hidden vector, d.
-        batch_size: hidden vectors a step, B.
+        batch_size: hidden vectors per step, B.
         div_value, min_projection_dim: see `AdaptiveSoftmax`.
     """
 

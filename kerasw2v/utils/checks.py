@@ -98,7 +98,7 @@ def check_counts(counts: ArrayLike) -> NDArray[np.float64]:
         raise TypeError(f"`counts` must be numbers. Received: counts={counts!r}.") from error
     if array.ndim != 1 or not array.size:
         raise ValueError(
-            f"`counts` must be a vector with an entry a word. Received: shape={array.shape}."
+            f"`counts` must be a vector with one entry per word. Received: shape={array.shape}."
         )
     with np.errstate(over="ignore"):
         total = array.sum()
@@ -133,10 +133,10 @@ def check_vectors(name: str, value: Any) -> None:
         )
 
 
-def check_words(name: str, words: Sequence[str]) -> None:
+def check_words(name: str, words: Sequence[Any]) -> None:
     """Raises ValueError if a word holds half of a surrogate pair, which no file can hold."""
     try:
-        "\n".join(words).encode()
+        "\n".join(word for word in words if isinstance(word, str)).encode()
     except UnicodeEncodeError as error:
         word = next(word for word in words if not _is_text(word))
         raise ValueError(
@@ -144,9 +144,9 @@ def check_words(name: str, words: Sequence[str]) -> None:
         ) from error
 
 
-def _is_text(word: str) -> bool:
+def _is_text(word: Any) -> bool:
     try:
-        word.encode()
+        str(word).encode()
     except UnicodeEncodeError:
         return False
     return True

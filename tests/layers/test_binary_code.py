@@ -282,7 +282,7 @@ def test_losses_start_even():
         ({"code_memory": 1}, ValueError, "`code_memory` must be one of 0, 2, 3, 4, 5, 6. Received"),
         ({"code_memory": 7}, ValueError, "`code_memory` must be one of 0, 2, 3, 4, 5, 6. Received"),
         ({"loss": "hinge"}, ValueError, "`loss` must be one of 'squared', 'cross_entropy'. Rec"),
-        ({"counts": []}, ValueError, "`counts` must be a vector with an entry a word."),
+        ({"counts": []}, ValueError, "`counts` must be a vector with one entry per word."),
         ({"counts": [1, 2]}, ValueError, "`counts` must be in descending order."),
     ],
 )

@@ -342,12 +342,12 @@ def with_row(row, value):
         (
             {"target_vectors": vectors(3, V + 1)},
             ValueError,
-            r"must have shape \(7, m\): a vector a word\. Received: shape=\(8, 3\)\.",
+            r"must have shape \(7, m\): one vector per word\. Received: shape=\(8, 3\)\.",
         ),
         (
             {"target_vectors": vectors(3), "target_dim": 4},
             ValueError,
-            r"must have shape \(7, 4\): a vector a word\. Received: shape=\(7, 3\)\.",
+            r"must have shape \(7, 4\): one vector per word\. Received: shape=\(7, 3\)\.",
         ),
         ({"target_vectors": np.ones(V)}, ValueError, r"Received: shape=\(7,\)\."),
         ({"target_vectors": [["a"] * 2] * V}, TypeError, "must be an array of numbers"),
