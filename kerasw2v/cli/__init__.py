@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from kerasw2v.cli import evaluate, similar, train, zoo
 from kerasw2v.cli.arguments import DEBUG_HELP
@@ -51,8 +51,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     1
     """
     args = _parser().parse_args(arguments)
-    with suppress(AttributeError):  # names of files need not be text
-        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     signals: list[int] = []
     try:
         with _any_word_printable(), _interrupted_by_sigterm(signals):

@@ -216,7 +216,7 @@ class TestBadNames:
 
     def test_a_diverged_run_is_not_reported(self, folder, monkeypatch, vectors):
         vectors.vectors[2, 1] = np.nan
-        monkeypatch.setattr(train_run, "to_keyed_vectors", lambda *_: vectors)
+        monkeypatch.setattr(train_run, "to_keyed_vectors", lambda *_, **__: vectors)
         assert train("--report", "run.html", "--plot", "run.png") == 1
         assert os.listdir(folder) == ["corpus.txt"]
 
