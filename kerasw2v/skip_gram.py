@@ -63,6 +63,10 @@ class SkipGram(BlockModel):
     def call(self, inputs: Any) -> tf.Tensor:
         return self.embedding(inputs)
 
+    def _numbers_of_block(self) -> int:
+        pairs = self.block_length * (self.block_length + 2 * self.window)
+        return super()._numbers_of_block() + 2 * pairs  # their scores and weights
+
     def loss_of_blocks(
         self, ids: tf.Tensor, sentences: tf.Tensor, reach: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor]:

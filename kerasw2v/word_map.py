@@ -131,7 +131,7 @@ def word_map(vectors: Any, words: list[Any], fit: int | None = None) -> WordMap:
     >>> word_map(vectors, ["left", "right"]).shares
     (1.0, 0.0, 0.0)
     """
-    rows = np.array([vectors[word] for word in words], np.float64)
+    rows = np.array([vectors.get_vector(word) for word in words], np.float64)
     rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
     centre = rows[:fit].mean(axis=0)
     _, spread, axes = np.linalg.svd(rows[:fit] - centre, full_matrices=False)

@@ -23,7 +23,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 RANKS = [
     {"utils"},
     {"ops"},
-    {"data", "layers", "optimizers", "evaluation", "history", "word_map"},
+    {"data", "divergence", "layers", "optimizers", "evaluation", "history", "word_map"},
     {"block_model"},
     {"skip_gram", "cbow"},
     {"architectures", "callbacks", "multi_worker", "keyed_vectors", "plots", "report"},

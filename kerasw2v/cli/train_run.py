@@ -23,6 +23,7 @@ from kerasw2v.multi_worker import check_same, connect, sharded_blocks
 from kerasw2v.plots import plot_training, save_plot
 from kerasw2v.report import write_report
 from kerasw2v.utils.files import save_keras_model
+from kerasw2v.utils.memory import check_memory
 from kerasw2v.utils.versions import versions
 from kerasw2v.word_map import example_word
 
@@ -47,9 +48,7 @@ def train(options: TrainOptions) -> None:
         return
     vectors = to_keyed_vectors(model, vocabulary, copy=False)
     if not math.isfinite(float(vectors.vectors.sum())):
-        raise ValueError(
-            f"Training diverged; `--alpha` must be smaller. Received: --alpha {options.alpha}."
-        )
+        raise _divergence(options, state)
     save_vectors(vectors, options.output)
     written = [f"{options.output}: {len(vectors):,} words, {options.size} dimensions"]
     written += _write_others(options, vectors, model, stream, history)
@@ -120,6 +119,8 @@ def _fit(
         )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_stopped_message(state)) from None
+    except FloatingPointError as error:
+        raise _divergence(options, state) from error
     return model, record and record.history
 
 
@@ -152,6 +153,8 @@ def _batch_size(options: TrainOptions, model: BlockModel, stream: TokenStream) -
 
 
 def _model(options: TrainOptions, vocabulary: Vocabulary) -> BlockModel:
+    size = f"2 tables of {len(vocabulary):,} words, --size {options.size:,},"
+    check_memory("`--size`", 8 * len(vocabulary) * options.size, size)
     seed = options.worker_seed
     noise = layers.NegativeSampling(vocabulary.counts, options.negative, seed=seed)
     return make_model(options.architecture, options.size, noise, window=options.window, seed=seed)
@@ -184,6 +187,16 @@ def _record(
         return Record(stream.corpus_words)
     history = History.load(state.history, epochs_done)
     return Record(stream.corpus_words, history, state.history)
+
+
+def _divergence(options: TrainOptions, state: RunState | None) -> ValueError:
+    kept = ""
+    if state and state.weights.exists():
+        kept = f" {state.folder} holds the state after the last good epoch."
+    return ValueError(
+        "Training diverged; `--alpha` must be smaller, or `--batch-size`. "
+        f"Received: --alpha {options.alpha}.{kept}"
+    )
 
 
 def _stopped_message(state: RunState | None) -> str:

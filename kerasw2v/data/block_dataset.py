@@ -14,6 +14,7 @@ from kerasw2v.data.token_stream import TokenStream, select_tokens, word_ids
 from kerasw2v.data.vocabulary import Vocabulary
 from kerasw2v.ops.windows import PADDING, default_block_length
 from kerasw2v.utils.checks import check_int, check_non_negative, check_seed
+from kerasw2v.utils.memory import check_memory
 from kerasw2v.utils.runtime import tf_config, without_autotune
 
 _READ_TOKENS = 2**18
@@ -113,10 +114,16 @@ def block_dataset(
         random.randint(1, 10**9) if seed is None else seed,
     )
 
+    shape = (rows, length + 2 * window)
+    check_memory(
+        "`batch_size`, `block_length` or `window`",
+        4 * rows * shape[1] * (min(maker.steps, _PREFETCHED_BATCHES) + 2),  # and the one at work
+        f"a dataset of {maker.steps:,} batches of {rows:,} x {shape[1]:,} ids",
+    )
+
     def batches() -> Iterator[NDArray[np.int32]]:
         return maker.batches(next(epochs) if reshuffle_each_iteration else first_epoch)
 
-    shape = (rows, length + 2 * window)
     dataset = tf.data.Dataset.from_generator(
         batches, output_signature=tf.TensorSpec((None, *shape), tf.int32)
     )

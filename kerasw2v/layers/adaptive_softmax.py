@@ -9,6 +9,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from kerasw2v.layers.output_layer import OutputLayer, as_pairs
+from kerasw2v.layers.tables import check_table
 from kerasw2v.ops.cost_fit import fit_cost_model
 from kerasw2v.ops.cutoffs import CostModel, StepCost, plan_cutoffs, tail_dim
 from kerasw2v.ops.row_mass import SOFTMAX_TERM_MASS, add_row_mass, term_mass
@@ -135,6 +136,7 @@ class AdaptiveSoftmax(OutputLayer):
         )
 
     def _add_table(self, name: str, shape: tuple[int, int], initializer: Any = "zeros") -> Any:
+        check_table(*shape)
         return self.add_weight(shape=shape, initializer=initializer, autocast=False, name=name)
 
     def pair_loss(

@@ -9,6 +9,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from kerasw2v.layers.noise_layer import NoiseLayer, band_scores
+from kerasw2v.layers.tables import check_scores
 from kerasw2v.ops import noise as noise_ops
 from kerasw2v.ops.row_mass import SOFTMAX_TERM_MASS, add_row_mass, term_mass
 from kerasw2v.ops.rows import count_equal, gather_rows
@@ -67,6 +68,7 @@ class SamplingLayer(NoiseLayer):
     def build(
         self, hidden_shape: Any, targets_shape: Any = None, weights_shape: Any = None
     ) -> None:
+        check_scores("`num_sampled`", self.num_sampled, hidden_shape[-1])
         self.embeddings = self.add_output_vectors(hidden_shape[-1])
         self.biases: Any = self._add_biases() if self.use_bias else None
         log_noise = noise_ops.noise_log_probabilities(self._counts, self.noise, self.exponent)
@@ -102,8 +104,9 @@ class SamplingLayer(NoiseLayer):
 
     def noise_scores(self, hidden: tf.Tensor, ids: tf.Tensor, tries: tf.Tensor | None) -> tf.Tensor:
         """Scores hidden vectors `(b, L, d)` with a sample, corrected: `(b * L, K)`, float32."""
-        rows = gather_rows(self.embeddings, ids, hidden.dtype)
         states = tf.reshape(hidden, [-1, hidden.shape[-1]])
+        check_scores("`num_sampled`", self.num_sampled, states.shape[1], states.shape[0])
+        rows = gather_rows(self.embeddings, ids, hidden.dtype)
         scores = tf.cast(tf.matmul(states, rows, transpose_b=True), tf.float32)
         offsets = -self.log_expected_counts(ids, tries)
         if self.use_bias:

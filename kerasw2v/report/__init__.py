@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from datetime import datetime
 from importlib import resources
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -133,9 +134,9 @@ def _text(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if isinstance(value, Integral):
+        return f"{int(value):,}"
+    return f"{float(value):.4g}" if isinstance(value, Real) else str(value)
 
 
 def _summary(vectors: Any, history: History | None) -> list[list[str]]:
@@ -192,7 +193,7 @@ def _words(vectors: Any, number: int) -> dict[str, Any]:
     words = content_words(vectors, number, among=number)
     shown = word_map(vectors, words, fit=_FITTED)
     counts = vectors.expandos.get("count")
-    rows = np.array([vectors[word] for word in words], np.float64)
+    rows = np.array([vectors.get_vector(word) for word in words], np.float64)
     places = (_within_frame(shown.places) * 32767).round().astype("<i2")
     return {
         "words": [str(word) for word in words],

@@ -263,14 +263,6 @@ def test_large_batches_do_not_diverge(layer_class, model_class):
 
 
 @each_layer
-@pytest.mark.parametrize("wrong", [V, -1])
-def test_a_target_outside_the_vocabulary_is_named(layer_class, wrong):
-    sentence = rf"= {wrong} is not in \[0, {V}\)"
-    with pytest.raises(tf.errors.InvalidArgumentError, match=sentence):
-        make(layer_class)(np.ones((2, DIM), np.float32), np.array([0, wrong]))
-
-
-@each_layer
 @pytest.mark.parametrize(
     ("arguments", "error", "sentence"),
     [
