@@ -395,7 +395,7 @@ def _load_kv(path: str) -> KeyedVectors:
         state[name] = np.load(_side_file(path, name), allow_pickle=False)
     checksum = state.pop("vectors_crc32", None)  # gensim writes none
     if checksum is not None and checksum != _checksum(state["vectors"]):
-        raise ValueError(f"{_side_file(path, 'vectors')!r} is of another save")
+        raise ValueError(f"{_side_file(path, 'vectors')!r} belongs to another save")
     for name in state.get("__ignoreds", ()):
         state[name] = None
     _check_state(state)
@@ -422,7 +422,7 @@ def _check_state(state: dict[str, Any]) -> None:
     if len(state["key_to_index"]) != len(words):
         raise ValueError("a word is in it twice")
     if not isinstance(state.setdefault("expandos", {}), dict):
-        raise ValueError("its counts are no table")
+        raise ValueError("its counts are not a table")
     state["norms"] = None  # gensim computes them when needed
 
 

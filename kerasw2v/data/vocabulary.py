@@ -283,7 +283,8 @@ def _checked_counts(
     array = np.asarray(counts)
     if array.shape != (length,):
         raise ValueError(
-            f"`counts` must hold one count a word, {length} in all. Received: shape {array.shape}."
+            f"`counts` must hold one count per word, {length} in all. "
+            f"Received: shape {array.shape}."
         )
     if array.dtype.kind not in "iu":
         raise TypeError(f"`counts` must be integers. Received: counts of type {array.dtype}.")

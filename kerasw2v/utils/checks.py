@@ -162,7 +162,7 @@ def check_workers(workers: Any, index: Any) -> tuple[list[str], int]:
     for address in addresses:
         host, _, port = address.rpartition(":")
         if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
-            raise ValueError(f"`workers` must be host:port each. Received: {address!r}.")
+            raise ValueError(f"Each of `workers` must be host:port. Received: {address!r}.")
     if len(set(addresses)) != len(addresses) or not addresses:
         raise ValueError(f"`workers` must be different addresses. Received: {addresses}.")
     if index is None:
