@@ -216,9 +216,13 @@ def _name_of(file: File) -> str:
 def _made(cls: Any, **arguments: Any) -> Any:
     """Makes a model of a class without calling a constructor that a user has written."""
     model = cls.__new__(cls)
-    base = next(base for base in cls.__mro__ if base.__module__.partition(".")[0] == "kerasw2v")
-    base.__init__(model, **arguments)
+    _base_of(cls).__init__(model, **arguments)
     return model
+
+
+def _base_of(cls: Any) -> Any:
+    """Returns the class of this package that a class is, or is derived from."""
+    return next(base for base in cls.__mro__ if base.__module__.partition(".")[0] == "kerasw2v")
 
 
 def _restored(cls: "type[Model]", header: dict[str, Any], arrays: Arrays) -> "Model":
@@ -244,16 +248,22 @@ def _restored(cls: "type[Model]", header: dict[str, Any], arrays: Arrays) -> "Mo
         if name in arrays:
             setattr(model, name, arrays[name])
     _restore_vecattrs(model.wv, arrays)
-    for name, encoded in header["vecattrs"].items():
+    for name, objects in decode_attributes(header["vecattrs"], values).items():
+        if not isinstance(objects, list) or len(objects) != len(words):
+            raise ValueError(f"its vecattr {name} must be a list with a value for each word")
         model.wv.expandos[name] = np.empty(len(words), object)
-        model.wv.expandos[name][:] = decode(encoded, values)
+        model.wv.expandos[name][:] = objects
     if model.negative:
         model.make_cum_table()
     ignored = dict.fromkeys(header["ignored"])  # None, as in gensim
     attributes = decode_attributes(header["attributes"], values) | ignored
     wv_attributes = decode_attributes(header["wv_attributes"], values)
-    for name in {*_OWN, *_SAVED} & set(attributes) | _OWN_OF_VECTORS & set(wv_attributes):
-        raise ValueError(f"{name!r} is no attribute of a user")
+    for given, own in (
+        (attributes, {*_OWN, *_SAVED, *dir(_base_of(cls))}),
+        (wv_attributes, {*_OWN_OF_VECTORS, *dir(KeyedVectors)}),
+    ):
+        for name in own & set(given):
+            raise ValueError(f"{name!r} is no attribute of a user")
     vars(model).update(attributes)
     vars(model.wv).update(wv_attributes)
     weights = [arrays[name] for name in arrays if name.startswith("output_layer.")]
