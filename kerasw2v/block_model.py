@@ -16,7 +16,7 @@ from kerasw2v.ops.ids import as_ids, check_examples, check_ids, is_array, one_se
 from kerasw2v.ops.row_gradients import as_slices, record_rows
 from kerasw2v.ops.seeds import add_draw_state, evaluation_draws, next_seed
 from kerasw2v.ops.strategies import lost_workers_are_errors, reducible_logs, repeated_for_workers
-from kerasw2v.ops.windows import decode_blocks, default_block_length
+from kerasw2v.ops.windows import check_halo, decode_blocks, default_block_length
 from kerasw2v.optimizers import RowSGD
 from kerasw2v.utils.checks import MAX_INT32, check_int, check_seed
 from kerasw2v.utils.runtime import trace_without_gc
@@ -62,10 +62,12 @@ class BlockModel(keras.Model):
         output_layer: a `kerasw2v.layers.OutputLayer` for the same vocabulary.
         window: largest distance between a centre and a context word.
         shrink_windows: True to draw each centre's window from 1 to `window`, as word2vec does.
-        block_length: centres in a block; that of `block_dataset` for this window when None.
+        block_length: centres in a block; that of `block_dataset` for this halo when None.
         seed: seed of the initial vectors and of the windows.
         shards: number of shards of the table of input vectors, see `EmbeddingLookup`; the output
             layer has a number of its own.
+        halo: tokens at each end of a block that are context only, as in `block_dataset`; `window`
+            when None.
         **kwargs: arguments of `keras.Model`.
     """
 
@@ -82,14 +84,16 @@ class BlockModel(keras.Model):
         block_length: int | None = None,
         seed: int | None = None,
         shards: int = 1,
+        halo: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.window = check_int("window", window, minimum=1, maximum=MAX_INT32)
         self.shrink_windows = bool(shrink_windows)
-        if block_length is None:
-            block_length = default_block_length(window)
-        self.block_length = check_int("block_length", block_length, minimum=1)
+        self._block_length = block_length
+        if block_length is not None:
+            self._block_length = check_int("block_length", block_length, minimum=1)
+        self._halo = self.window if halo is None else check_halo(halo, self.window)
         self.seed = check_seed("seed", seed)
         self.embedding = EmbeddingLookup(
             vocabulary_size,
@@ -102,8 +106,7 @@ class BlockModel(keras.Model):
         _check_output_layer(output_layer, vocabulary_size)
         tables = 1 if output_layer.built or not output_layer.has_output_vectors else 2
         check_table(vocabulary_size, embedding_dim, tables)
-        block = f"a single block, window={self.window:,}, block_length={self.block_length:,},"
-        check_room("`window` or `block_length`", self._numbers_of_block(), block)
+        self._check_block()
         self.output_layer = output_layer
         self._draw_state = add_draw_state(self, self.seed, "windows")
         self.embedding.build()
@@ -123,13 +126,34 @@ class BlockModel(keras.Model):
         return self.embedding.embedding_dim
 
     @property
+    def halo(self) -> int:
+        """Tokens at each end of a block that are context only; it may be set between trainings."""
+        return self._halo
+
+    @halo.setter
+    def halo(self, halo: int) -> None:
+        self._halo = check_halo(halo, self.window)
+        self._check_block()
+
+    @property
+    def block_length(self) -> int:
+        """Centres in a block."""
+        return self._block_length or default_block_length(self.halo)
+
+    @property
     def largest_batch(self) -> int:
         """Tokens of a step from which on a larger one is not worth its fewer updates."""
         return 4096
 
     def _numbers_of_block(self) -> int:
         """Returns how many floats a step has for each block, at least."""
-        return (self.block_length + 2 * self.window) * self.embedding_dim
+        return (self.block_length + 2 * self.halo) * self.embedding_dim
+
+    def _check_block(self) -> None:
+        sizes = f"window={self.window:,}, halo={self.halo:,}, block_length={self.block_length:,}"
+        check_room(
+            "`window` or `block_length`", self._numbers_of_block(), f"a single block, {sizes},"
+        )
 
     def loss_of_blocks(
         self, ids: tf.Tensor, sentences: tf.Tensor, reach: tf.Tensor | None
@@ -137,7 +161,7 @@ class BlockModel(keras.Model):
         """Returns summed losses, and the number of pairs in each.
 
         Args:
-            ids: int32, `(batch, length + 2 * window)`.
+            ids: int32, `(batch, length + 2 * halo)`.
             sentences: of the same shape, see `ops.windows.decode_blocks`.
             reach: int32, `(batch, length)`, the window of each centre; None for full windows.
         """
@@ -303,11 +327,12 @@ class BlockModel(keras.Model):
 
     def _decoded(self, blocks: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
         """Returns the ids and sentences of blocks, and the windows of their centres, drawn anew."""
-        width = self.block_length + 2 * self.window
+        width = self.block_length + 2 * self.halo
         if blocks.shape.rank != 2 or blocks.shape[1] != width:
             raise ValueError(
                 f"Blocks must have shape (batch, {width}): block_length={self.block_length} and "
-                f"twice window={self.window}, the same in the dataset as in the model. "
+                f"twice halo={self.halo}, the same in the dataset as in the model (the halo is "
+                "the window, unless it is given). "
                 f"Received: shape={tuple(blocks.shape)}."
             )
         blocks = as_ids("x", blocks, self.vocabulary_size, lowest=-self.vocabulary_size)
@@ -319,6 +344,7 @@ class BlockModel(keras.Model):
                 shape, next_seed(self._draw_state), 1, self.window + 1, tf.int32
             )
             reach = tf.ensure_shape(reach, (blocks.shape[0], self.block_length))
+            reach = reach if self.halo == self.window else tf.minimum(reach, self.halo)
         return ids, sentences, reach
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
@@ -332,7 +358,8 @@ class BlockModel(keras.Model):
             "output_layer": keras.saving.serialize_keras_object(self.output_layer),
             "window": self.window,
             "shrink_windows": self.shrink_windows,
-            "block_length": self.block_length,
+            "block_length": self._block_length,
+            "halo": self.halo,
             "seed": self.seed,
             "shards": self.embedding.shards,
         }

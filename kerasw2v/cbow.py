@@ -54,10 +54,12 @@ class CBOW(BlockModel):
             `cbow_mean=0`). With `"sum"`, the exact gradient adds the whole error to each context
             row, and `"word2vec"` an n-th of it, as gensim does.
         shrink_windows: True to draw each centre's window from 1 to `window`, as word2vec does.
-        block_length: centres in a block; that of `block_dataset` for this window when None.
+        block_length: centres in a block; that of `block_dataset` for this halo when None.
         seed: seed of the initial vectors and of the windows.
         shards: number of parts that the table of input vectors is kept in, see `EmbeddingLookup`;
             the output layer has a number of its own.
+        halo: tokens at each end of a block that are context only, as in `block_dataset`; `window`
+            when None.
         **kwargs: arguments of `keras.Model`.
 
     Raises:
@@ -122,15 +124,15 @@ class CBOW(BlockModel):
         return tf.constant(_POWERS[self.combiner, self.gradient], tf.float32)
 
     def _numbers_of_block(self) -> int:
-        is_product = 2 * self.window > MAX_TAPS
-        weights = self.block_length * (self.block_length + 2 * self.window)
+        is_product = 2 * self.halo > MAX_TAPS
+        weights = self.block_length * (self.block_length + 2 * self.halo)
         return super()._numbers_of_block() + is_product * 2 * weights
 
     def loss_of_blocks(
         self, ids: tf.Tensor, sentences: tf.Tensor, reach: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        centres = ids[:, self.window : self.window + self.block_length]
-        tensors = ids, centres, *window_extents(sentences, reach, self.window)
+        centres = ids[:, self.halo : self.halo + self.block_length]
+        tensors = ids, centres, *window_extents(sentences, reach, self.halo)
         if self.output_layer.can_split_batch:
             return in_two_branches(self._loss_of_extents, *tensors)
         return self._loss_of_extents(*tensors)

@@ -186,6 +186,15 @@ class TokenStream:
             raise no_known_word_error(vocabulary, num_words, corpus)
         return cls(tokens, num_words)
 
+    def longest_sentence(self) -> int:
+        """Returns the number of tokens in the longest sentence, in one pass over them."""
+        longest, begin, done = 0, 0, 0
+        for chunk in self.chunks():
+            starts = np.concatenate([[begin], np.flatnonzero(chunk < 0) + done])
+            longest = max(longest, int(np.diff(starts).max(initial=0)))
+            begin, done = int(starts[-1]), done + len(chunk)
+        return max(longest, done - begin)
+
     def read(self, start: int, stop: int) -> npt.NDArray[np.int32]:
         """Returns a copy of `tokens[start:stop]`.
 
