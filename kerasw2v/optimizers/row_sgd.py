@@ -8,32 +8,12 @@ import keras
 import tensorflow as tf
 
 from kerasw2v.ops.fused import bucketed_length, fused_per_bucket
-from kerasw2v.ops.learning_rates import default_end, default_learning_rate
-from kerasw2v.ops.replica_sum import REDUCTIONS, sum_over_replicas
-from kerasw2v.ops.row_gradients import (
-    RowGradient,
-    RowMass,
-    RowProducts,
-    RowSlices,
-    as_row_gradient,
-)
-from kerasw2v.utils.checks import check_choice, check_int
-
-__all__ = ["RowSGD", "default_learning_rate", "default_schedule", "linear_decay"]
-
-_DENSIFYING = (
-    "weight_decay",
-    "clipnorm",
-    "clipvalue",
-    "global_clipnorm",
-    "use_ema",
-    "loss_scale_factor",
-    "gradient_accumulation_steps",
-)
+from kerasw2v.ops.row_gradients import RowGradient, RowMass, RowProducts, RowSlices
+from kerasw2v.optimizers.row_optimizer import RowOptimizer
 
 
 @keras.saving.register_keras_serializable("kerasw2v")
-class RowSGD(keras.optimizers.Optimizer):
+class RowSGD(RowOptimizer):
     """SGD that updates only the rows of a batch, each by a step that stays bounded.
 
     Losses here are summed over pairs, so `learning_rate` means what it means in word2vec: the step
@@ -82,43 +62,10 @@ class RowSGD(keras.optimizers.Optimizer):
         name: str = "row_sgd",
         **kwargs: Any,
     ) -> None:
-        for argument in _DENSIFYING:
-            if kwargs.get(argument):
-                raise ValueError(
-                    f"`{argument}` must not be set: it would touch every row of a table at every "
-                    f"step. Received: {argument}={kwargs[argument]!r}."
-                )
         if not max_step > 0:
             raise ValueError(f"`max_step` must be positive. Received: max_step={max_step}.")
-        super().__init__(learning_rate=learning_rate, name=name, **kwargs)
+        super().__init__(learning_rate, reduction, name, **kwargs)
         self.max_step = float(max_step)
-        self.reduction = check_choice("reduction", reduction, REDUCTIONS)
-
-    def _backend_update_step(
-        self, grads: list[Any], trainable_variables: list[Any], learning_rate: Any
-    ) -> None:
-        gradients = list(map(as_row_gradient, grads, trainable_variables))
-        # The bound must see the whole batch.
-        gradients = sum_over_replicas(gradients, self.reduction)
-        tf.__internal__.distribute.interim.maybe_merge_call(
-            self._update_all,
-            self._distribution_strategy,
-            [variable.value for variable in trainable_variables],
-            gradients,
-            learning_rate,
-        )
-
-    def _update_all(
-        self,
-        strategy: tf.distribute.Strategy,
-        variables: list[Any],
-        gradients: list[Any],
-        learning_rate: Any,
-    ) -> None:
-        for variable, gradient in zip(variables, gradients, strict=True):
-            strategy.extended.update(
-                variable, self._update_one, args=(gradient, learning_rate), group=False
-            )
 
     def _update_one(self, variable: Any, gradient: Any, learning_rate: Any) -> None:
         learning_rate = tf.cast(learning_rate, variable.dtype)
@@ -131,72 +78,8 @@ class RowSGD(keras.optimizers.Optimizer):
             for slices in gradient.slices:
                 _subtract(variable, slices, masses, learning_rate, limit)
 
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """Not used: `_backend_update_step` updates a table together with its masses."""
-        raise NotImplementedError("RowSGD updates tables through `apply`.")
-
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "max_step": self.max_step, "reduction": self.reduction}
-
-
-def default_schedule(
-    architecture: str, steps_per_epoch: int, epochs: int, learning_rate: float | None = None
-) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Returns the falling learning rate that suits a model: what `kerasw2v train` uses.
-
-    Args:
-        architecture: `"skip-gram"` or `"cbow"`; any other is a ValueError.
-        steps_per_epoch: `len(dataset)`.
-        epochs: how many epochs the training has.
-        learning_rate: where to start; `default_learning_rate` when None.
-
-    Example:
-
-    >>> from kerasw2v.optimizers import RowSGD, default_schedule
-    >>> optimizer = RowSGD(default_schedule("cbow", steps_per_epoch=1000, epochs=5))
-    """
-    if learning_rate is None:
-        learning_rate = default_learning_rate(architecture, epochs)
-    return linear_decay(learning_rate, steps_per_epoch, epochs, default_end(architecture, epochs))
-
-
-def linear_decay(
-    learning_rate: float, steps_per_epoch: int, epochs: int, end: float | None = None
-) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Returns word2vec's falling learning rate, which stops short of zero.
-
-    Falling to zero wastes much of a short training.
-
-    Args:
-        learning_rate: where to start.
-        steps_per_epoch: `len(dataset)`.
-        epochs: how many epochs the training has.
-        end: at which share of its start it ends, from 0 to 1; `1 / (1 + 2 epochs ** 2)` when
-            None: a third in one epoch, a fiftieth in five.
-
-    Raises:
-        TypeError, ValueError: if a number is not positive, or `end` is not from 0 to 1.
-
-    Example:
-
-    >>> from kerasw2v.optimizers import RowSGD, linear_decay
-    >>> schedule = linear_decay(0.05, steps_per_epoch=100, epochs=4)
-    >>> float(schedule(0)), round(float(schedule(400)), 4)
-    (0.05000000074505806, 0.0015)
-    """
-    steps = check_int("steps_per_epoch", steps_per_epoch, minimum=1)
-    epochs = check_int("epochs", epochs, minimum=1)
-    if not learning_rate > 0:
-        raise ValueError(
-            f"`learning_rate` must be positive. Received: learning_rate={learning_rate}."
-        )
-    if end is None:
-        end = default_end("cbow", epochs)
-    if not 0 <= end <= 1:
-        raise ValueError(f"`end` must be from 0 to 1. Received: end={end}.")
-    return keras.optimizers.schedules.PolynomialDecay(
-        learning_rate, epochs * steps, end_learning_rate=learning_rate * end
-    )
+        return {**super().get_config(), "max_step": self.max_step}
 
 
 def _rate(mass: tf.Tensor, learning_rate: tf.Tensor, limit: tf.Tensor) -> tf.Tensor:
