@@ -1,5 +1,7 @@
 """What SkipGram and CBOW share: windows, the training step, the reported loss."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import keras
@@ -7,8 +9,10 @@ import tensorflow as tf
 
 from kerasw2v.layers.embedding_lookup import EmbeddingLookup
 from kerasw2v.layers.output_layer import OutputLayer
+from kerasw2v.ops.examples import as_vector
 from kerasw2v.ops.row_gradients import as_slices, record_rows
 from kerasw2v.ops.seeds import add_draw_state, evaluation_draws, next_seed
+from kerasw2v.ops.step_loop import NO_BATCH, StepLoop
 from kerasw2v.ops.strategies import lost_workers_are_errors, reducible_logs, repeated_for_workers
 from kerasw2v.ops.windows import decode_blocks, default_block_length
 from kerasw2v.optimizers import RowSGD
@@ -63,6 +67,9 @@ class BlockModel(keras.Model):
         **kwargs: arguments of `keras.Model`.
     """
 
+    steps_per_execution: int
+    predict_function: Any
+
     def __init__(
         self,
         vocabulary_size: int,
@@ -97,6 +104,7 @@ class BlockModel(keras.Model):
         if not self.output_layer.built:
             self.output_layer.build((None, embedding_dim), (None,))
         self.pair_mean = PairMean()
+        self._epoch_iterator: Any = None  # Keras', while it iterates
         self.built = True
 
     @property
@@ -144,8 +152,10 @@ class BlockModel(keras.Model):
         """Configures training.
 
         Args:
-            optimizer: any Keras optimizer; `RowSGD()` when None. Others than `RowSGD` may update
-                whole tables at every step.
+            optimizer: any Keras optimizer; `RowSGD()` when None. Others than those of
+                `kerasw2v.optimizers` may update whole tables at every step. Of a
+                `LossScaleOptimizer` the one inside is used, and `auto_scale_loss` has no effect:
+                losses are sums in float32, whose slopes float16 can hold.
             loss: None: the output layer computes it.
             steps_per_execution: steps in one call into the graph; callbacks see every such call.
                 Small steps are cheaper by the dozen, so the default is 32. Always 1 on several
@@ -169,14 +179,17 @@ class BlockModel(keras.Model):
                 "row-sparse gradients dense; the parts that gain from XLA use it by themselves. "
                 "Received: jit_compile=True."
             )
+        optimizer = RowSGD() if optimizer is None else keras.optimizers.get(optimizer)
+        while isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            optimizer = optimizer.inner_optimizer
         replicas = self.distribute_strategy.num_replicas_in_sync
         super().compile(
-            optimizer=RowSGD() if optimizer is None else optimizer,
+            optimizer=optimizer,
             # Keras' loop over several steps fails on replicas, for any model (Keras 3.15).
             steps_per_execution=1 if run_eagerly or replicas > 1 else steps_per_execution,
             run_eagerly=run_eagerly,
             jit_compile=False,
-            **kwargs,
+            **{**kwargs, "auto_scale_loss": False},
         )
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
@@ -190,16 +203,77 @@ class BlockModel(keras.Model):
         if isinstance(x, tf.data.Dataset | tf.distribute.DistributedDataset):
             kwargs.setdefault("shuffle", False)  # else Keras warns at every fit on a dataset
         if kwargs.get("steps_per_epoch") is None:
-            x, kwargs["steps_per_epoch"] = repeated_for_workers(x, self.distribute_strategy)
-        with lost_workers_are_errors(self.distribute_strategy):
+            x, steps = repeated_for_workers(x, self.distribute_strategy)
+            if steps is not None:
+                kwargs["steps_per_epoch"] = steps
+        with self._iterating(), lost_workers_are_errors(self.distribute_strategy):
             return super().fit(x, y, *args, **kwargs)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """Returns the mean loss a pair, as `keras.Model.evaluate` does."""
+        with self._iterating():
+            return super().evaluate(*args, **kwargs)
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: Any = None,
+        callbacks: Any = None,
+    ) -> Any:
+        """Returns hidden vectors, as `keras.Model.predict` does."""
+        try:
+            with nullcontext() if steps is None else self._one_step_an_execution():
+                return super().predict(x, batch_size, verbose, steps, callbacks)
+        except UnboundLocalError:  # Keras', for it has no output to look at
+            raise ValueError(NO_BATCH) from None
+
+    @contextmanager
+    def _iterating(self) -> Iterator[None]:
+        """Forgets at its end which data Keras iterates over, for it may validate inside `fit`."""
+        outer = self._epoch_iterator
+        try:
+            yield
+        finally:
+            self._epoch_iterator = outer
+
+    @contextmanager
+    def _one_step_an_execution(self) -> Iterator[None]:
+        """Makes Keras take batches one by one: it would take as many as an execution has."""
+        steps, self.steps_per_execution = self.steps_per_execution, 1
+        function, self.predict_function = self.predict_function, None
+        try:
+            yield
+        finally:
+            self.steps_per_execution, self.predict_function = steps, function
 
     def make_train_function(self, force: bool = False) -> None:
         """Makes the function that `fit` calls; its first call traces the graph."""
         before: Any = self.train_function
         super().make_train_function(force)
         if self.train_function is not before:
-            self.train_function: Any = trace_without_gc(self.train_function)
+            function = self._step_loop(self.train_step, self.train_function)
+            self.train_function: Any = trace_without_gc(function)
+
+    def make_test_function(self, force: bool = False) -> None:
+        """Makes the function that `evaluate` calls."""
+        before: Any = self.test_function
+        super().make_test_function(force)
+        if self.test_function is not before:
+            self.test_function: Any = self._step_loop(self.test_step, self.test_function)
+
+    def _step_loop(self, step: Any, function: Any) -> Any:
+        """Returns the loop of steps that `fit` or `evaluate` calls, given Keras' own."""
+        if self.run_eagerly or self.distribute_strategy.num_replicas_in_sync > 1:
+            return function
+        return StepLoop(
+            step,
+            function,
+            self.steps_per_execution,
+            lambda: self._epoch_iterator,
+            self.distribute_strategy,
+        )
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -230,11 +304,17 @@ class BlockModel(keras.Model):
         inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
         if targets is None:
             return self.loss_of_blocks(*self._decoded(inputs))
+        inputs, targets, weights = self._examples(inputs, targets, weights)
         if weights is None:
             weights = tf.ones_like(targets, tf.float32)
         return self.loss_of_examples(
             inputs, tf.cast(targets, tf.int32), tf.cast(weights, tf.float32)
         )
+
+    def _examples(self, inputs: Any, targets: Any, weights: Any) -> tuple[Any, Any, Any]:
+        """Returns inputs as `loss_of_examples` takes them, and targets and weights `(n,)`."""
+        weights = None if weights is None else as_vector("sample_weight", weights)
+        return inputs, as_vector("targets", targets), weights
 
     def _decoded(self, blocks: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
         """Returns the ids and sentences of blocks, and the windows of their centres, drawn anew."""
@@ -256,7 +336,48 @@ class BlockModel(keras.Model):
         return ids, sentences, reach
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        """Does nothing: the model is built from the start, so no batch is spent on building."""
+        """Builds nothing: the model is built from the start, so no batch is spent on building."""
+        self._epoch_iterator = iterator
+
+    def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """Saves the model to a `.keras` file, as `keras.Model.save` does.
+
+        Raises:
+            ValueError: for a `.h5` or `.hdf5` file.
+        """
+        if str(filepath).lower().endswith((".h5", ".hdf5")):
+            raise ValueError(
+                "`filepath` must end in .keras: Keras cannot load models of other classes than its "
+                f"own from HDF5. Received: filepath={str(filepath)!r}."
+            )
+        super().save(filepath, *args, **kwargs)
+
+    def export(
+        self,
+        filepath: Any,
+        format: str = "tf_saved_model",
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Exports the hidden vectors of plain inputs for serving, as `keras.Model.export` does.
+
+        Args:
+            filepath: folder to write.
+            format: one of Keras' formats.
+            verbose: whether Keras says what it has written.
+            input_signature: `keras.InputSpec` of the inputs; int32 of any number of examples when
+                None.
+            **kwargs: other arguments of `keras.Model.export`.
+        """
+        if input_signature is None:
+            input_signature = [self._serving_spec]
+        super().export(filepath, format, verbose, input_signature, **kwargs)
+
+    @property
+    def _serving_spec(self) -> keras.InputSpec:
+        """What `call` takes."""
+        return keras.InputSpec(shape=(None,), dtype="int32")
 
     def get_config(self) -> dict[str, Any]:
         return {

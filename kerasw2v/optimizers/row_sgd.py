@@ -68,11 +68,11 @@ class RowSGD(RowOptimizer):
         self.max_step = float(max_step)
 
     def _update_one(self, variable: Any, gradient: Any, learning_rate: Any) -> None:
-        learning_rate = tf.cast(learning_rate, variable.dtype)
         if not isinstance(gradient, RowGradient):
-            variable.assign_sub(learning_rate * gradient)
+            variable.assign_sub(tf.cast(learning_rate, variable.dtype) * gradient)
             return
-        limit = tf.constant(self.max_step, variable.dtype)
+        learning_rate = tf.cast(learning_rate, tf.float32)  # as masses are
+        limit = tf.constant(self.max_step, tf.float32)
         with _device_of(variable, gradient):
             masses = _total_mass(variable, gradient.mass)
             for slices in gradient.slices:
@@ -130,11 +130,11 @@ def _subtract(
 ) -> None:
     """Subtracts `rate * gradient` from each row."""
     if isinstance(slices, RowSlices) and slices.ids is None:
-        rate = _rate(masses, learning_rate, limit)
+        rate = tf.cast(_rate(masses, learning_rate, limit), variable.dtype)
         variable.assign_sub(_by_row(rate, slices.values) * slices.values)
     elif isinstance(slices, RowProducts):
         # Factors are multiplied, being smaller than rows.
-        rate = _rate(tf.gather(masses, slices.ids), learning_rate, limit)
+        rate = tf.cast(_rate(tf.gather(masses, slices.ids), learning_rate, limit), variable.dtype)
         factors = tf.reshape(rate, [*tf.unstack(tf.shape(slices.factors)[:2]), 1]) * slices.factors
         steps = replace(slices, factors=factors).rows()
         ids, values = steps.ids, steps.values
@@ -165,7 +165,7 @@ def _subtract_rows(
     values: tf.Tensor,
     scale: tf.Tensor | None = None,
 ) -> None:
-    rate = _rate(tf.gather(masses, ids), learning_rate, limit)
+    rate = tf.cast(_rate(tf.gather(masses, ids), learning_rate, limit), values.dtype)
     if scale is not None:
         rate *= scale
     variable.scatter_nd_sub(ids[:, None], _by_row(rate, values) * values)
