@@ -16,6 +16,7 @@ from kerasw2v.ops.step_loop import NO_BATCH, StepLoop
 from kerasw2v.ops.strategies import lost_workers_are_errors, reducible_logs, repeated_for_workers
 from kerasw2v.ops.windows import decode_blocks, default_block_length
 from kerasw2v.optimizers import RowSGD
+from kerasw2v.optimizers.row_optimizer import RowOptimizer
 from kerasw2v.utils.checks import check_int, check_seed
 from kerasw2v.utils.runtime import trace_without_gc
 
@@ -286,7 +287,7 @@ class BlockModel(keras.Model):
             losses, pairs = self._batch_losses(data)
             loss = self.optimizer.scale_loss(tf.reduce_sum(losses))
         gradients = record.gradients(loss, variables)
-        if not isinstance(self.optimizer, RowSGD):
+        if not isinstance(self.optimizer, RowOptimizer):
             gradients = [as_slices(gradient) for gradient in gradients]
         self.optimizer.apply(gradients, variables)
         return self._report(losses, pairs)

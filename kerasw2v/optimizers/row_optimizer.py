@@ -24,7 +24,7 @@ class RowOptimizer(keras.optimizers.Optimizer):
     """Base class of optimizers that update only the rows that a gradient names.
 
     A subclass implements `_update_one`, which applies a `RowGradient` to a table, or a dense
-    gradient to any other variable.
+    gradient to any other variable, given what `_slots_of` returns for it.
     """
 
     def __init__(self, learning_rate: Any, reduction: str, name: str, **kwargs: Any) -> None:
@@ -41,7 +41,7 @@ class RowOptimizer(keras.optimizers.Optimizer):
         self, grads: list[Any], trainable_variables: list[Any], learning_rate: Any
     ) -> None:
         gradients = list(map(as_row_gradient, grads, trainable_variables))
-        # The bound must see the whole batch.
+        # Whatever is not linear in the gradient must see the whole batch.
         gradients = sum_over_replicas(gradients, self.reduction)
         tf.__internal__.distribute.interim.maybe_merge_call(
             self._update_all,
@@ -49,7 +49,12 @@ class RowOptimizer(keras.optimizers.Optimizer):
             [variable.value for variable in trainable_variables],
             gradients,
             learning_rate,
+            [self._slots_of(variable) for variable in trainable_variables],
         )
+
+    def _slots_of(self, variable: Any) -> list[Any]:
+        """Returns the state that belongs to a variable."""
+        return []
 
     def _update_all(
         self,
@@ -57,13 +62,14 @@ class RowOptimizer(keras.optimizers.Optimizer):
         variables: list[Any],
         gradients: list[Any],
         learning_rate: Any,
+        slots: list[list[Any]],
     ) -> None:
-        for variable, gradient in zip(variables, gradients, strict=True):
+        for variable, gradient, own in zip(variables, gradients, slots, strict=True):
             strategy.extended.update(
-                variable, self._update_one, args=(gradient, learning_rate), group=False
+                variable, self._update_one, args=(gradient, learning_rate, *own), group=False
             )
 
-    def _update_one(self, variable: Any, gradient: Any, learning_rate: Any) -> None:
+    def _update_one(self, variable: Any, gradient: Any, learning_rate: Any, *slots: Any) -> None:
         raise NotImplementedError(f"{type(self).__name__} must implement `_update_one`.")
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:

@@ -67,7 +67,7 @@ class RowSGD(RowOptimizer):
         super().__init__(learning_rate, reduction, name, **kwargs)
         self.max_step = float(max_step)
 
-    def _update_one(self, variable: Any, gradient: Any, learning_rate: Any) -> None:
+    def _update_one(self, variable: Any, gradient: Any, learning_rate: Any, *slots: Any) -> None:
         if not isinstance(gradient, RowGradient):
             variable.assign_sub(tf.cast(learning_rate, variable.dtype) * gradient)
             return
