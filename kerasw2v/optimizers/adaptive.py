@@ -57,41 +57,45 @@ class AdaptiveRowOptimizer(RowOptimizer):
     ) -> None:
         rate = self.step_size(tf.cast(learning_rate, tf.float32))
         rate = tf.cast(rate, variable.dtype)
+        handles = [table.handle for table in (variable, *slots)]
         gradient = as_slices(gradient)
         if not isinstance(gradient, tf.IndexedSlices):
-            self._step_all(variable, tf.cast(gradient, variable.dtype), rate, *slots)
+            self._step_all(tf.cast(gradient, variable.dtype), rate, *handles)
             return
         ids, positions = distinct(tf.cast(gradient.indices, tf.int32))
         values = tf.cast(gradient.values, variable.dtype)
         sums = tf.math.unsorted_segment_sum(values, positions, tf.size(ids))
         # What pads the ids to a bucket must not touch row 0, which it names.
         is_row = tf.range(tf.size(ids)) <= tf.reduce_max(positions)
-        self._step_rows(variable, ids, sums, is_row, rate, *slots)
+        self._step_rows(ids, sums, is_row, rate, *handles)
+
+    # Compiled, both get handles: a variable would be read as a whole.
 
     def _rows_step(
         self,
-        variable: tf.Variable,
         ids: tf.Tensor,
         gradient: tf.Tensor,
         is_row: tf.Tensor,
         rate: tf.Tensor,
-        *slots: tf.Variable,
+        table: tf.Tensor,
+        *slots: tf.Tensor,
     ) -> None:
-        old = [tf.gather(slot, ids) for slot in slots]
+        old = [
+            tf.raw_ops.ResourceGather(resource=slot, indices=ids, dtype=gradient.dtype)
+            for slot in slots
+        ]
         step, new = self.rule(gradient, old, rate)
-        is_row = tf.reshape(is_row, [-1] + [1] * (len(variable.shape) - 1))
-
-        def add(table: tf.Variable, values: tf.Tensor) -> None:
-            table.scatter_nd_add(ids[:, None], tf.where(is_row, values, tf.zeros_like(values)))
-
-        add(variable, -step)
-        for slot, before, after in zip(slots, old, new, strict=True):
-            add(slot, after - before)
+        is_row = tf.reshape(is_row, [-1] + [1] * (len(gradient.shape) - 1))
+        changes = [-step, *(after - before for before, after in zip(old, new, strict=True))]
+        for handle, change in zip((table, *slots), changes, strict=True):
+            change = tf.where(is_row, change, tf.zeros_like(change))
+            tf.raw_ops.ResourceScatterNdAdd(ref=handle, indices=ids[:, None], updates=change)
 
     def _whole_step(
-        self, variable: tf.Variable, gradient: tf.Tensor, rate: tf.Tensor, *slots: tf.Variable
+        self, gradient: tf.Tensor, rate: tf.Tensor, table: tf.Tensor, *slots: tf.Tensor
     ) -> None:
-        step, new = self.rule(gradient, [slot.read_value() for slot in slots], rate)
-        variable.assign_sub(step)
+        read = [tf.raw_ops.ReadVariableOp(resource=slot, dtype=gradient.dtype) for slot in slots]
+        step, new = self.rule(gradient, read, rate)
+        tf.raw_ops.AssignSubVariableOp(resource=table, value=step)
         for slot, after in zip(slots, new, strict=True):
-            slot.assign(after)
+            tf.raw_ops.AssignVariableOp(resource=slot, value=after)
