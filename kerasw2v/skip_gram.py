@@ -18,7 +18,7 @@ class SkipGram(BlockModel):
 
     Trained on blocks, each token's rows are gathered once and all windows of a block are scored in
     one matrix product. Trained on arrays, `fit(centres, contexts)` takes int arrays `(n,)` or
-    `(n, 1)`, a pair an entry; or contexts as a `tf.RaggedTensor`, `(n, None)`, all those of each
+    `(n, 1)`, one pair per entry; or contexts as a `tf.RaggedTensor`, `(n, None)`, all those of each
     centre. `predict(words)` returns word vectors.
 
     Args:
@@ -64,6 +64,10 @@ class SkipGram(BlockModel):
 
     def call(self, inputs: Any) -> tf.Tensor:
         return self.embedding(inputs)
+
+    def _numbers_of_block(self) -> int:
+        pairs = self.block_length * (self.block_length + 2 * self.window)
+        return super()._numbers_of_block() + 2 * pairs  # their scores and weights
 
     def loss_of_blocks(
         self, ids: tf.Tensor, sentences: tf.Tensor, reach: tf.Tensor | None

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from kerasw2v.optimizers.adaptive import AdaptiveRowOptimizer
-from kerasw2v.utils.checks import check_finite, check_non_negative
+from kerasw2v.utils.checks import check_non_negative, check_positive
 
 
 @keras.saving.register_keras_serializable("kerasw2v")
@@ -33,11 +33,11 @@ class RowAdagrad(AdaptiveRowOptimizer):
             gradient or update into one of the whole table are refused.
 
     Raises:
-        TypeError, ValueError: if a number is out of its range, `reduction` is unknown, or for
-            weight decay, gradient clipping, moving averages, loss scaling and gradient
-            accumulation.
+        TypeError, ValueError: if a number, `learning_rate` too, is out of its range, `reduction`
+            is unknown, or for weight decay, gradient clipping, moving averages, loss scaling and
+            gradient accumulation.
 
-    Cost: `O(rows * d)` a step for a row-sparse gradient, whatever the size of the table: a row of
+    Cost: `O(rows * d)` per step for a row-sparse gradient, whatever the size of the table: a row of
     two tables read and written once; `O(V * d)` for a gradient of a whole table. One table of the
     size of the variables as state.
 
@@ -67,9 +67,7 @@ class RowAdagrad(AdaptiveRowOptimizer):
             "initial_accumulator_value", initial_accumulator_value
         )
         self.slot_initializer = keras.initializers.Constant(self.initial_accumulator_value)
-        self.epsilon = check_finite("epsilon", epsilon)
-        if self.epsilon <= 0:
-            raise ValueError(f"`epsilon` must be positive. Received: epsilon={epsilon}.")
+        self.epsilon = check_positive("epsilon", epsilon)
 
     def rule(
         self, gradient: tf.Tensor, slots: list[tf.Tensor], rate: tf.Tensor

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from kerasw2v.optimizers.adaptive import AdaptiveRowOptimizer
-from kerasw2v.utils.checks import check_finite
+from kerasw2v.utils.checks import check_finite, check_positive
 
 
 @keras.saving.register_keras_serializable("kerasw2v")
@@ -37,11 +37,11 @@ class RowAdam(AdaptiveRowOptimizer):
             gradient or update into one of the whole table are refused.
 
     Raises:
-        TypeError, ValueError: if a number is out of its range, `reduction` is unknown, or for
-            weight decay, gradient clipping, moving averages, loss scaling and gradient
-            accumulation.
+        TypeError, ValueError: if a number, `learning_rate` too, is out of its range, `reduction`
+            is unknown, or for weight decay, gradient clipping, moving averages, loss scaling and
+            gradient accumulation.
 
-    Cost: `O(rows * d)` a step for a row-sparse gradient, whatever the size of the table: a row of
+    Cost: `O(rows * d)` per step for a row-sparse gradient, whatever the size of the table: a row of
     three tables read and written once; `O(V * d)` for a gradient of a whole table. Two tables of
     the size of the variables as state.
 
@@ -73,9 +73,7 @@ class RowAdam(AdaptiveRowOptimizer):
         super().__init__(learning_rate, reduction, name, **kwargs)
         self.beta_1 = _check_decay("beta_1", beta_1)
         self.beta_2 = _check_decay("beta_2", beta_2)
-        self.epsilon = check_finite("epsilon", epsilon)
-        if self.epsilon <= 0:
-            raise ValueError(f"`epsilon` must be positive. Received: epsilon={epsilon}.")
+        self.epsilon = check_positive("epsilon", epsilon)
 
     def step_size(self, learning_rate: tf.Tensor) -> tf.Tensor:
         step = tf.cast(tf.convert_to_tensor(self.iterations) + 1, tf.float32)

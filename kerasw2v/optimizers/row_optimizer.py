@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from kerasw2v.ops.replica_sum import REDUCTIONS, sum_over_replicas
 from kerasw2v.ops.row_gradients import as_row_gradient
-from kerasw2v.utils.checks import check_choice
+from kerasw2v.utils.checks import check_choice, check_non_negative
 
 _DENSIFYING = (
     "weight_decay",
@@ -34,6 +34,8 @@ class RowOptimizer(keras.optimizers.Optimizer):
                     f"`{argument}` must not be set: it would touch every row of a table at every "
                     f"step. Received: {argument}={kwargs[argument]!r}."
                 )
+        if not callable(learning_rate):
+            learning_rate = check_non_negative("learning_rate", learning_rate)
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         self.reduction = check_choice("reduction", reduction, REDUCTIONS)
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 from kerasw2v.ops.fused import bucketed_length, fused_per_bucket
 from kerasw2v.ops.row_gradients import RowGradient, RowProducts, RowSlices
 from kerasw2v.optimizers.row_optimizer import RowOptimizer
+from kerasw2v.utils.checks import check_positive
 
 
 @keras.saving.register_keras_serializable("kerasw2v")
@@ -33,7 +34,7 @@ class RowSGD(RowOptimizer):
     Args:
         learning_rate: float, or a `keras.optimizers.schedules.LearningRateSchedule`.
         max_step: the bound on `learning_rate * mass`, dimensionless; the default was stable for
-            learning rates of .01 to .1 and 512 to 65,536 tokens a step.
+            learning rates of .01 to .1 and 512 to 65,536 tokens per step.
         reduction: how row-sparse gradients travel between replicas (`tf.distribute`): `"rows"`
             gathers the rows of all, `"dense"` sums whole tables, `"auto"` takes for each table what
             moves fewer bytes (`kerasw2v.ops.replica_sum` has the formula).
@@ -42,10 +43,11 @@ class RowSGD(RowOptimizer):
             gradient or update into one of the whole table are refused.
 
     Raises:
-        ValueError: if `max_step` is not positive, `reduction` is unknown, or for weight decay,
+        TypeError, ValueError: if `learning_rate` is negative or not finite, `max_step` is not
+            positive and finite, `reduction` is unknown, or for weight decay,
             gradient clipping, moving averages, loss scaling and gradient accumulation.
 
-    Cost: `O(rows * d)` a step, read and written once; nothing grows with V. A float for each row
+    Cost: `O(rows * d)` per step, read and written once; nothing grows with V. A float for each row
     of a table (1 / d of its size) is memory to work in; it holds no state, and is never saved.
 
     Example:
@@ -62,10 +64,8 @@ class RowSGD(RowOptimizer):
         name: str = "row_sgd",
         **kwargs: Any,
     ) -> None:
-        if not max_step > 0:
-            raise ValueError(f"`max_step` must be positive. Received: max_step={max_step}.")
         super().__init__(learning_rate, reduction, name, **kwargs)
-        self.max_step = float(max_step)
+        self.max_step = check_positive("max_step", max_step)
         self._row_sums = _RowSums([])
 
     def build(self, variables: list[Any]) -> None:

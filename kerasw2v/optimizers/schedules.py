@@ -3,7 +3,7 @@
 import keras
 
 from kerasw2v.ops.learning_rates import default_end, default_learning_rate
-from kerasw2v.utils.checks import check_int
+from kerasw2v.utils.checks import check_finite, check_int, check_positive
 
 
 def default_schedule(
@@ -42,7 +42,7 @@ def linear_decay(
             None: a third in one epoch, a fiftieth in five.
 
     Raises:
-        TypeError, ValueError: if a number is not positive, or `end` is not from 0 to 1.
+        TypeError, ValueError: if a number is not positive and finite, or `end` is not from 0 to 1.
 
     Example:
 
@@ -53,14 +53,10 @@ def linear_decay(
     """
     steps = check_int("steps_per_epoch", steps_per_epoch, minimum=1)
     epochs = check_int("epochs", epochs, minimum=1)
-    if not learning_rate > 0:
-        raise ValueError(
-            f"`learning_rate` must be positive. Received: learning_rate={learning_rate}."
-        )
-    if end is None:
-        end = default_end("cbow", epochs)
+    learning_rate = check_positive("learning_rate", learning_rate)
+    end = default_end("cbow", epochs) if end is None else check_finite("end", end)
     if not 0 <= end <= 1:
         raise ValueError(f"`end` must be from 0 to 1. Received: end={end}.")
     return keras.optimizers.schedules.PolynomialDecay(
-        learning_rate, epochs * steps, end_learning_rate=learning_rate * end
+        float(learning_rate), epochs * steps, end_learning_rate=float(learning_rate * end)
     )
