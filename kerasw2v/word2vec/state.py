@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.utils.files import replace_on_success
+from kerasw2v.utils.paths import check_path
 from kerasw2v.word2vec.hooks import check_file_hooks
 from kerasw2v.word2vec.values import (
     decode,
@@ -177,7 +178,7 @@ def load_model(cls: Any, file: File, mmap: str | None) -> Any:
     if mmap not in (None, "r", "c"):
         raise ValueError(f"`mmap` must be None, 'r' or 'c'. Received: mmap={mmap!r}.")
     if isinstance(file, str | os.PathLike):
-        if not os.path.exists(file):
+        if not os.path.exists(check_path("fname", file)):
             raise FileNotFoundError(f"`fname` must name a file that exists. Received: {file!r}.")
     elif not hasattr(file, "read"):
         raise TypeError(f"`fname` must be a path or an open file. Received: {file!r}.")
