@@ -235,7 +235,9 @@ def _total_mass(variable: tf.Variable, mass: RowMass) -> tf.Tensor:
     """Returns the mass of every row, `(V,)`."""
     if mass.ids is None:
         return mass.values
-    return _sum_by_row(variable, *_padded_to_bucket(mass.ids, mass.values))
+    rows = variable.shape[:1]
+    sums = _sum_by_row(*_padded_to_bucket(mass.ids, mass.values), tf.constant(rows[0]))
+    return tf.ensure_shape(sums, rows)
 
 
 def _subtract(
@@ -257,24 +259,24 @@ def _subtract(
         ids, values = steps.ids, steps.values
         if not slices.is_bucketed:
             ids, values = _padded_to_bucket(ids, values)
-        _scatter_sub(variable, ids, values)
+        _scatter_sub(variable.handle, ids, values)
     else:
         arrays = [slices.ids, slices.values] + ([] if slices.scale is None else [slices.scale])
         if not slices.is_bucketed:
             arrays = _padded_to_bucket(*arrays)
-        _subtract_rows(variable, masses, learning_rate, limit, *arrays)
+        _subtract_rows(variable.handle, masses, learning_rate, limit, *arrays)
 
 
 @fused_per_bucket
-def _sum_by_row(variable: tf.Variable, ids: tf.Tensor, masses: tf.Tensor) -> tf.Tensor:
-    return tf.math.unsorted_segment_sum(masses, ids, variable.shape[0])
+def _sum_by_row(ids: tf.Tensor, masses: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    return tf.math.unsorted_segment_sum(masses, ids, rows)
 
 
 # Fused, the scatter runs over the rows in order: twice as fast on a CPU as TensorFlow's kernels,
 # which also add rows that repeat in no fixed order.
 @fused_per_bucket
 def _subtract_rows(
-    variable: tf.Variable,
+    handle: tf.Tensor,
     masses: tf.Tensor,
     learning_rate: tf.Tensor,
     limit: tf.Tensor,
@@ -285,9 +287,12 @@ def _subtract_rows(
     rate = _rate(tf.gather(masses, ids), learning_rate, limit)
     if scale is not None:
         rate *= scale
-    variable.scatter_nd_sub(ids[:, None], _by_row(rate, values) * values)
+    _scatter_sub_of(handle, ids, _by_row(rate, values) * values)
 
 
-@fused_per_bucket
-def _scatter_sub(variable: tf.Variable, ids: tf.Tensor, values: tf.Tensor) -> None:
-    variable.scatter_nd_sub(ids[:, None], values)
+def _scatter_sub_of(handle: tf.Tensor, ids: tf.Tensor, values: tf.Tensor) -> None:
+    # By its handle: a compiled function must not keep the variable, see `ops.fused`.
+    tf.raw_ops.ResourceScatterNdSub(ref=handle, indices=ids[:, None], updates=values)
+
+
+_scatter_sub = fused_per_bucket(_scatter_sub_of)

@@ -149,7 +149,7 @@ class HierarchicalSoftmax(OutputLayer):
         lower = self._lower_block_loss(hidden, indices, candidates, weights)
         if not self._top:  # one word, no inner node
             return lower, tf.zeros_like(hidden[:, 0], tf.float32)
-        paths = self._table("path_of_subtree")
+        paths = tf.convert_to_tensor(self._table("path_of_subtree"))
         subtree_weights = _sum_by_subtree(hidden, indices, subtrees, weights, paths)
         return lower, self._top_loss(hidden, tf.matmul(subtree_weights, paths))
 
