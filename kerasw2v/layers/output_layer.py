@@ -1,6 +1,8 @@
 """The contract of all output layers: from hidden vectors and target words to a loss."""
 
+from collections.abc import Callable
 from contextlib import nullcontext
+from functools import wraps
 from typing import Any
 
 import keras
@@ -8,34 +10,77 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
+from kerasw2v.layers.shapes import (
+    as_before,
+    check_blocks,
+    check_hidden,
+    flat_hidden,
+    flat_values,
+    has_axis_of_one,
+)
 from kerasw2v.layers.tables import add_table, check_shards
+from kerasw2v.layers.top_k import UnpackTopK, pack
 from kerasw2v.ops.rows import as_ids, rows_at
 from kerasw2v.ops.seeds import evaluation_draws
 from kerasw2v.ops.softmax_loss import sum_by_row, take_rows
 from kerasw2v.utils.checks import check_counts, check_int
 
 
+def _for_any_shape(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns a method of hidden vectors `(n, d)` that takes `(..., d)`, and KerasTensors.
+
+    The layer is built first if it is not.
+    """
+
+    @wraps(method)
+    def call(self: "OutputLayer", hidden: Any, *arguments: Any, **named: Any) -> Any:
+        if isinstance(hidden, keras.KerasTensor):
+            # One more call of this layer: a model shares, saves and clones it as any other.
+            k = arguments[0] if arguments else named.get("k")
+            return self(hidden) if k is None else UnpackTopK()(self(hidden, packed_top_k=k))
+        hidden = tf.convert_to_tensor(hidden)
+        shape = check_hidden(hidden.shape)
+        if not self.built:
+            self.build(shape)
+        return as_before(method(self, flat_hidden(hidden), *arguments, **named), hidden)
+
+    return call
+
+
 class OutputLayer(keras.layers.Layer):
     """Base class: scores hidden vectors against a vocabulary and returns losses.
 
-    A layer is called in one of two forms:
+    ```
+    layer(hidden, targets)      (..., d), (...)  ->  (...)      loss of each hidden vector
+    layer.log_probs(hidden)     (..., d)         ->  (..., V)   log-probabilities of all words
+    layer.top_k(hidden, k)      (..., d)         ->  (..., k)   the best ids, and these of theirs
+    ```
+
+    `...` is any shape: `(rows,)`, `(batch, time)` and so on. `targets` may have a last dimension of
+    one, as Keras' own losses allow. `weights`, of the shape of `targets`, multiply the losses.
+    Positions that a Keras mask on `hidden` excludes, and those with the target `ignore_id`, have
+    the loss 0 and no gradient; the losses carry a mask of the others, so that Keras' mean is a mean
+    over these.
+
+    All three take KerasTensors: `keras.Model(inputs, layer.top_k(hidden, 10))` is a model that
+    shares the layer with the one that trains it. `layer(hidden)` is `layer.log_probs(hidden)`.
+
+    Skip-gram has many targets for one hidden vector. The *block form* is made for it, and has names
+    of its own:
 
     ```
-    layer(hidden, targets)               (rows, d), (rows,)              -> (rows,)   loss of each
-    layer(hidden, candidates, weights)   (b, L, d), (b, C), (b, L, C)    -> (b, L)    weighted sum
+    layer(hidden, candidates=ids, weights=weights)   (b, L, d), (b, C), (b, L, C)   -> (b, L)
     ```
 
-    The first is the definition. The second, the *block form*, is the same loss for many targets
-    of one hidden vector: row `(i, l)` sums `weights[i, l, c]` times the loss of target
-    `candidates[i, c]`. In the first form `weights` may be given too, `(rows,)`, to weight the
-    examples.
+    Row `(i, l)` sums `weights[i, l, c]` times the loss of target `candidates[i, c]`.
 
     With `training=False`, as in `evaluate`, random draws come from a stream of their own: the same
     for the same targets, and without an effect on later training.
 
-    A subclass implements `pair_loss` or `block_loss`, from which this class derives the other:
-    blocks by writing out the pairs, pairs as blocks of one. It implements both where one hidden
-    vector with many targets saves work. It implements `log_probs`, creates its weights in `build`,
+    A subclass sees flat shapes only. It implements `pair_loss` or `block_loss`, from which this
+    class derives the other: blocks by writing out the pairs, pairs as blocks of one. It implements
+    both where one hidden vector with many targets saves work. It implements `log_probs` for hidden
+    vectors `(n, d)`, creates its weights in `build`,
     and reports row masses (`ops.row_mass.add_row_mass`) where it uses rows of a table, so that
     `kerasw2v.optimizers.RowSGD` can bound the steps of frequent rows. Weights may have any sign;
     masses count their absolute values.
@@ -45,11 +90,20 @@ class OutputLayer(keras.layers.Layer):
             equally frequent then.
         shards: number of shards of the table of output vectors, for one that is larger than a
             device, as in `EmbeddingLookup`; 1 only for layers that have no such table.
+        ignore_id: targets with this id count nothing, such as padding: a word's id, or a number
+            that is none, such as -1; None for no such id.
         **kwargs: arguments of `keras.layers.Layer`.
 
+    Call arguments:
+        hidden: float, `(..., d)`.
+        targets: ids, `(...)` or `(..., 1)`.
+        weights: float, `(...)` or `(..., 1)`; ones when None.
+        mask: bool, `(...)`: False for hidden vectors that count nothing; Keras gives it.
+        candidates: ids, `(b, C)`, in place of `targets`, for the block form.
+
     Raises:
-        TypeError, ValueError: if `counts` are not frequencies in descending order, or `shards` is
-            not from 1 to V.
+        TypeError, ValueError: if `counts` are not frequencies in descending order, `shards` is
+            not from 1 to V, or `ignore_id` no integer; in a call, if shapes do not fit.
     """
 
     # Whether the layer's output vectors are those of `add_output_vectors`.
@@ -60,16 +114,26 @@ class OutputLayer(keras.layers.Layer):
     # Whether two halves of a batch have the losses of the whole, at the same cost.
     can_split_batch = False
 
-    def __init__(self, counts: ArrayLike, shards: int = 1, **kwargs: Any) -> None:
+    def __init__(
+        self, counts: ArrayLike, shards: int = 1, ignore_id: int | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(autocast=False, **kwargs)  # weights of pairs stay float32
+        self.supports_masking = True
         self.draw_name = type(self).__name__  # of its draws, see `ops.seeds.add_draw_state`
         self._counts = check_counts(counts)
         self.shards = check_shards(shards, len(self._counts))
+        self.ignore_id = None if ignore_id is None else check_int("ignore_id", ignore_id, -(2**31))
         if shards > 1 and not self.has_output_vectors:
             raise ValueError(
                 f"`shards` must be 1 for {type(self).__name__}, which has no table of output "
                 f"vectors to divide. Received: shards={shards}."
             )
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in ("log_probs", "top_k"):
+            if name in vars(cls):
+                setattr(cls, name, _for_any_shape(vars(cls)[name]))
 
     @property
     def vocabulary_size(self) -> int:
@@ -102,19 +166,93 @@ class OutputLayer(keras.layers.Layer):
         )
 
     def call(
-        self, hidden: Any, targets: Any, weights: Any = None, training: bool | None = None
-    ) -> tf.Tensor:
-        targets = as_ids(targets)
+        self,
+        hidden: Any,
+        targets: Any = None,
+        weights: Any = None,
+        mask: Any = None,
+        candidates: Any = None,
+        packed_top_k: int | None = None,
+        training: bool | None = None,
+        hidden_mask: Any = None,  # what Keras calls `mask` where there are targets too
+    ) -> Any:
+        if targets is None and candidates is None:
+            if packed_top_k is None:
+                return self.log_probs(hidden)
+            return pack(*self.top_k(hidden, packed_top_k))
         hidden = tf.cast(hidden, self.compute_dtype)
+        check_hidden(hidden.shape)
+        mask = hidden_mask if mask is None else mask
         weights = None if weights is None else tf.cast(weights, tf.float32)
-        if len(hidden.shape) == 3 and weights is None:
-            raise ValueError(
-                "`weights` must be given with blocks of hidden vectors. "
-                f"Received: weights=None, hidden of shape {tuple(hidden.shape)}."
-            )
-        loss = self.pair_loss if len(hidden.shape) == 2 else self.block_loss
+        if candidates is not None:
+            return self._block_losses(hidden, as_ids(candidates), weights, mask, training)
+        targets = as_ids(targets)
+        if _are_blocks(hidden, targets, weights):
+            return self._block_losses(hidden, targets, weights, mask, training)
+        return self._pair_losses(hidden, targets, weights, mask, training)
+
+    def compute_output_spec(
+        self,
+        hidden: Any,
+        targets: Any = None,
+        weights: Any = None,
+        mask: Any = None,
+        candidates: Any = None,
+        packed_top_k: int | None = None,
+        training: bool | None = None,
+        hidden_mask: Any = None,
+    ) -> Any:
+        shape = check_hidden(tf.TensorShape(hidden.shape))
+        leading = shape[:-1]
+        if targets is not None or candidates is not None:
+            if targets is not None and not _are_blocks(hidden, targets, weights):
+                has_axis_of_one("targets", tuple(targets.shape), shape)
+            return keras.KerasTensor(leading, "float32")
+        if packed_top_k is None:
+            return keras.KerasTensor((*leading, self.vocabulary_size), "float32")
+        return keras.KerasTensor((*leading, 2 * self._checked_k(packed_top_k)), "int32")
+
+    def _pair_losses(
+        self, hidden: tf.Tensor, targets: tf.Tensor, weights: Any, mask: Any, training: bool | None
+    ) -> tf.Tensor:
+        """Returns the loss of each hidden vector, `(..., d), (...) -> (...)`."""
+        targets = flat_values("targets", targets, hidden)
+        if weights is not None:
+            weights = flat_values("weights", weights, hidden)
+        counted = None if mask is None else flat_values("mask", tf.cast(mask, tf.bool), hidden)
+        targets, counted = self._without_ignored(targets, counted)
+        if counted is not None:
+            weights = tf.ones_like(targets, tf.float32) if weights is None else weights
+            weights = tf.where(counted, weights, 0.0)
         with evaluation_draws(targets) if training is False else nullcontext():
-            return loss(hidden, targets, weights)
+            losses = self.pair_loss(flat_hidden(hidden), targets, weights)
+        losses = as_before(losses, hidden)
+        if counted is not None:
+            losses._keras_mask = as_before(counted, hidden)
+        return losses
+
+    def _block_losses(
+        self, hidden: tf.Tensor, candidates: tf.Tensor, weights: Any, mask: Any, training: Any
+    ) -> tf.Tensor:
+        """Returns the loss of each hidden vector over its block, `(b, L)`."""
+        check_blocks(hidden, candidates, weights)
+        candidates, counted = self._without_ignored(candidates, None)
+        if counted is not None:
+            weights = tf.where(counted[:, None, :], weights, 0.0)
+        if mask is not None:
+            weights = tf.where(tf.cast(mask, tf.bool)[..., None], weights, 0.0)
+        with evaluation_draws(candidates) if training is False else nullcontext():
+            return self.block_loss(hidden, candidates, weights)
+
+    def _without_ignored(
+        self, targets: tf.Tensor, counted: tf.Tensor | None
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Returns targets with word 0 in place of `ignore_id`, and which of them count."""
+        if self.ignore_id is None:
+            return targets, counted
+        is_word = targets != self.ignore_id
+        counted = is_word if counted is None else is_word & counted
+        return tf.where(is_word, targets, 0), counted
 
     def pair_loss(
         self, hidden: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor | None
@@ -159,14 +297,23 @@ class OutputLayer(keras.layers.Layer):
         return 1.0
 
     def log_probs(self, hidden: tf.Tensor) -> tf.Tensor:
-        """Returns exact log-probabilities of all words: `(rows, d) -> (rows, V)`."""
+        """Returns exact log-probabilities of all words: `(..., d) -> (..., V)`.
+
+        A subclass implements it for `(n, d)`; other shapes, KerasTensors, and building the layer if
+        it is not yet built, are the base class's work.
+        """
         raise NotImplementedError(f"{type(self).__name__} must implement `log_probs`.")
 
+    @_for_any_shape
     def top_k(self, hidden: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns the `k` most probable words of each row and their log-probabilities.
+        """Returns the `k` most probable words of each hidden vector and their log-probabilities.
+
+        Args:
+            hidden: float, `(..., d)`.
+            k: number of words.
 
         Returns:
-            `(ids, scores)`, both `(rows, k)`, best first.
+            `(ids, scores)`, both `(..., k)`, best first.
 
         Raises:
             TypeError, ValueError: if `k` is not a number of words.
@@ -196,7 +343,20 @@ class OutputLayer(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         # What a layer makes of its counts is saved with its weights: a config stays small.
-        return {**super().get_config(), "counts": self.vocabulary_size, "shards": self.shards}
+        return {
+            **super().get_config(),
+            "counts": self.vocabulary_size,
+            "shards": self.shards,
+            "ignore_id": self.ignore_id,
+        }
+
+
+def _are_blocks(hidden: Any, targets: Any, weights: Any) -> bool:
+    """Returns whether a call without names is of the block form: weights have an axis C to sum."""
+    if weights is None or [len(x.shape) for x in (hidden, targets, weights)] != [3, 2, 3]:
+        return False
+    blocks = tf.TensorShape([*hidden.shape[:2], targets.shape[1]])
+    return bool(blocks.is_compatible_with(tuple(weights.shape)))
 
 
 def as_blocks(

@@ -75,7 +75,9 @@ class SumOfLosses(OutputLayer):
         return tf.add_n([layer(hidden, targets, weights) for layer in self.layers])
 
     def block_loss(self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        return tf.add_n([layer(hidden, candidates, weights) for layer in self.layers])
+        return tf.add_n(
+            [layer(hidden, candidates=candidates, weights=weights) for layer in self.layers]
+        )
 
     def target_mass(self, targets: tf.Tensor) -> tf.Tensor | float:
         return sum(layer.target_mass(targets) for layer in self.layers)

@@ -157,6 +157,82 @@ def test_shared_loss_is_that_of_blocks(row):
 
 
 @each_layer
+def test_any_leading_shape(row):
+    call = FixedDraws(make(row))
+    rng = np.random.default_rng(4)
+    hidden, targets = rng.normal(size=(12, DIM)).astype(np.float32), rng.integers(0, V, 12)
+    losses = call(hidden, targets)
+    log_probs, (ids, scores) = call.layer.log_probs(hidden), call.layer.top_k(hidden, 3)
+    for shape in ((3, 4), (2, 3, 2), (12,)):
+        places = hidden.reshape(*shape, DIM)
+        for labels in (targets.reshape(shape), targets.reshape(*shape, 1)):
+            np.testing.assert_array_equal(call(places, labels), np.reshape(losses, shape))
+        np.testing.assert_array_equal(
+            call.layer.log_probs(places), np.reshape(log_probs, (*shape, V))
+        )
+        found, found_scores = call.layer.top_k(places, 3)
+        np.testing.assert_array_equal(found, np.reshape(ids, (*shape, 3)))
+        np.testing.assert_allclose(found_scores, np.reshape(scores, (*shape, 3)), rtol=1e-6)
+
+
+@each_layer
+def test_masked_positions_and_ignored_ids_add_nothing(row):
+    rng = np.random.default_rng(4)
+    hidden = rng.normal(size=(3, 4, DIM)).astype(np.float32)
+    targets = rng.integers(0, V, (3, 4)).astype(np.int32)
+    mask, is_word = rng.random((2, 3, 4)) < 0.7
+    plain, ignoring = (FixedDraws(make(row, ignore_id=ignored)) for ignored in (None, -1))
+
+    def losses_and_gradient(call, *inputs, **named):
+        states = tf.Variable(hidden)
+        with tf.GradientTape() as tape:
+            losses = call.restored()(states, *inputs, **named)
+        return losses, tape.gradient(losses, states).numpy()
+
+    losses, gradient = losses_and_gradient(
+        ignoring, np.where(is_word, targets, -1), mask=tf.constant(mask)
+    )
+    expected, expected_gradient = losses_and_gradient(plain, targets)
+    counted = mask & is_word
+    assert 0 < counted.sum() < 12
+    np.testing.assert_allclose(losses, np.where(counted, expected, 0), rtol=1e-5)
+    np.testing.assert_allclose(
+        gradient, np.where(counted[..., None], expected_gradient, 0), rtol=1e-4, atol=1e-6
+    )
+    np.testing.assert_array_equal(losses._keras_mask, counted)
+
+
+@each_layer
+def test_functional_models_share_the_layer(row, tmp_path):
+    layer = row.create(COUNTS)
+    hidden, targets = keras.Input((None, DIM)), keras.Input((None,), dtype="int32")
+    outputs = [layer(hidden, targets), *layer.top_k(hidden, 2), layer.log_probs(hidden)]
+    assert [output.dtype for output in outputs] == ["float32", "int32", "float32", "float32"]
+    model = keras.Model([hidden, targets], outputs)
+    assert model.weights == layer.weights
+    for weight in layer.trainable_weights:
+        weight.assign(np.random.default_rng(0).normal(0, 0.7, weight.shape))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    clone = keras.models.clone_model(model)
+    clone.set_weights(model.get_weights())
+    states, words = (array[None, :6] for array in pairs())
+    for each in (model, loaded, clone):
+        assert len(each.weights) == len(layer.weights)
+        _, ids, scores, log_probs = each([states, words])
+        np.testing.assert_allclose(log_probs, layer.log_probs(states), rtol=1e-5)
+        np.testing.assert_array_equal(ids, layer.top_k(states, 2)[0])
+        np.testing.assert_allclose(scores, layer.top_k(states, 2)[1], rtol=1e-5)
+
+
+@each_layer
+def test_prediction_builds_the_layer(row):
+    hidden = np.random.default_rng(0).normal(size=(2, 3, DIM)).astype(np.float32)
+    assert row.create(COUNTS).log_probs(hidden).shape == (2, 3, V)
+    assert tf.function(row.create(COUNTS).top_k)(hidden, 2)[0].shape == (2, 3, 2)
+
+
+@each_layer
 def test_config_round_trip(row):
     layer = make(row, name="mine")
     config = layer.get_config()
