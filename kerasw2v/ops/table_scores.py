@@ -14,7 +14,7 @@ import tensorflow as tf
 from kerasw2v.ops.rows import gather_rows, row_products
 
 LARGEST_CHUNK = 2**22  # scores at a time: 16 MB
-_FEWEST_ROWS = 1024  # of the table in a chunk; a matrix product of fewer is slow
+FEWEST_ROWS = 1024  # of the table in a chunk; a matrix product of fewer is slow
 
 Fold = Callable[[tuple[tf.Tensor, ...], tf.Tensor, tf.Tensor], tuple[tf.Tensor, ...]]
 
@@ -46,10 +46,10 @@ class TableScores(NamedTuple):
             rows = unit_vectors(rows)
         return rows if self.scale == 1.0 else self.scale * rows
 
-    def offsets(self, ids: tf.Tensor) -> tf.Tensor | float:
-        """Returns the biases of rows, float32; zero where there are none."""
+    def offsets(self, ids: tf.Tensor) -> tf.Tensor:
+        """Returns the biases of rows, float32; zeros where there are none."""
         if self.biases is None:
-            return 0.0
+            return tf.zeros(tf.shape(ids))
         return gather_rows(self.biases, ids, tf.float32)
 
     def of_targets(self, hidden: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
@@ -192,7 +192,7 @@ def over_chunks(
     def of_some(hidden: tf.Tensor, *others: tf.Tensor) -> Any:
         size = scores.size
         rows = tf.maximum(1, tf.shape(hidden)[0])
-        step = tf.clip_by_value(LARGEST_CHUNK // rows, min(_FEWEST_ROWS, size), size)
+        step = tf.clip_by_value(LARGEST_CHUNK // rows, min(FEWEST_ROWS, size), size)
 
         def body(first: tf.Tensor, *state: tf.Tensor) -> tuple[tf.Tensor, ...]:
             ids = tf.range(first, tf.minimum(first + step, size))
@@ -208,7 +208,7 @@ def over_chunks(
         )
         return finish(*state_list)
 
-    return lambda *tensors: in_row_chunks(of_some, tensors, _FEWEST_ROWS)
+    return lambda *tensors: in_row_chunks(of_some, tensors, FEWEST_ROWS)
 
 
 def in_row_chunks(

@@ -22,7 +22,7 @@ V, DIM, ROWS = 103, 5, 23
 def small_chunks(monkeypatch):
     """Chunks of 16 rows of the table and 8 hidden vectors: several of each, the last not full."""
     monkeypatch.setattr(table_scores, "LARGEST_CHUNK", 128)
-    monkeypatch.setattr(table_scores, "_FEWEST_ROWS", 16)
+    monkeypatch.setattr(table_scores, "FEWEST_ROWS", 16)
 
 
 def data(seed=0):
