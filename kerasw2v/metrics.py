@@ -25,6 +25,7 @@ class _RowMean(keras.metrics.Metric):
                 f"`layer` must be an output layer, Candidates or None. Received: layer={layer!r}."
             )
         self.layer = layer
+        self._lost_layer: str | None = None  # the name of one that was not saved with the metric
         self._total = self.add_variable((), "zeros", dtype="float64", name="total")
         self._weight = self.add_variable((), "zeros", dtype="float64", name="weight")
 
@@ -63,6 +64,11 @@ class _RowMean(keras.metrics.Metric):
             y_pred: what the class says, `(..., d)`.
             sample_weight: float `(...)`; ones when None.
         """
+        if self._lost_layer is not None:
+            raise ValueError(
+                f"The metric {self.name!r} was saved without its layer {self._lost_layer!r}: call "
+                "`compile` again, with metrics of this model's own layers."
+            )
         outputs = tf.convert_to_tensor(y_pred)
         mask = getattr(y_pred, "_keras_mask", None)
         targets, outputs = self._examples(as_ids(y_true), outputs)
@@ -84,14 +90,15 @@ class _RowMean(keras.metrics.Metric):
         return tf.cast(mean, tf.float32)
 
     def get_config(self) -> dict[str, Any]:
-        layer = None if self.layer is None else keras.saving.serialize_keras_object(self.layer)
-        return {**super().get_config(), "layer": layer}
+        # Not the layer: Keras (3.15) would load a copy apart from the model's, without its weights.
+        name = self._lost_layer if self.layer is None else self.layer.name
+        return {**super().get_config(), "layer": name}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
-        # Within a saved model this is the model's own layer: Keras keeps shared objects.
-        layer = keras.saving.deserialize_keras_object(config["layer"])
-        return cls(**{**config, "layer": layer})
+        metric = cls(**{**config, "layer": None})
+        metric._lost_layer = config["layer"]
+        return metric
 
 
 @keras.saving.register_keras_serializable("kerasw2v")

