@@ -7,6 +7,7 @@ from kerasw2v.utils.runtime import require_tensorflow
 
 if TYPE_CHECKING:
     from kerasw2v import layers as layers
+    from kerasw2v import metrics as metrics
     from kerasw2v import optimizers as optimizers
     from kerasw2v import zoo as zoo
     from kerasw2v.cbow import CBOW as CBOW
@@ -25,6 +26,7 @@ _MODULES = {
     "Word2Vec": "word2vec",
     "block_dataset": "data.block_dataset",
     "layers": "layers",
+    "metrics": "metrics",
     "optimizers": "optimizers",
     "read_corpus": "data.counted_corpus",
     "to_keyed_vectors": "keyed_vectors",

@@ -73,6 +73,7 @@ class AdaptiveSoftmax(OutputLayer):
     """
 
     has_output_vectors = False
+    has_cheap_log_probs = True
 
     def __init__(
         self,

@@ -61,6 +61,8 @@ class ClassSoftmax(OutputLayer):
     Source: Goodman, "Classes for fast maximum entropy training", 2001.
     """
 
+    has_cheap_log_probs = True
+
     def __init__(
         self,
         counts: ArrayLike,

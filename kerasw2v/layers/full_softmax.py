@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops.row_mass import SOFTMAX_TERM_MASS, add_row_mass, term_mass
+from kerasw2v.ops.table_scores import TableScores
 
 
 @keras.saving.register_keras_serializable("kerasw2v")
@@ -38,6 +39,8 @@ class FullSoftmax(OutputLayer):
     array([1.0986, 1.0986], dtype=float32)
     """
 
+    can_tie = True
+
     def __init__(self, counts: ArrayLike, **kwargs: Any) -> None:
         super().__init__(counts, **kwargs)
 
@@ -46,6 +49,10 @@ class FullSoftmax(OutputLayer):
     ) -> None:
         self.embeddings = self.add_output_vectors(hidden_shape[-1])
         self.built = True
+
+    @property
+    def table_scores(self) -> TableScores:
+        return TableScores(self.embeddings)
 
     def _scores(self, hidden: tf.Tensor) -> tf.Tensor:
         table = tf.cast(self.embeddings.value, hidden.dtype)

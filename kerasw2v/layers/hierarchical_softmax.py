@@ -85,6 +85,7 @@ class HierarchicalSoftmax(OutputLayer):
     """
 
     targets_are_costly = True  # a path each
+    has_cheap_log_probs = True
 
     def __init__(self, counts: ArrayLike, dense_rows: int = 64, **kwargs: Any) -> None:
         super().__init__(counts, **kwargs)

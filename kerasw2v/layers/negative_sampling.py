@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike
 from kerasw2v.layers.noise_layer import NoiseLayer, band_scores
 from kerasw2v.layers.output_layer import as_blocks
 from kerasw2v.ops.logistic import noise_loss, target_loss
-from kerasw2v.ops.noise import noise_probabilities
+from kerasw2v.ops.noise import noise_probabilities, probabilities_of
 from kerasw2v.ops.row_mass import add_row_mass
 from kerasw2v.ops.rows import count_equal, gather_rows
+from kerasw2v.ops.table_scores import mean_of
 from kerasw2v.utils.checks import check_choice, check_int
 
 SHARINGS = ("example", "group", "batch")
@@ -181,6 +182,18 @@ class NegativeSampling(NoiseLayer):
             noise_ids,
             lambda: tf.repeat(tf.reduce_sum(tf.abs(noise_weights), axis=1), noise_ids.shape[1]),
         )
+
+    def exact_loss(self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """Returns the weighted expected loss of each hidden vector over its block, `(b, L)`."""
+        scores = self.table_scores
+        hidden = tf.cast(hidden, tf.float32)
+        chances = probabilities_of(self._accept.value, self._alias.value)
+        flat = tf.reshape(hidden, [-1, hidden.shape[-1]])
+        expected = tf.reshape(mean_of(scores, flat, tf.nn.softplus, chances), tf.shape(weights)[:2])
+        targets = band_scores(hidden, scores.table, candidates)
+        skipped = tf.gather(chances, candidates)[:, None, :] * tf.nn.softplus(targets)
+        noise = self.num_sampled * (expected[..., None] - skipped)
+        return tf.reduce_sum(weights * (tf.nn.softplus(-targets) + noise), axis=-1)
 
     def target_mass(self, targets: tf.Tensor) -> float:
         return 1.0 + self.num_sampled

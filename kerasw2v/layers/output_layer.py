@@ -18,11 +18,13 @@ from kerasw2v.layers.shapes import (
     flat_values,
     has_axis_of_one,
 )
-from kerasw2v.layers.tables import add_table, check_shards
+from kerasw2v.layers.table_search import TableSearch
+from kerasw2v.layers.tables import add_table, check_shards, check_tie, tied_table, warn_of_lost_tie
 from kerasw2v.layers.top_k import UnpackTopK, pack
 from kerasw2v.ops.rows import as_ids, rows_at
-from kerasw2v.ops.seeds import evaluation_draws
+from kerasw2v.ops.seeds import evaluation_draws, is_evaluating
 from kerasw2v.ops.softmax_loss import sum_by_row, take_rows
+from kerasw2v.ops.table_scores import FEWEST_ROWS, best_rows
 from kerasw2v.utils.checks import check_counts, check_int
 
 
@@ -47,7 +49,7 @@ def _for_any_shape(method: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-class OutputLayer(keras.layers.Layer):
+class OutputLayer(TableSearch):
     """Base class: scores hidden vectors against a vocabulary and returns losses.
 
     ```
@@ -74,8 +76,9 @@ class OutputLayer(keras.layers.Layer):
 
     Row `(i, l)` sums `weights[i, l, c]` times the loss of target `candidates[i, c]`.
 
-    With `training=False`, as in `evaluate`, random draws come from a stream of their own: the same
-    for the same targets, and without an effect on later training.
+    With `training=False`, as in `evaluate`, layers that draw words report an exact loss
+    (`NoiseLayer`). What is drawn nevertheless comes from a stream of its own: the same for the same
+    targets, and without an effect on later training.
 
     A subclass sees flat shapes only. It implements `pair_loss` or `block_loss`, from which this
     class derives the other: blocks by writing out the pairs, pairs as blocks of one. It implements
@@ -92,6 +95,9 @@ class OutputLayer(keras.layers.Layer):
             device, as in `EmbeddingLookup`; 1 only for layers that have no such table.
         ignore_id: targets with this id count nothing, such as padding: a word's id, or a number
             that is none, such as -1; None for no such id.
+        embeddings: a `keras.layers.Embedding` or `EmbeddingLookup` of V rows, whose table the layer
+            then shares ("tied" vectors) instead of having one of its own; None for its own. Only
+            for layers with an output vector for each word.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -108,6 +114,8 @@ class OutputLayer(keras.layers.Layer):
 
     # Whether the layer's output vectors are those of `add_output_vectors`.
     has_output_vectors = True
+    # Whether these can be those of an embedding: row w is the vector of word w.
+    can_tie = False
     # Whether a target costs more than a hidden vector. Skip-gram then makes the centres targets,
     # which are fewer than context words, and calls `shared_loss`.
     targets_are_costly = False
@@ -115,7 +123,12 @@ class OutputLayer(keras.layers.Layer):
     can_split_batch = False
 
     def __init__(
-        self, counts: ArrayLike, shards: int = 1, ignore_id: int | None = None, **kwargs: Any
+        self,
+        counts: ArrayLike,
+        shards: int = 1,
+        ignore_id: int | None = None,
+        embeddings: Any = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(autocast=False, **kwargs)  # weights of pairs stay float32
         self.supports_masking = True
@@ -128,6 +141,7 @@ class OutputLayer(keras.layers.Layer):
                 f"`shards` must be 1 for {type(self).__name__}, which has no table of output "
                 f"vectors to divide. Received: shards={shards}."
             )
+        self.tied_embeddings = check_tie(self, embeddings)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -140,6 +154,17 @@ class OutputLayer(keras.layers.Layer):
         """Number of words, V."""
         return len(self._counts)
 
+    @property
+    def embeddings(self) -> Any:
+        """The table of output vectors: the layer's own, or that of the embedding it is tied to."""
+        if self.tied_embeddings is not None:
+            return tied_table(self.tied_embeddings)
+        return self._own_embeddings
+
+    @embeddings.setter
+    def embeddings(self, table: Any) -> None:
+        self._own_embeddings = table
+
     def add_output_vectors(self, embedding_dim: int, rows: int | None = None) -> Any:
         """Creates the table of output vectors, zeros as in word2vec.c.
 
@@ -149,8 +174,12 @@ class OutputLayer(keras.layers.Layer):
 
         Returns:
             A Keras weight, or with `shards` an `ops.sharded_table.ShardedTable`; `gather_rows` and
-            `add_row_mass` take either.
+            `add_row_mass` take either. None where an embedding's table is shared: then that is
+            `embeddings`.
         """
+        if self.tied_embeddings is not None:
+            tied_table(self.tied_embeddings, embedding_dim)
+            return None
         rows = self.vocabulary_size if rows is None else rows
         return add_table(self, (rows, embedding_dim), "zeros", self.shards)
 
@@ -203,6 +232,7 @@ class OutputLayer(keras.layers.Layer):
         hidden_mask: Any = None,
     ) -> Any:
         shape = check_hidden(tf.TensorShape(hidden.shape))
+        warn_of_lost_tie(self, self.tied_embeddings)
         leading = shape[:-1]
         if targets is not None or candidates is not None:
             if targets is not None and not _are_blocks(hidden, targets, weights):
@@ -225,7 +255,11 @@ class OutputLayer(keras.layers.Layer):
             weights = tf.ones_like(targets, tf.float32) if weights is None else weights
             weights = tf.where(counted, weights, 0.0)
         with evaluation_draws(targets) if training is False else nullcontext():
-            losses = self.pair_loss(flat_hidden(hidden), targets, weights)
+            if is_evaluating() and self.evaluates_exactly:
+                blocks = as_blocks(flat_hidden(hidden), targets, weights)
+                losses = tf.squeeze(self.exact_loss(*blocks), 1)
+            else:
+                losses = self.pair_loss(flat_hidden(hidden), targets, weights)
         losses = as_before(losses, hidden)
         if counted is not None:
             losses._keras_mask = as_before(counted, hidden)
@@ -242,6 +276,8 @@ class OutputLayer(keras.layers.Layer):
         if mask is not None:
             weights = tf.where(tf.cast(mask, tf.bool)[..., None], weights, 0.0)
         with evaluation_draws(candidates) if training is False else nullcontext():
+            if is_evaluating() and self.evaluates_exactly:
+                return self.exact_loss(hidden, candidates, weights)
             return self.block_loss(hidden, candidates, weights)
 
     def _without_ignored(
@@ -287,6 +323,15 @@ class OutputLayer(keras.layers.Layer):
         """
         return tf.reduce_sum(self.block_loss(rows_at(hidden, indices), candidates, weights))
 
+    @property
+    def evaluates_exactly(self) -> bool:
+        """Whether `evaluate` reports `exact_loss` in place of the loss that is trained."""
+        return False
+
+    def exact_loss(self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """Returns what `block_loss` estimates by drawing words: `(b, L)`."""
+        return self.block_loss(hidden, candidates, weights)
+
     def target_mass(self, targets: tf.Tensor) -> tf.Tensor | float:
         """Returns the row mass that one target adds to its hidden vector.
 
@@ -318,8 +363,11 @@ class OutputLayer(keras.layers.Layer):
         Raises:
             TypeError, ValueError: if `k` is not a number of words.
         """
-        scores, ids = tf.math.top_k(self.log_probs(hidden), self._checked_k(k))
-        return ids, scores
+        k, scores = self._checked_k(k), self.table_scores
+        if scores is not None and self.vocabulary_size > FEWEST_ROWS:
+            return best_rows(scores, tf.cast(hidden, tf.float32), k, with_normaliser=True)
+        best, ids = tf.math.top_k(self.log_probs(hidden), k)
+        return ids, best
 
     def _checked_k(self, k: int) -> int:
         if check_int("k", k, minimum=1) > self.vocabulary_size:
@@ -348,7 +396,14 @@ class OutputLayer(keras.layers.Layer):
             "counts": self.vocabulary_size,
             "shards": self.shards,
             "ignore_id": self.ignore_id,
+            "embeddings": keras.saving.serialize_keras_object(self.tied_embeddings),
         }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        # Within a saved model this is the model's own embedding: Keras keeps shared objects.
+        embeddings = keras.saving.deserialize_keras_object(config.get("embeddings"))
+        return cls(**{**config, "embeddings": embeddings})
 
 
 def _are_blocks(hidden: Any, targets: Any, weights: Any) -> bool:

@@ -13,6 +13,7 @@ from kerasw2v.ops import noise as noise_ops
 from kerasw2v.ops.row_mass import SOFTMAX_TERM_MASS, add_row_mass, term_mass
 from kerasw2v.ops.rows import count_equal, gather_rows
 from kerasw2v.ops.seeds import next_seed
+from kerasw2v.ops.table_scores import TableScores
 from kerasw2v.utils.checks import check_choice, check_counts
 
 # Of `_rare_word_factor`, a fitted rule: terms a noise word up to which it is 1, and its maximum.
@@ -183,6 +184,10 @@ class SamplingLayer(NoiseLayer):
         """
         load = tf.reduce_sum(weights) / (_TERMS_PER_NOISE_WORD * self.num_sampled)
         return tf.clip_by_value(tf.square(load), 1.0, MAX_RARE_WORD_FACTOR)
+
+    @property
+    def table_scores(self) -> TableScores:
+        return TableScores(self.embeddings, self.biases)
 
     def target_mass(self, targets: tf.Tensor) -> float:
         return SOFTMAX_TERM_MASS

@@ -59,6 +59,12 @@ def alias_table(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return accept, alias
 
 
+def probabilities_of(accept: tf.Tensor, alias: tf.Tensor) -> tf.Tensor:
+    """Returns the distribution that an alias table draws from: float32, `(V,)`."""
+    given = tf.math.unsorted_segment_sum(1.0 - accept, alias, tf.size(accept))
+    return (accept + given) / tf.cast(tf.size(accept), tf.float32)
+
+
 def draw(
     accept: tf.Variable, alias: tf.Variable, shape: tuple[int | tf.Tensor, ...], seed: tf.Tensor
 ) -> tf.Tensor:

@@ -58,6 +58,14 @@ def check_non_negative(name: str, value: object) -> float:
     return number
 
 
+def check_positive(name: str, value: object) -> float:
+    """Returns `value` as a float; raises TypeError or ValueError unless it is finite and > 0."""
+    number = check_finite(name, value)
+    if number <= 0:
+        raise ValueError(f"`{name}` must be positive. Received: {name}={value}.")
+    return number
+
+
 def check_choice(name: str, value: T, choices: Sequence[T]) -> T:
     """Returns `value`; raises ValueError unless it is one of `choices`."""
     if value not in choices:
