@@ -4,10 +4,10 @@
 
 Users and items have planted vectors; item frequencies fall as `rank ** -0.8`. A user's items are
 drawn from `p(item | user) ~ frequency * exp(sharpness * user . item)`, so both taste and popularity
-matter. Two towers, each an embedding and a dense layer of 32 units, are trained on pairs with Adam and the
-loss named. Recall@10 is the share of held-out pairs whose item is among the user's ten best of all
-items. Each run is a process of its own; the step time is the median over the second half of the
-steps. All models see the same batches in the same order.
+matter. Two towers, each an embedding and a dense layer of 32 units, are trained on pairs with Adam
+and the loss named. Recall@10 is the share of held-out pairs whose item is among the user's ten best
+of all items. Each run is a process of its own; the step time is the median over the second half of
+the steps. All models see the same batches in the same order.
 
 * `plain`: softmax cross-entropy over the batch with the identity as labels, summed, as
   `tensorflow_recommenders.tasks.Retrieval` writes it; `plain, corrected`: with its options
