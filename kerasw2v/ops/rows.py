@@ -50,7 +50,7 @@ def handle_or_tensor(variable: Any) -> tf.Tensor:
 
     That is its handle; a tensor where Keras builds symbolically, and there is no variable yet.
     """
-    variable = _copy_of_replica(variable)
+    variable = copy_of_replica(variable)
     return variable.handle if hasattr(variable, "handle") else tf.convert_to_tensor(variable)
 
 
