@@ -18,14 +18,14 @@ class FullSoftmax(OutputLayer):
     The score of word w is `s_w = hidden . embeddings[w]`.
 
     Args:
-        counts: frequencies of the words, most frequent first, `(V,)`, or V alone; only V is used.
+        counts: frequencies of the words by id, `(V,)`, or V alone; only V is used.
         **kwargs: arguments of `OutputLayer`, such as `embeddings` to tie the vectors to.
 
     Call arguments:
         hidden, targets, weights: see `OutputLayer`.
 
     Raises:
-        TypeError, ValueError: if `counts` are not frequencies in descending order.
+        TypeError, ValueError: if `counts` are not frequencies.
 
     Cost: `O(rows * V * d)` a step, forward and backward, and a dense gradient; the block form
     computes one normaliser for each hidden vector, however many targets it has. V * d parameters.
@@ -40,6 +40,7 @@ class FullSoftmax(OutputLayer):
     """
 
     can_tie = True
+    uses_counts = False
 
     def __init__(self, counts: ArrayLike, **kwargs: Any) -> None:
         super().__init__(counts, **kwargs)

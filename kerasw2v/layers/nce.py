@@ -19,7 +19,7 @@ class NCE(SamplingLayer):
     stays: leaving it out would move the optimum.
 
     Args:
-        counts: frequencies of the words, most frequent first, `(V,)`; or V alone, all words
+        counts: frequencies of the words by id, in any order, `(V,)`; or V alone, all words
             equally frequent then. Words of count 0 are drawn as the rarest of the others are.
         num_sampled: noise words that each example meets, K; 512 when None, or V if that is less and
             words are drawn without replacement. More are nearer to the likelihood's gradient, and
@@ -38,7 +38,7 @@ class NCE(SamplingLayer):
         hidden, targets, weights: see `OutputLayer`.
 
     Raises:
-        TypeError, ValueError: if `counts` are not frequencies in descending order, `num_sampled`
+        TypeError, ValueError: if `counts` are not frequencies, `num_sampled`
             is not a positive integer or, without replacement, larger than V, `exponent` is not a
             finite number, or `noise` is unknown.
 

@@ -32,7 +32,7 @@ class NegativeSampling(NoiseLayer):
     its group, weighted by `k / K`, so the expected loss and gradient are those of fresh draws.
 
     Args:
-        counts: frequencies of the words, most frequent first, `(V,)`; or V alone, all words
+        counts: frequencies of the words by id, in any order, `(V,)`; or V alone, all words
             equally frequent then.
         num_sampled: noise words for each target, k ("negative" in word2vec.c and gensim).
         exponent: power of the counts in the noise distribution; 0.75 in the paper.
@@ -49,7 +49,7 @@ class NegativeSampling(NoiseLayer):
         hidden, targets, weights: see `OutputLayer`.
 
     Raises:
-        TypeError, ValueError: if `counts` are not frequencies in descending order, a size is not a
+        TypeError, ValueError: if `counts` are not frequencies, a size is not a
             positive integer, or `sharing` is unknown.
 
     Cost: for each hidden vector `O((C + K) d)` in the block form and `O((1 + K) d)` in the pair

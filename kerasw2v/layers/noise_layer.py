@@ -29,7 +29,7 @@ class NoiseLayer(OutputLayer):
     of bounded memory.
 
     Args:
-        counts: frequencies of the words, most frequent first, `(V,)`; or V alone.
+        counts: frequencies of the words by id, `(V,)`; or V alone.
         num_sampled: noise words.
         exponent: power of the counts.
         seed: seed of the draws.

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
+from kerasw2v.layers.config_arrays import StoreWithout, array_config, find_array, is_reference
 from kerasw2v.layers.shapes import (
     as_before,
     check_blocks,
@@ -44,6 +45,7 @@ def _for_any_shape(method: Callable[..., Any]) -> Callable[..., Any]:
         shape = check_hidden(hidden.shape)
         if not self.built:
             self.build(shape)
+        self._check_restored()
         return as_before(method(self, flat_hidden(hidden), *arguments, **named), hidden)
 
     return call
@@ -89,8 +91,8 @@ class OutputLayer(TableSearch):
     masses count their absolute values.
 
     Args:
-        counts: frequencies of the words, most frequent first, `(V,)`; or V alone, all words
-            equally frequent then.
+        counts: frequencies of the words by id, `(V,)`, in any order, also zeros; or V alone, all
+            words equally frequent then.
         shards: number of shards of the table of output vectors, for one that is larger than a
             device, as in `EmbeddingLookup`; 1 only for layers that have no such table.
         ignore_id: targets with this id count nothing, such as padding: a word's id, or a number
@@ -108,10 +110,12 @@ class OutputLayer(TableSearch):
         candidates: ids, `(b, C)`, in place of `targets`, for the block form.
 
     Raises:
-        TypeError, ValueError: if `counts` are not frequencies in descending order, `shards` is
+        TypeError, ValueError: if `counts` are not frequencies, `shards` is
             not from 1 to V, or `ignore_id` no integer; in a call, if shapes do not fit.
     """
 
+    # Whether anything depends on the counts, beside their number.
+    uses_counts = True
     # Whether the layer's output vectors are those of `add_output_vectors`.
     has_output_vectors = True
     # Whether these can be those of an embedding: row w is the vector of word w.
@@ -132,6 +136,7 @@ class OutputLayer(TableSearch):
     ) -> None:
         super().__init__(autocast=False, **kwargs)  # weights of pairs stay float32
         self.supports_masking = True
+        self._missing: dict[str, Any] = {}  # references in a config to arrays that are not here
         self.draw_name = type(self).__name__  # of its draws, see `ops.seeds.add_draw_state`
         self._counts = check_counts(counts)
         self.shards = check_shards(shards, len(self._counts))
@@ -205,6 +210,7 @@ class OutputLayer(TableSearch):
         training: bool | None = None,
         hidden_mask: Any = None,  # what Keras calls `mask` where there are targets too
     ) -> Any:
+        self._check_restored()
         if targets is None and candidates is None:
             if packed_top_k is None:
                 return self.log_probs(hidden)
@@ -390,20 +396,93 @@ class OutputLayer(TableSearch):
         return tuple(hidden_shape)[:-1]
 
     def get_config(self) -> dict[str, Any]:
-        # What a layer makes of its counts is saved with its weights: a config stays small.
-        return {
+        config = {
             **super().get_config(),
-            "counts": self.vocabulary_size,
+            "counts": self._counts_config(),
             "shards": self.shards,
             "ignore_id": self.ignore_id,
             "embeddings": keras.saving.serialize_keras_object(self.tied_embeddings),
         }
+        return self.complete(config)
+
+    def _counts_config(self) -> Any:
+        if not self._has_counts:
+            return self.vocabulary_size
+        counts = array_config(self, "counts")
+        if is_reference(counts):  # what tells whether the layer has tables of the order
+            counts["unsorted"] = bool((np.diff(self._counts) > 0).any())
+        return counts
+
+    def complete(self, config: dict[str, Any]) -> dict[str, Any]:
+        """Returns a config with the references that could not be followed yet, unchanged."""
+        return {**config, **self._missing}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
+        config = dict(config)
         # Within a saved model this is the model's own embedding: Keras keeps shared objects.
-        embeddings = keras.saving.deserialize_keras_object(config.get("embeddings"))
-        return cls(**{**config, "embeddings": embeddings})
+        config["embeddings"] = keras.saving.deserialize_keras_object(config.get("embeddings"))
+        missing = {}
+        for name, value in config.items():
+            if is_reference(value):
+                config[name] = find_array(name, value)
+                if config[name] is None:
+                    missing[name] = value
+        if "counts" in missing:  # others of the same order, until the weights are loaded
+            size = missing["counts"]["shape"][0]
+            config["counts"] = np.arange(size) + 1 if missing["counts"]["unsorted"] else size
+        if isinstance(config["counts"], int):
+            config["counts"] = np.ones(config["counts"])
+        layer = cls(**config)
+        layer._missing = missing
+        return layer
+
+    def array_argument(self, name: str) -> np.ndarray:
+        """Returns the array that an argument stands for, to put into a config."""
+        return self._counts
+
+    def arrays_restored(self, missing: dict[str, Any], has_counts: bool) -> None:
+        """Takes over arrays that came with the weights; a subclass with such arguments does so.
+
+        Args:
+            missing: arguments that the config had by reference only.
+            has_counts: whether counts came too; files of earlier versions have none.
+        """
+
+    def save_own_variables(self, store: Any) -> None:
+        super().save_own_variables(store)
+        if self._has_counts:
+            store["counts"] = self._counts
+
+    def load_own_variables(self, store: Any) -> None:
+        has_counts = "counts" in store.keys()  # noqa: SIM118
+        if has_counts:
+            self._counts = np.asarray(store["counts"], np.float64)
+        super().load_own_variables(StoreWithout(store, "counts"))
+        self.arrays_restored(self._missing, has_counts)
+        self._missing = {}
+
+    def set_weights(self, weights: Any) -> None:
+        super().set_weights(weights)
+        self.arrays_restored(self._missing, True)
+        self._missing = {}
+
+    @property
+    def _has_counts(self) -> bool:
+        return self.uses_counts and bool((self._counts != 1).any())
+
+    def _check_restored(self) -> None:
+        if self._missing and self.built and _is_in_use(self.weights[0]):
+            names = " and ".join(f"`{name}`" for name in self._missing)
+            raise ValueError(
+                f"{names} must be given, or come with weights, before {self.name} is used: its "
+                "config has no more than their digest. Received: a config without weights."
+            )
+
+
+def _is_in_use(weight: Any) -> bool:
+    """Returns whether a weight has its variable; not while Keras builds a model symbolically."""
+    return isinstance(weight.value, tf.Variable | tf.distribute.DistributedValues)
 
 
 def _are_blocks(hidden: Any, targets: Any, weights: Any) -> bool:

@@ -23,7 +23,7 @@ class SampledSoftmax(SamplingLayer):
     Long trainings want half the learning rate of negative sampling, or the normaliser drifts.
 
     Args:
-        counts: frequencies of the words, most frequent first, `(V,)`; or V alone, all words
+        counts: frequencies of the words by id, in any order, `(V,)`; or V alone, all words
             equally frequent then. Words of count 0 are drawn as the rarest of the others are.
         num_sampled: noise words, K; 512 when None, or V if that is less and words are drawn without
             replacement. With 512 for a batch of 4,096 rows at d = 100 the matrix products fill the
@@ -43,7 +43,7 @@ class SampledSoftmax(SamplingLayer):
         hidden, targets, weights: see `OutputLayer`.
 
     Raises:
-        TypeError, ValueError: if `counts` are not frequencies in descending order, `num_sampled`
+        TypeError, ValueError: if `counts` are not frequencies, `num_sampled`
             is not a positive integer or, without replacement, larger than V, `exponent` is not a
             finite number, or `noise` is unknown.
 

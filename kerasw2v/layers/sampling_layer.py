@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
+from kerasw2v.layers.frequency_order import warn_without_counts
 from kerasw2v.layers.noise_layer import NoiseLayer, band_scores
 from kerasw2v.ops import noise as noise_ops
 from kerasw2v.ops.row_mass import SOFTMAX_TERM_MASS, add_row_mass, term_mass
@@ -58,6 +59,8 @@ class SamplingLayer(NoiseLayer):
                 num_sampled = min(num_sampled, len(check_counts(counts)))
         super().__init__(counts, num_sampled, exponent, seed, **kwargs)
         self.noise = check_choice("noise", noise, noise_ops.NOISES)
+        if noise == "log_uniform":
+            warn_without_counts(self, counts)
         self.use_bias = bool(use_bias)
         if self.unique and self.num_sampled > self.vocabulary_size:
             raise ValueError(

@@ -9,6 +9,11 @@ _ROUNDS = 32
 _TINY = 1e-37
 
 
+def ids_by_frequency(counts: np.ndarray) -> np.ndarray:
+    """Returns the ids, most frequent first, those of equal counts in their order: int32, `(V,)`."""
+    return np.argsort(-np.asarray(counts), kind="stable").astype(np.int32)
+
+
 def noise_probabilities(counts: np.ndarray, exponent: float) -> np.ndarray:
     """Returns `counts ** exponent`, normalised, in float64."""
     weights = np.where(counts > 0, np.asarray(counts, np.float64) ** exponent, 0.0)
@@ -19,13 +24,13 @@ def noise_log_probabilities(counts: np.ndarray, noise: str, exponent: float) -> 
     """Returns the logarithms of noise probabilities, in float64, all of them finite.
 
     Args:
-        counts: `(V,)`, in descending order. A word of count 0 gets the probability of the rarest
+        counts: `(V,)`, by id. A word of count 0 gets the probability of the rarest
             other word: an estimate of a sum over all words must be able to draw each of them.
         noise: `"counts"` for `counts ** exponent`, `"uniform"`, or `"log_uniform"` for
-            `log((i + 2) / (i + 1))`, a Zipf distribution of the ranks i.
+            `log((i + 2) / (i + 1))`, a Zipf distribution of the ranks i by frequency.
         exponent: power of the counts.
     """
-    ranks = np.arange(len(counts))
+    ranks = np.argsort(ids_by_frequency(counts))
     if noise == "counts":
         logits = exponent * np.log(np.maximum(counts, counts[counts > 0].min()))
     else:

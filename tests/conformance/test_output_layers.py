@@ -2,6 +2,7 @@
 
 import gc
 import inspect
+import json
 import weakref
 
 import keras
@@ -268,6 +269,64 @@ def test_config_round_trip(row):
     assert copy.get_config() == config
     assert copy.name == "mine"
     assert len(str(make(row, np.arange(50_000, 0, -1)).get_config())) < 2000  # tables are weights
+
+
+SHUFFLED = np.random.default_rng(5).permutation(COUNTS)
+
+
+@each_layer
+def test_counts_in_any_order(row):
+    # The layer on shuffled counts is the layer on sorted ones with other names for the words.
+    ids = np.argsort(-SHUFFLED, kind="stable").astype(np.int32)
+    rank = np.argsort(ids)
+    ranked, shuffled = (FixedDraws(make(row, counts)) for counts in (SHUFFLED[ids], SHUFFLED))
+    if getattr(shuffled.layer, "classes", None) is not None:
+        return  # its classes are given by id
+    tables = (each.layer.trainable_weights for each in (ranked, shuffled))
+    takes_any_order = not isinstance(shuffled.layer, layers.AdaptiveSoftmax | layers.BinaryCode)
+    for table, renamed in zip(*tables, strict=True):
+        if takes_any_order and table.shape[0] == V:  # a row a word
+            renamed.assign(table.numpy()[rank])
+    fixed = [w for w in shuffled.layer.weights if w.name == "target_vectors"]
+    for renamed in fixed:  # drawn by id
+        renamed.assign(renamed.numpy()[rank])
+    hidden, targets = pairs()
+    log_probs = ranked.layer.log_probs(hidden).numpy()[:, rank]
+    np.testing.assert_allclose(shuffled.layer.log_probs(hidden), log_probs, rtol=1e-4, atol=1e-5)
+    best, _ = ranked.layer.top_k(hidden, 3)
+    np.testing.assert_array_equal(shuffled.layer.top_k(hidden, 3)[0], ids[best])
+    np.testing.assert_allclose(
+        np.broadcast_to(shuffled.layer.target_mass(tf.constant(ids)), V),
+        np.broadcast_to(ranked.layer.target_mass(tf.constant(targets)), V),
+    )
+    if not row.sampled:
+        shuffled, ranked = FixedDraws(shuffled.layer), FixedDraws(ranked.layer)
+        np.testing.assert_allclose(
+            shuffled(hidden, ids), ranked(hidden, targets), rtol=1e-4, atol=1e-5
+        )
+
+
+@each_layer
+@pytest.mark.parametrize("size", [V, 300])
+def test_a_config_is_the_whole_layer(row, size):
+    # All that is not trained, noise, classes, trees and codes, comes back without the weights.
+    counts = np.random.default_rng(6).integers(0, 1000, size)
+    layer = make(row, counts)
+    config = json.loads(json.dumps(layer.get_config()))
+    assert size == V or len(str(config)) < 3000
+    copy = type(layer).from_config(config)
+    copy.build((None, DIM))
+    for variable, other in zip(
+        layer.non_trainable_variables, copy.non_trainable_variables, strict=True
+    ):
+        if variable.name != "draw_state":
+            np.testing.assert_array_equal(variable, other)
+    for table, other in zip(layer.trainable_variables, copy.trainable_variables, strict=True):
+        other.assign(table)
+    hidden = pairs()[0]
+    np.testing.assert_array_equal(copy.log_probs(hidden), layer.log_probs(hidden))
+    if not row.sampled:
+        np.testing.assert_array_equal(copy(*pairs()), layer(*pairs()))
 
 
 @each_layer

@@ -1,11 +1,22 @@
 """The contract's base class, through a subclass that says only what one pair costs."""
 
+import functools
+import warnings
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasw2v.layers import FullSoftmax, OutputLayer, outputs_are_losses
+from kerasw2v.layers import (
+    BinaryCode,
+    FullSoftmax,
+    HierarchicalSoftmax,
+    OutputLayer,
+    config_arrays,
+    frequency_order,
+    outputs_are_losses,
+)
 
 V, DIM = 6, 3
 
@@ -157,8 +168,9 @@ def test_what_a_subclass_must_implement():
 
 def test_counts_or_a_size():
     assert Squared([5, 3, 3]).vocabulary_size == Squared(3).vocabulary_size == 3
-    with pytest.raises(ValueError, match="`counts` must be in descending order"):
-        Squared([1, 2])
+    assert Squared([1, 2]).vocabulary_size == 2  # ids in any order
+    with pytest.raises(ValueError, match="`counts` must be finite, not negative"):
+        Squared([1, -2])
 
 
 def test_a_config_does_not_carry_the_counts():
@@ -176,3 +188,56 @@ def test_a_model_whose_outputs_are_losses_can_be_saved(tmp_path):
     assert saved["config"] == "kerasw2v>outputs_are_losses"
     model.save(tmp_path / "model.keras")
     assert keras.saving.load_model(tmp_path / "model.keras").loss is outputs_are_losses
+
+
+def test_a_long_array_that_is_nowhere_is_asked_for(tmp_path):
+    counts = np.random.default_rng(0).integers(0, 1000, 300)
+    layer = HierarchicalSoftmax(counts)
+    hidden, targets = np.ones((2, DIM), np.float32), np.array([0, 299])
+    inputs = keras.Input((DIM,)), keras.Input((), dtype="int32")
+    model = keras.Model(inputs, layer(*inputs))
+    layer.embeddings.assign(np.random.default_rng(1).normal(size=layer.embeddings.shape))
+    losses, text = model([hidden, targets]).numpy(), model.to_json()
+    model.save_weights(tmp_path / "model.weights.h5")
+    config_arrays._layers.clear()  # as in another process
+    other = keras.models.model_from_json(text)
+    with pytest.raises(ValueError, match="`counts` must be given, or come with weights, before"):
+        other([hidden, targets])
+    with pytest.raises(ValueError, match="`counts` must be given, or come with weights, before"):
+        other.layers[-1].top_k(hidden, 1)
+    assert other.to_json() == text  # what it refers to is not forgotten
+    other.load_weights(tmp_path / "model.weights.h5")
+    np.testing.assert_array_equal(other([hidden, targets]), losses)
+    assert other.to_json() == text
+    copy = keras.models.clone_model(other)
+    copy.set_weights(other.get_weights())
+    np.testing.assert_array_equal(copy([hidden, targets]), losses)
+
+
+def test_files_of_earlier_versions_are_loaded(tmp_path):
+    # They have V in their config, and no counts beside the variables.
+    layer = HierarchicalSoftmax([5, 3, 1, 1])
+    inputs = keras.Input((DIM,)), keras.Input((), dtype="int32")
+    model = keras.Model(inputs, layer(*inputs))
+    layer.embeddings.assign(np.random.default_rng(1).normal(size=layer.embeddings.shape))
+    layer.get_config = lambda: {"name": "old", "counts": 4, "dense_rows": 64, "shards": 1}
+    layer.save_own_variables = functools.partial(keras.layers.Layer.save_own_variables, layer)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    hidden, words = np.ones((4, DIM), np.float32), np.arange(4)
+    np.testing.assert_array_equal(loaded([hidden, words]), model([hidden, words]))
+    copy = keras.models.clone_model(loaded)  # the tree is in its config from now on
+    copy.set_weights(loaded.get_weights())
+    np.testing.assert_array_equal(copy([hidden, words]), model([hidden, words]))
+
+
+def test_the_number_of_words_alone_is_mentioned_once(monkeypatch):
+    monkeypatch.setattr(frequency_order, "_warned", set())
+    with pytest.warns(UserWarning, match="BinaryCode was given the number of words alone"):
+        layer = BinaryCode(9)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        BinaryCode(8)
+        frequency_order._warned.clear()
+        BinaryCode.from_config(layer.get_config())
+        FullSoftmax(9)
