@@ -166,7 +166,7 @@ class InBatchSoftmax(keras.layers.Layer):
         return keras.KerasTensor(queries.shape[:1], "float32")
 
     def get_config(self) -> dict[str, Any]:
-        sampling = self.sampling
+        sampling: Any = self.sampling
         if isinstance(sampling, np.ndarray):
             sampling = self._missing or array_config(self, "sampling")
         elif sampling is not None:
@@ -194,7 +194,7 @@ class InBatchSoftmax(keras.layers.Layer):
 
     def array_argument(self, name: str) -> NDArray[np.float64]:
         """Returns the counts, to put into a config."""
-        return self.sampling
+        return np.asarray(self.sampling)
 
     def load_own_variables(self, store: Any) -> None:
         super().load_own_variables(store)
@@ -206,7 +206,8 @@ class InBatchSoftmax(keras.layers.Layer):
 
     def _restore_sampling(self) -> None:
         if self._missing is not None:
-            self.sampling, self._missing = np.float64(self._frequencies.numpy()), None
+            self.sampling = np.asarray(self._frequencies.numpy(), np.float64)
+            self._missing = None
 
 
 def _checked_sampling(sampling: Any) -> NDArray[np.float64] | StreamingProbabilities | None:
