@@ -71,8 +71,11 @@ def make_task(items: int, seed: int = 0) -> Task:
     return Task(trained, pairs[:, PAIRS_A_USER:].reshape(-1, 2), counts)
 
 
-def make_loss(name: str, task: Task, item_table: Any) -> Callable[..., Any]:
-    """Returns a function of queries, candidates and item ids, to the mean loss of a batch."""
+def make_loss(name: str, task: Task, item_table: Any) -> tuple[Callable[..., Any], Any]:
+    """Returns a function of queries, candidates and item ids, to the mean loss of a batch.
+
+    And the layer that ranks all items, or None where the item tower's vectors do.
+    """
     import keras
     import tensorflow as tf
 
@@ -110,21 +113,21 @@ def make_loss(name: str, task: Task, item_table: Any) -> Callable[..., Any]:
         return loss
 
     if name.startswith("plain"):
-        return lambda q, c, ids: plain(q, c, ids, corrected="corrected" in name)
+        return lambda q, c, ids: plain(q, c, ids, corrected="corrected" in name), None
     if name.startswith("keras-rs"):
-        return of_keras_rs()
+        return of_keras_rs(), None
     if "tied" in name:
         head: Any = layers.FullSoftmax(size, embeddings=item_table)
         if name.startswith("Sampled"):
             head = layers.SampledSoftmax(task.counts, embeddings=item_table)
-        return lambda q, c, ids: tf.reduce_mean(head(q, ids))
+        return lambda q, c, ids: tf.reduce_mean(head(q, ids)), head
     sampling = None
     if name.endswith("counts"):
         sampling = task.counts
     elif name.endswith("streaming"):
         sampling = layers.StreamingProbabilities(num_buckets=2**16)
     layer = layers.InBatchSoftmax(sampling=sampling)
-    return lambda q, c, ids: tf.reduce_mean(layer(q, c, ids, training=True))
+    return lambda q, c, ids: tf.reduce_mean(layer(q, c, ids, training=True)), None
 
 
 def run(name: str, options: argparse.Namespace) -> dict[str, float]:
@@ -142,10 +145,12 @@ def run(name: str, options: argparse.Namespace) -> dict[str, float]:
     item_tower = keras.Sequential([items, *([] if "tied" in name else [keras.layers.Dense(DIM)])])
     for tower in (query_tower, item_tower):
         tower.build((None,))
-    loss_of = make_loss(name, task, items)
+    loss_of, head = make_loss(name, task, items)
     optimizer = keras.optimizers.Adam(options.learning_rate)
-    variables = query_tower.trainable_variables + item_tower.trainable_variables
     loss_of(query_tower(np.arange(4)), item_tower(np.arange(4)), tf.range(4))  # builds layers
+    variables = query_tower.trainable_variables + item_tower.trainable_variables
+    known = {id(variable) for variable in variables}
+    variables += [v for v in getattr(head, "trainable_variables", []) if id(v) not in known]
     optimizer.build(variables)
 
     @tf.function
@@ -164,9 +169,10 @@ def run(name: str, options: argparse.Namespace) -> dict[str, float]:
         started = time.perf_counter()
         step(pairs).numpy()
         times.append(time.perf_counter() - started)
-    candidates = layers.Candidates(options.items, DIM)
-    candidates.assign(item_tower(np.arange(options.items)))
-    recall = metrics.RecallAtK(10, candidates)
+    if head is None:
+        head = layers.Candidates(options.items, DIM)
+        head.assign(item_tower(np.arange(options.items)))
+    recall = metrics.RecallAtK(10, head)
     recall.update_state(task.held_out[:, 1], query_tower(task.held_out[:, 0]))
     milliseconds = 1e3 * statistics.median(times[len(times) // 2 :])
     return {"milliseconds": milliseconds, "recall": float(recall.result())}
