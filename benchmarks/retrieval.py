@@ -1,6 +1,7 @@
 """Two towers: recall@10 and step time of in-batch softmaxes, ours and others.
 
     python benchmarks/retrieval.py [--items 10000] [--batch-size 512] [--steps 4000]
+    python benchmarks/retrieval.py --losses-only [--batch-size 512] [--steps 200]
 
 Users and items have planted vectors; item frequencies fall as `rank ** -0.8`. A user's items are
 drawn from `p(item | user) ~ frequency * exp(sharpness * user . item)`, so both taste and popularity
@@ -15,6 +16,9 @@ the steps. All models see the same batches in the same order.
 * `keras-rs`: the same from the layers of keras-rs (`pip install keras-rs`), if it is installed.
 * `InBatchSoftmax`: ours, without a correction, with counts, and with a streaming estimate.
 * `FullSoftmax`, `SampledSoftmax`: ours, tied to the item embedding, which is the whole item tower.
+
+With `--losses-only` no towers are trained: loss and gradients of the vectors of a batch are timed,
+all losses in turn in one process, so that the machine's swings meet all of them.
 
 `tensorflow_recommenders` itself does not import with Keras 3.
 """
@@ -178,6 +182,45 @@ def run(name: str, options: argparse.Namespace) -> dict[str, float]:
     return {"milliseconds": milliseconds, "recall": float(recall.result())}
 
 
+def time_losses(options: argparse.Namespace) -> None:
+    """Prints the median milliseconds of the in-batch losses alone, with their gradients."""
+    import tensorflow as tf
+
+    task = make_task(options.items)
+    names = [name for name in LOSSES if "tied" not in name]
+    if importlib.util.find_spec("keras_rs") is None:
+        names = [name for name in names if not name.startswith("keras-rs")]
+
+    def make_step(name: str) -> Callable[..., Any]:
+        loss_of, _ = make_loss(name, task, None)
+        loss_of(tf.ones([4, DIM]), tf.ones([4, DIM]), tf.range(4))  # builds layers
+
+        @tf.function
+        def step(queries: Any, candidates: Any, ids: Any) -> Any:
+            with tf.GradientTape() as tape:
+                tape.watch([queries, candidates])
+                loss = loss_of(queries, candidates, ids)
+            return tape.gradient(loss, [queries, candidates])
+
+        return step
+
+    steps = {name: make_step(name) for name in names}
+    times: dict[str, list[float]] = {name: [] for name in names}
+    rng = np.random.default_rng(0)
+    for number in range(options.steps):
+        ids = tf.constant(task.trained[rng.integers(0, len(task.trained), options.batch_size), 1])
+        vectors = [tf.random.normal([options.batch_size, DIM]) for _ in range(2)]
+        for name in rng.permutation(names):
+            started = time.perf_counter()
+            steps[name](*vectors, ids)[0].numpy()
+            if number >= options.steps // 5:
+                times[name].append(time.perf_counter() - started)
+    print(f"batches of {options.batch_size}, {DIM} dimensions, loss and gradients, ms")
+    for name in names:
+        quarters = 1e3 * np.quantile(times[name], [0.25, 0.5, 0.75])
+        print("{:28} {:8.2f}  ({:.2f} to {:.2f})".format(name, *quarters[[1, 0, 2]]), flush=True)
+
+
 def compare(options: argparse.Namespace) -> None:
     """Runs all losses, each alone, and prints a table."""
     task = make_task(options.items)
@@ -204,8 +247,11 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--learning-rate", type=float, default=0.002)
     parser.add_argument("--job", choices=LOSSES, help=argparse.SUPPRESS)
+    parser.add_argument("--losses-only", action="store_true", help="time the losses alone")
     options = parser.parse_args()
-    if options.job is None:
+    if options.losses_only:
+        time_losses(options)
+    elif options.job is None:
         compare(options)
     else:
         print(json.dumps(run(options.job, options)))
