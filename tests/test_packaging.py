@@ -20,7 +20,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 RANKS = [
     {"utils"},
     {"ops"},
-    {"data", "layers", "optimizers", "evaluation", "history", "word_map"},
+    {"data", "layers", "metrics", "optimizers", "evaluation", "history", "word_map"},
     {"block_model"},
     {"skip_gram", "cbow"},
     {"architectures", "callbacks", "multi_worker", "keyed_vectors", "plots", "report"},
@@ -36,6 +36,7 @@ PUBLIC = {
     "Word2Vec",
     "block_dataset",
     "layers",
+    "metrics",
     "optimizers",
     "read_corpus",
     "to_keyed_vectors",

@@ -19,7 +19,7 @@ class FullSoftmax(OutputLayer):
 
     Args:
         counts: frequencies of the words by id, `(V,)`, or V alone; only V is used.
-        **kwargs: arguments of `keras.layers.Layer`.
+        **kwargs: arguments of `OutputLayer`, such as `embeddings` to tie the vectors to.
 
     Call arguments:
         hidden, targets, weights: see `OutputLayer`.

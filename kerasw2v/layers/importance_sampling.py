@@ -28,7 +28,8 @@ class ImportanceSampling(SamplingLayer):
         use_bias: False to do without biases, which start at the words' log probabilities: scores
             then start level, and the noise estimates best. Without them training is slow.
         seed: seed of the draws.
-        **kwargs: arguments of `keras.layers.Layer`.
+        **kwargs: `evaluation`, `"exact"` or `"sampled"` (see `NoiseLayer`), `embeddings` and other
+            arguments of `OutputLayer`.
 
     Call arguments:
         hidden, targets, weights: see `OutputLayer`.

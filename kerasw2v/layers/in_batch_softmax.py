@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
+from kerasw2v.layers.config_arrays import array_config, find_array, is_reference
 from kerasw2v.layers.streaming_probabilities import StreamingProbabilities
 from kerasw2v.ops.in_batch import in_batch_loss
 from kerasw2v.ops.streaming_counts import inclusion_probabilities
@@ -92,6 +93,7 @@ class InBatchSoftmax(keras.layers.Layer):
         self.similarity = check_choice("similarity", similarity, SIMILARITIES)
         self.sampling = _checked_sampling(sampling)
         self.remove_accidental_hits = bool(remove_accidental_hits)
+        self._missing: dict[str, Any] | None = None  # what a config has of counts not here yet
 
     def build(
         self, queries_shape: Any, candidates_shape: Any = None, ids_shape: Any = None
@@ -150,6 +152,11 @@ class InBatchSoftmax(keras.layers.Layer):
             raise ValueError("`ids` must be given to a layer with `sampling`. Received: ids=None.")
         elif isinstance(self.sampling, StreamingProbabilities):
             chances = self.sampling(ids, training=training)
+        elif self._missing is not None:
+            raise ValueError(
+                f"`sampling` must be given, or come with weights, before {self.name} is used: its "
+                "config has no more than the digest. Received: a config without weights."
+            )
         else:
             shares = tf.gather(self._frequencies.value, ids)
             chances = inclusion_probabilities(shares, number)
@@ -160,7 +167,9 @@ class InBatchSoftmax(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         sampling = self.sampling
-        if isinstance(sampling, StreamingProbabilities):
+        if isinstance(sampling, np.ndarray):
+            sampling = self._missing or array_config(self, "sampling")
+        elif sampling is not None:
             sampling = keras.saving.serialize_keras_object(sampling)
         return {
             **super().get_config(),
@@ -172,10 +181,32 @@ class InBatchSoftmax(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "InBatchSoftmax":
-        sampling = config["sampling"]
-        if isinstance(sampling, dict):
+        sampling, missing = config["sampling"], None
+        if is_reference(sampling):
+            found = find_array("sampling", sampling)
+            missing = sampling if found is None else None
+            sampling = np.ones(sampling["shape"]) if found is None else found
+        elif isinstance(sampling, dict):
             sampling = keras.saving.deserialize_keras_object(sampling)
-        return cls(**{**config, "sampling": sampling})
+        layer = cls(**{**config, "sampling": sampling})
+        layer._missing = missing
+        return layer
+
+    def array_argument(self, name: str) -> NDArray[np.float64]:
+        """Returns the counts, to put into a config."""
+        return self.sampling
+
+    def load_own_variables(self, store: Any) -> None:
+        super().load_own_variables(store)
+        self._restore_sampling()
+
+    def set_weights(self, weights: Any) -> None:
+        super().set_weights(weights)
+        self._restore_sampling()
+
+    def _restore_sampling(self) -> None:
+        if self._missing is not None:
+            self.sampling, self._missing = np.float64(self._frequencies.numpy()), None
 
 
 def _checked_sampling(sampling: Any) -> NDArray[np.float64] | StreamingProbabilities | None:

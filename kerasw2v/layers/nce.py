@@ -31,7 +31,8 @@ class NCE(SamplingLayer):
         use_bias: False to do without biases, which start at the words' log probabilities, so that
             training starts normalised. Without them the vectors must learn to sum to one, slowly.
         seed: seed of the draws.
-        **kwargs: arguments of `keras.layers.Layer`.
+        **kwargs: `evaluation`, `"exact"` or `"sampled"` (see `NoiseLayer`), `embeddings` and other
+            arguments of `OutputLayer`.
 
     Call arguments:
         hidden, targets, weights: see `OutputLayer`.

@@ -42,7 +42,8 @@ class NegativeSampling(NoiseLayer):
         shared_size: noise words that are shared, K; see `noise_size` when None. Not used by
             `"example"`.
         seed: seed of the draws.
-        **kwargs: arguments of `keras.layers.Layer`.
+        **kwargs: `evaluation`, `"exact"` or `"sampled"` (see `NoiseLayer`), `embeddings` and other
+            arguments of `OutputLayer`.
 
     Call arguments:
         hidden, targets, weights: see `OutputLayer`.

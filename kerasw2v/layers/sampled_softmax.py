@@ -36,7 +36,8 @@ class SampledSoftmax(SamplingLayer):
         use_bias: False to do without biases, which start at the words' log probabilities: scores
             then start level, and the noise estimates best. Without them training is slow.
         seed: seed of the draws.
-        **kwargs: arguments of `keras.layers.Layer`.
+        **kwargs: `evaluation`, `"exact"` or `"sampled"` (see `NoiseLayer`), `embeddings` and other
+            arguments of `OutputLayer`.
 
     Call arguments:
         hidden, targets, weights: see `OutputLayer`.

@@ -1,5 +1,7 @@
 """The in-batch softmax against its formula in NumPy, and against the full softmax."""
 
+import gc
+
 import keras
 import numpy as np
 import pytest
@@ -222,6 +224,7 @@ def test_two_towers_are_trained_saved_and_loaded(tmp_path):
     again = keras.saving.load_model(tmp_path / "counts.keras")
     inputs = [ids[:10], ids[:10] % V]
     np.testing.assert_array_equal(again(inputs), counted(inputs))
+    assert counted.layers[-1].get_config()["sampling"] == COUNTS.tolist()
     clone = keras.models.clone_model(counted)
     clone.set_weights(counted.get_weights())
     np.testing.assert_array_equal(clone(inputs), counted(inputs))
@@ -255,3 +258,21 @@ def test_bad_calls():
         InBatchSoftmax()(queries, candidates[:-1])
     with pytest.raises(ValueError, match="`queries` and `candidates` must have shapes"):
         InBatchSoftmax()(queries, candidates[:, 1:])
+
+
+def test_many_counts_travel_with_the_weights(tmp_path):
+    counts = np.arange(1000.0)
+    layer = InBatchSoftmax(sampling=counts)
+    inputs = batch()
+    expected = layer(*inputs)
+    config = layer.get_config()
+    assert len(str(config)) < 500
+    np.testing.assert_array_equal(InBatchSoftmax.from_config(config)(*inputs), expected)
+    del layer  # as in another process
+    gc.collect()
+    alone = InBatchSoftmax.from_config(config)
+    assert alone.get_config() == config
+    with pytest.raises(ValueError, match="`sampling` must be given, or come with weights"):
+        alone(*inputs)
+    alone.set_weights([(counts / counts.sum()).astype(np.float32)])
+    np.testing.assert_allclose(alone(*inputs), expected, rtol=1e-5)
