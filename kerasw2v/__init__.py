@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from kerasw2v import optimizers as optimizers
     from kerasw2v import zoo as zoo
     from kerasw2v.cbow import CBOW as CBOW
+    from kerasw2v.classifier import Classifier as Classifier
     from kerasw2v.data.block_dataset import block_dataset as block_dataset
     from kerasw2v.data.counted_corpus import read_corpus as read_corpus
     from kerasw2v.data.vocabulary import Vocabulary as Vocabulary
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 # Names are imported on first use: `kerasw2v similar` need not wait for TensorFlow.
 _MODULES = {
     "CBOW": "cbow",
+    "Classifier": "classifier",
     "SkipGram": "skip_gram",
     "Vocabulary": "data.vocabulary",
     "Word2Vec": "word2vec",

@@ -21,7 +21,7 @@ RANKS = [
     {"utils"},
     {"ops"},
     {"data", "layers", "metrics", "optimizers", "evaluation", "history", "word_map"},
-    {"block_model"},
+    {"block_model", "classifier"},
     {"skip_gram", "cbow"},
     {"architectures", "callbacks", "multi_worker", "keyed_vectors", "plots", "report"},
     {"word2vec", "zoo"},
@@ -31,6 +31,7 @@ RANKS = [
 RANK = {unit: rank for rank, units in enumerate(RANKS) for unit in units}
 PUBLIC = {
     "CBOW",
+    "Classifier",
     "SkipGram",
     "Vocabulary",
     "Word2Vec",

@@ -487,7 +487,9 @@ def _is_in_use(weight: Any) -> bool:
 
 def _are_blocks(hidden: Any, targets: Any, weights: Any) -> bool:
     """Returns whether a call without names is of the block form: weights have an axis C to sum."""
-    if weights is None or [len(x.shape) for x in (hidden, targets, weights)] != [3, 2, 3]:
+    if weights is None:
+        return False
+    if [tf.TensorShape(x.shape).rank for x in (hidden, targets, weights)] != [3, 2, 3]:
         return False
     blocks = tf.TensorShape([*hidden.shape[:2], targets.shape[1]])
     return bool(blocks.is_compatible_with(tuple(weights.shape)))

@@ -37,8 +37,8 @@ def has_axis_of_one(name: str, shape: Shape, hidden: Shape) -> bool:
 
 def flat_values(name: str, values: tf.Tensor, hidden: tf.Tensor) -> tf.Tensor:
     """Returns one value for each hidden vector: `(...)` or `(..., 1)` to `(n,)`."""
-    if values.shape.rank is None:
-        raise ValueError(f"`{name}` must have a known number of dimensions. Received: none.")
+    if values.shape.rank is None:  # Keras traces so after inputs of two ranks
+        values = tf.reshape(values, tf.shape(hidden)[:-1])
     if has_axis_of_one(name, tuple(values.shape), tuple(hidden.shape)):
         values = tf.squeeze(values, axis=-1)
     if hidden.shape.rank == 2:

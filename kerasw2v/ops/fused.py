@@ -12,8 +12,8 @@ def fused(function: Callable[..., Any]) -> Callable[..., Any]:
 
     A training step is many small ops on tensors larger than the first caches: fused, each value is
     read once. Inputs of unknown shape, and those of eager calls, would be compiled again at every
-    step, so both run op by op. All arguments are tensors, and positional: a variable would be kept
-    in the compiled function, which outlives it. Its handle is a tensor.
+    step, so both run op by op. All arguments are tensors, and positional: a variable is read, since
+    what is compiled lives longer than a model. One that is written is given as its handle.
     """
     return _compiled(function, lambda shape: shape.is_fully_defined())
 
@@ -48,13 +48,8 @@ def _compiled(
 
     @functools.wraps(function)
     def call(*arguments: Any) -> Any:
-        if not all(map(tf.is_tensor, arguments)) or any(map(_is_variable, arguments)):
-            raise TypeError(f"All arguments must be tensors. Received: {arguments}.")
+        arguments = tuple(map(tf.convert_to_tensor, arguments))
         known = tf.inside_function() and all(is_known(argument.shape) for argument in arguments)
         return (compiled if known else function)(*arguments)
 
     return call
-
-
-def _is_variable(value: Any) -> bool:
-    return isinstance(value, tf.Variable | tf.distribute.DistributedValues)

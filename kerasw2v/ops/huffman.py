@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-EDGES_PER_NODE = 4  # in the table of ancestors
+_EDGES_PER_NODE = 4  # in the table of ancestors
 
 
 def huffman_tree(counts: ArrayLike) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
@@ -116,8 +116,8 @@ def ancestor_edges(parents: np.ndarray, codes: np.ndarray) -> NDArray[np.int32]:
     """
     nodes = np.arange(len(parents))
     size, root = (len(parents) + 1) // 2, len(parents) - 1
-    edges = np.full((len(parents), EDGES_PER_NODE), -1, np.int32)
-    for column in range(EDGES_PER_NODE):
+    edges = np.full((len(parents), _EDGES_PER_NODE), -1, np.int32)
+    for column in range(_EDGES_PER_NODE):
         has_parent = nodes != root
         edges[has_parent, column] = (2 * (parents[nodes] - size) + codes[nodes])[has_parent]
         nodes = parents[nodes]

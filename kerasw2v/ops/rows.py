@@ -45,22 +45,6 @@ def copy_of_replica(variable: Any) -> Any:
     return variable
 
 
-def handle_or_tensor(variable: Any) -> tf.Tensor:
-    """Returns a variable as an argument for a compiled function, which must not keep the variable.
-
-    That is its handle; a tensor where Keras builds symbolically, and there is no variable yet.
-    """
-    variable = copy_of_replica(variable)
-    return variable.handle if hasattr(variable, "handle") else tf.convert_to_tensor(variable)
-
-
-def gather_by_handle(table: tf.Tensor, ids: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
-    """Gathers rows of what `handle_or_tensor` has returned."""
-    if table.dtype == tf.resource:
-        return tf.raw_ops.ResourceGather(resource=table, indices=ids, dtype=dtype)
-    return tf.gather(table, ids)
-
-
 @tf.custom_gradient
 def row_products(
     left: tf.Tensor, right: tf.Tensor

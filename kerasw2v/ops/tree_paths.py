@@ -3,8 +3,6 @@
 import tensorflow as tf
 
 from kerasw2v.ops.fused import fused, fused_per_bucket
-from kerasw2v.ops.huffman import EDGES_PER_NODE
-from kerasw2v.ops.rows import gather_by_handle, handle_or_tensor
 
 PADDING = -1
 _READS = 4  # of four edges each, in one kernel
@@ -22,14 +20,13 @@ def lower_paths(ancestor_edges: tf.Variable, words: tf.Tensor, lower_rows: int) 
         int32, `(n, width)`: the edges of each word, from the word upward, then `PADDING`.
     """
     root = ancestor_edges.shape[0] - 1
-    table = handle_or_tensor(ancestor_edges)
-    sizes = tf.constant(root), tf.constant(2 * lower_rows)
+    limit = tf.constant(2 * lower_rows)
 
     def climb_on(nodes: tf.Tensor, paths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        nodes, edges = _climb(table, nodes, *sizes)
+        nodes, edges = _climb(ancestor_edges, nodes, limit)
         return nodes, tf.concat([paths, edges], axis=1)
 
-    nodes, paths = _climb(table, words, *sizes)
+    nodes, paths = _climb(ancestor_edges, words, limit)
     _, paths = tf.while_loop(
         lambda nodes, paths: tf.reduce_any(nodes < root),
         climb_on,
@@ -41,17 +38,17 @@ def lower_paths(ancestor_edges: tf.Variable, words: tf.Tensor, lower_rows: int) 
 
 @fused
 def _climb(
-    table: tf.Tensor, nodes: tf.Tensor, root: tf.Tensor, limit: tf.Tensor
+    ancestor_edges: tf.Variable, nodes: tf.Tensor, limit: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the nodes 16 edges further up, or the root, and the edges: most paths need no more.
 
-    Edges from `limit` on belong to the top. `table` is from `handle_or_tensor`.
+    Edges from `limit` on belong to the top.
     """
+    root = ancestor_edges.shape[0] - 1
     size = (root + 2) // 2
     paths = []
     for _ in range(_READS):
-        edges = gather_by_handle(table, nodes, tf.int32)
-        edges = tf.ensure_shape(edges, [nodes.shape[0], EDGES_PER_NODE])
+        edges = tf.gather(ancestor_edges, nodes)
         edges = tf.where(edges < limit, edges, PADDING)
         paths.append(edges)
         last = edges[:, -1]
