@@ -309,7 +309,7 @@ def _unit_vectors(vectors: ArrayLike, size: int, dim: int | None) -> NDArray[np.
                 f"Each of `target_vectors` must {rule}. "
                 f"Received: target_vectors[{row}]={_shortened(array[row])}."
             )
-    if (np.abs(np.linalg.norm(array, axis=1) - 1) < 1e-6).all():
+    if (largest <= 1).all() and (np.abs(np.linalg.norm(array, axis=1) - 1) < 1e-6).all():
         return array  # of a config or a layer: the same bits again
     return _scaled(array / largest)  # divided twice, so that squares neither overflow nor vanish
 

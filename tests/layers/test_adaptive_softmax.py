@@ -396,7 +396,6 @@ def test_a_target_outside_the_vocabulary_is_an_error(layer, wrong):
         ({"div_value": "4"}, TypeError, r"`div_value` must be a number\."),
         ({"min_projection_dim": 0}, ValueError, r"`min_projection_dim` must be at least 1\."),
         ({"batch_size": 0}, ValueError, r"`batch_size` must be at least 1\."),
-        ({"counts": [1, 2]}, ValueError, r"`counts` must be in descending order\."),
     ],
 )
 def test_bad_arguments(arguments, error, message):

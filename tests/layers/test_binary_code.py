@@ -291,7 +291,6 @@ def test_a_target_outside_the_vocabulary_is_named(variant, wrong):
         ({"code_memory": 7}, ValueError, "`code_memory` must be one of 0, 2, 3, 4, 5, 6. Received"),
         ({"loss": "hinge"}, ValueError, "`loss` must be one of 'squared', 'cross_entropy'. Rec"),
         ({"counts": []}, ValueError, "`counts` must be a vector with an entry a word."),
-        ({"counts": [1, 2]}, ValueError, "`counts` must be in descending order."),
     ],
 )
 def test_bad_arguments(arguments, error, sentence):
