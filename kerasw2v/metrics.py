@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasw2v.ops.rows import as_ids
+from kerasw2v.ops.ids import NO_WORD, as_ids
 from kerasw2v.utils.checks import check_int
 
 __all__ = ["NDCG", "MeanReciprocalRank", "Perplexity", "RecallAtK", "TopKAccuracy"]
@@ -55,6 +55,15 @@ class _RowMean(keras.metrics.Metric):
             )
         return tf.reshape(targets, [-1, number]), tf.reshape(outputs, [-1, outputs.shape[-1]])
 
+    def _targets(self, y_true: Any) -> tf.Tensor:
+        """Returns the ids of targets, negative where there is none."""
+        ids = tf.convert_to_tensor(y_true)
+        if (ignored := getattr(self.layer, "ignore_id", None)) is not None:
+            ids = tf.cast(ids, tf.int64) if ids.dtype.is_integer else ids
+            ids = tf.where(tf.equal(ids, tf.cast(ignored, ids.dtype)), -tf.ones_like(ids), ids)
+        size = NO_WORD if self.layer is None else self.layer.vocabulary_size
+        return as_ids("y_true", ids, size, lowest=None)
+
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Adds examples.
 
@@ -71,10 +80,8 @@ class _RowMean(keras.metrics.Metric):
             )
         outputs = tf.convert_to_tensor(y_pred)
         mask = getattr(y_pred, "_keras_mask", None)
-        targets, outputs = self._examples(as_ids(y_true), outputs)
+        targets, outputs = self._examples(self._targets(y_true), outputs)
         present = targets >= 0
-        if getattr(self.layer, "ignore_id", None) is not None:
-            present &= targets != self.layer.ignore_id
         if mask is not None:
             present &= tf.reshape(tf.cast(mask, tf.bool), [-1, 1])
         values = tf.cast(self.values(tf.where(present, targets, 0), outputs, present), tf.float64)
@@ -160,7 +167,7 @@ class _RankMetric(_RowMean):
 
     def values(self, targets: tf.Tensor, outputs: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
         if self.layer is None:
-            ranks = self._ranks_in_lists(as_ids(outputs), targets)
+            ranks = self._ranks_in_lists(as_ids("y_pred", outputs, NO_WORD, None), targets)
         else:
             ranks = tf.cast(self.layer.ranks(outputs, targets), tf.float32)
         return self.values_of_ranks(tf.where(present, ranks, np.inf), present)

@@ -22,7 +22,8 @@ from kerasw2v.layers.shapes import (
 from kerasw2v.layers.table_search import TableSearch
 from kerasw2v.layers.tables import add_table, check_shards, check_tie, tied_table, warn_of_lost_tie
 from kerasw2v.layers.top_k import UnpackTopK, pack
-from kerasw2v.ops.rows import as_ids, rows_at
+from kerasw2v.ops.ids import as_ids, as_weights
+from kerasw2v.ops.rows import rows_at
 from kerasw2v.ops.seeds import evaluation_draws, is_evaluating
 from kerasw2v.ops.softmax_loss import sum_by_row, take_rows
 from kerasw2v.ops.table_scores import FEWEST_ROWS, best_rows
@@ -218,10 +219,11 @@ class OutputLayer(TableSearch):
         hidden = tf.cast(hidden, self.compute_dtype)
         check_hidden(hidden.shape)
         mask = hidden_mask if mask is None else mask
-        weights = None if weights is None else tf.cast(weights, tf.float32)
+        weights = None if weights is None else as_weights("weights", weights)
         if candidates is not None:
-            return self._block_losses(hidden, as_ids(candidates), weights, mask, training)
-        targets = as_ids(targets)
+            candidates = tf.convert_to_tensor(candidates)
+            return self._block_losses(hidden, candidates, weights, mask, training)
+        targets = tf.convert_to_tensor(targets)
         if _are_blocks(hidden, targets, weights):
             return self._block_losses(hidden, targets, weights, mask, training)
         return self._pair_losses(hidden, targets, weights, mask, training)
@@ -252,11 +254,12 @@ class OutputLayer(TableSearch):
         self, hidden: tf.Tensor, targets: tf.Tensor, weights: Any, mask: Any, training: bool | None
     ) -> tf.Tensor:
         """Returns the loss of each hidden vector, `(..., d), (...) -> (...)`."""
-        targets = flat_values("targets", targets, hidden)
+        targets, is_word = self._words("targets", flat_values("targets", targets, hidden))
         if weights is not None:
             weights = flat_values("weights", weights, hidden)
         counted = None if mask is None else flat_values("mask", tf.cast(mask, tf.bool), hidden)
-        targets, counted = self._without_ignored(targets, counted)
+        if is_word is not None:
+            counted = is_word if counted is None else is_word & counted
         if counted is not None:
             weights = tf.ones_like(targets, tf.float32) if weights is None else weights
             weights = tf.where(counted, weights, 0.0)
@@ -276,7 +279,7 @@ class OutputLayer(TableSearch):
     ) -> tf.Tensor:
         """Returns the loss of each hidden vector over its block, `(b, L)`."""
         check_blocks(hidden, candidates, weights)
-        candidates, counted = self._without_ignored(candidates, None)
+        candidates, counted = self._words("candidates", candidates)
         if counted is not None:
             weights = tf.where(counted[:, None, :], weights, 0.0)
         if mask is not None:
@@ -286,15 +289,15 @@ class OutputLayer(TableSearch):
                 return self.exact_loss(hidden, candidates, weights)
             return self.block_loss(hidden, candidates, weights)
 
-    def _without_ignored(
-        self, targets: tf.Tensor, counted: tf.Tensor | None
-    ) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """Returns targets with word 0 in place of `ignore_id`, and which of them count."""
+    def _words(self, name: str, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Returns ids with word 0 in place of `ignore_id`, and which are none; None for all."""
         if self.ignore_id is None:
-            return targets, counted
-        is_word = targets != self.ignore_id
-        counted = is_word if counted is None else is_word & counted
-        return tf.where(is_word, targets, 0), counted
+            return as_ids(name, ids, self.vocabulary_size), None
+        wide = tf.cast(ids, tf.int64) if ids.dtype.is_integer else ids
+        is_word = tf.not_equal(wide, tf.cast(self.ignore_id, wide.dtype))
+        return as_ids(
+            name, tf.where(is_word, ids, tf.zeros_like(ids)), self.vocabulary_size
+        ), is_word
 
     def pair_loss(
         self, hidden: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor | None

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kerasw2v.ops.rows import as_ids
+from kerasw2v.ops.ids import as_ids
 from kerasw2v.ops.table_scores import (
     TableScores,
     in_row_chunks,
@@ -44,7 +44,7 @@ class TableSearch(keras.layers.Layer):
         Returns:
             int32, of the shape of `targets`.
         """
-        targets = as_ids(targets)
+        targets = as_ids("targets", targets, self.vocabulary_size)
         shape = tf.shape(targets)
         queries, targets = self._queries(hidden), _by_query(targets, hidden)
         scores = self.table_scores
@@ -63,7 +63,7 @@ class TableSearch(keras.layers.Layer):
         That is `log_probs` at the target, in chunks: memory is bounded, whatever V and the number
         of hidden vectors.
         """
-        targets = as_ids(targets)
+        targets = as_ids("targets", targets, self.vocabulary_size)
         shape = tf.shape(targets)
         queries, targets = self._queries(hidden), _by_query(targets, hidden)
         scores = self.table_scores
