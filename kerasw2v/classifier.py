@@ -104,6 +104,10 @@ class Classifier(keras.Model):
             raise ValueError(
                 f"`loss` must not be given: the output layer computes it. Received: loss={loss!r}."
             )
+        # Those of a saved model come without their layer.
+        for metric in keras.tree.flatten([kwargs.get("metrics"), kwargs.get("weighted_metrics")]):
+            if getattr(metric, "lost_layer", None) == self.output_layer.name:
+                metric.bind(self.output_layer)
         super().compile(optimizer=optimizer, **kwargs)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:

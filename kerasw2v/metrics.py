@@ -25,9 +25,13 @@ class _RowMean(keras.metrics.Metric):
                 f"`layer` must be an output layer, Candidates or None. Received: layer={layer!r}."
             )
         self.layer = layer
-        self._lost_layer: str | None = None  # the name of one that was not saved with the metric
+        self.lost_layer: str | None = None  # the name of one that was not saved with the metric
         self._total = self.add_variable((), "zeros", dtype="float64", name="total")
         self._weight = self.add_variable((), "zeros", dtype="float64", name="weight")
+
+    def bind(self, layer: Any) -> None:
+        """Gives a metric that was saved without its layer the layer of that name."""
+        self.layer, self.lost_layer = layer, None
 
     def values(self, targets: tf.Tensor, outputs: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
         """Returns the value of each example, `(n,)`.
@@ -73,9 +77,9 @@ class _RowMean(keras.metrics.Metric):
             y_pred: what the class says, `(..., d)`.
             sample_weight: float `(...)`; ones when None.
         """
-        if self._lost_layer is not None:
+        if self.lost_layer is not None:
             raise ValueError(
-                f"The metric {self.name!r} was saved without its layer {self._lost_layer!r}: call "
+                f"The metric {self.name!r} was saved without its layer {self.lost_layer!r}: call "
                 "`compile` again, with metrics of this model's own layers."
             )
         outputs = tf.convert_to_tensor(y_pred)
@@ -98,13 +102,13 @@ class _RowMean(keras.metrics.Metric):
 
     def get_config(self) -> dict[str, Any]:
         # Not the layer: Keras (3.15) would load a copy apart from the model's, without its weights.
-        name = self._lost_layer if self.layer is None else self.layer.name
+        name = self.lost_layer if self.layer is None else self.layer.name
         return {**super().get_config(), "layer": name}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
         metric = cls(**{**config, "layer": None})
-        metric._lost_layer = config["layer"]
+        metric.lost_layer = config["layer"]
         return metric
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasw2v import SkipGram, layers, metrics
+from kerasw2v import Classifier, SkipGram, layers, metrics
 from kerasw2v.ops import table_scores
 
 from ..conformance.descriptors import OUTPUT_LAYERS
@@ -178,6 +178,21 @@ def test_metrics_of_a_layer_in_a_compiled_model(tmp_path):
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     with pytest.raises(ValueError, match=r"'perplexity' was saved without its layer 'full_\w+'"):
         loaded.evaluate(inputs, [targets, targets], verbose=0)
+
+
+def test_metrics_in_a_classifier_are_those_of_a_loaded_one(tmp_path):
+    inputs, targets = data()
+    hidden = keras.Input((DIM,))
+    body = keras.Model(hidden, keras.layers.Dense(DIM)(hidden))
+    layer = with_weights(layers.SampledSoftmax(COUNTS, num_sampled=3, seed=1))
+    model = Classifier(body, layer)
+    model.compile("adam", metrics=[metrics.Perplexity(layer), metrics.MeanReciprocalRank(3, layer)])
+    before = model.evaluate(inputs, targets, verbose=0, return_dict=True)
+    assert before["perplexity"] == pytest.approx(np.exp(before["loss"]), rel=1e-4)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    after = loaded.evaluate(inputs, targets, verbose=0, return_dict=True)
+    assert after == pytest.approx(before, rel=1e-6)
 
 
 def test_an_ignored_id_counts_nothing():
