@@ -39,8 +39,9 @@ class CBOW(BlockModel):
     `loss = sum over centres of output_layer(mean over its window of embedding(context), centre)`.
 
     Trained on blocks, each token's rows are gathered once, and added up by windows in one kernel.
-    Trained on arrays, `fit(contexts, targets)` takes int arrays `(n, width)` and `(n,)`;
-    negative ids pad short contexts. `predict(contexts)` returns the means.
+    Trained on arrays, `fit(contexts, targets)` takes int arrays `(n, width)` and `(n,)` or
+    `(n, 1)`; negative ids pad short contexts, or contexts are a `tf.RaggedTensor`, `(n, None)`.
+    `predict(contexts)` returns the means.
 
     Args:
         vocabulary_size: number of words, V.
@@ -120,6 +121,10 @@ class CBOW(BlockModel):
         return weight_means(self.embedding(ids), weights, scale, gradient_scale)[:, 0]
 
     @property
+    def _serving_spec(self) -> keras.InputSpec:
+        return keras.InputSpec(shape=(None, None), dtype="int32")
+
+    @property
     def _powers(self) -> tf.Tensor:
         return tf.constant(_POWERS[self.combiner, self.gradient], tf.float32)
 
@@ -176,6 +181,13 @@ def _contexts(ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the ids of contexts, 0 for padding, and their weights: `(n, width)`, `(n, 1, width)`.
 
     Args:
-        ids: int32, negative for padding.
+        ids: int32, `(n, width)`, negative for padding, or a `tf.RaggedTensor` of them.
     """
+    if isinstance(ids, tf.RaggedTensor):
+        ids = ids.to_tensor(-1)
+    if ids.shape.rank not in (2, None):
+        raise ValueError(
+            f"`contexts` must have shape (n, width). Received: shape={tuple(ids.shape)}."
+        )
+    ids = tf.ensure_shape(ids, (None, None))
     return tf.maximum(ids, 0), tf.cast(ids >= 0, tf.float32)[:, None, :]

@@ -106,7 +106,7 @@ def _wait_for_workers(workers: list[str], index: int, timeout: float) -> None:
                 return
             if time.monotonic() > end:
                 raise ConnectionError(
-                    f"Worker {index} ({workers[index]}) waited {timeout:g} s in vain for "
+                    f"Worker {index} ({workers[index]}) waited {timeout:g} s and did not hear from "
                     f"{', '.join(missing)}."
                 )
             time.sleep(_POLL_SECONDS)

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from kerasw2v.history import History
 from kerasw2v.ops.cutoffs import StepCost, best_plans, expected_cost
+from kerasw2v.utils.checks import check_vectors
 from kerasw2v.utils.files import PathLike, check_output_path, check_suffix, temporary_sibling
 from kerasw2v.word_map import content_words, word_map
 
@@ -81,6 +82,7 @@ def plot_training(vectors: Any, history: History | None = None, words: int = _WO
     >>> sorted(label.get_text() for label in plot_training(vectors).axes[0].texts)
     ['cat', 'milk']
     """
+    check_vectors("vectors", vectors)
     has_loss = history is not None and len(history.points) > 1
     height = _INCHES * (1.25 if has_loss else 1)
     figure = _matplotlib("figure").Figure(figsize=(_INCHES, height), layout="constrained")
@@ -137,9 +139,10 @@ def _draw_words(figure: Any, axes: Any, vectors: Any, number: int) -> None:
     limit = max(np.abs(depth).max(), 1e-12)
     points = axes.scatter(x, y, s=9, c=depth, cmap="viridis", vmin=-limit, vmax=limit, zorder=3)
     first, second, third = shown.shares
-    title = f"{len(shown.words)} frequent words by the principal components of their vectors"
+    title = f"{len(shown.words)} frequent words: those used alike are mostly close together"
     axes.set_title(title, loc="left")
-    x_label, y_label = f"first axis, {first:.0%} of the variance", f"second, {second:.0%}"
+    x_label = f"first principal component, {first:.0%} of the variance"
+    y_label = f"second, {second:.0%}"
     axes.set(xlabel=x_label, ylabel=y_label, xticks=[], yticks=[])
     axes.margins(0.06)
     axes.spines[:].set_color("#bbbbbb")
@@ -164,7 +167,7 @@ def _label(figure: Any, axes: Any, words: list[str], coordinates: Any, points: A
         colour = np.array(points.to_rgba(points.get_array()[i])[:3]) * 0.65
         # A `$` in a word does not start a formula.
         text = axes.annotate(
-            str(word),
+            str(word).encode("utf-8", "replace").decode(),  # half of a pair is no letter
             coordinates[i],
             textcoords="offset points",
             fontsize=9,
@@ -201,7 +204,7 @@ def _draw_loss(axes: Any, history: Any) -> None:
     epochs = [point.epoch for point in history.points]
     axes.plot(epochs, [point.loss for point in history.points], color="#3b6fb6", linewidth=1.5)
     axes.set_title("Loss", loc="left")
-    axes.set(xlabel="epochs", ylabel="mean loss per pair")
+    axes.set(xlabel="passes through the corpus (epochs)", ylabel="mean loss per pair")
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
 

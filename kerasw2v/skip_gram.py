@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from kerasw2v.block_model import BlockModel
+from kerasw2v.ops.examples import as_pairs, as_vector
 from kerasw2v.ops.windows import split_blocks, sub_block_length, window_weights
 
 
@@ -16,8 +17,9 @@ class SkipGram(BlockModel):
     `loss = sum over pairs (centre, context) of output_layer(embedding(centre), context)`.
 
     Trained on blocks, each token's rows are gathered once and all windows of a block are scored in
-    one matrix product. Trained on arrays, `fit(centres, contexts)` takes int arrays `(n,)`, one
-    pair per entry. `predict(words)` returns word vectors.
+    one matrix product. Trained on arrays, `fit(centres, contexts)` takes int arrays `(n,)` or
+    `(n, 1)`, one pair per entry; or contexts as a `tf.RaggedTensor`, `(n, None)`, all those of each
+    centre. `predict(words)` returns word vectors.
 
     Args:
         vocabulary_size: number of words, V.
@@ -78,7 +80,7 @@ class SkipGram(BlockModel):
         words = ids[:, self.halo : -self.halo]
         terms = weights * self.output_layer.target_mass(ids[:, None, :])
         self.embedding.add_mass(words, tf.reduce_sum(terms, axis=-1))
-        losses = self.output_layer(self.embedding(words), ids, weights)
+        losses = self.output_layer(self.embedding(words), candidates=ids, weights=weights)
         return losses, weights
 
     def _loss_of_centres(self, ids: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
@@ -95,6 +97,14 @@ class SkipGram(BlockModel):
         indices, weights = split_blocks(indices, weights, length)
         targets = tf.gather(words, indices[:, centres])
         return self.output_layer.shared_loss(hidden, indices, targets, weights)
+
+    def _examples(self, inputs: Any, targets: Any, weights: Any) -> tuple[Any, Any, Any]:
+        inputs = as_vector("centres", inputs)
+        if isinstance(targets, tf.RaggedTensor):
+            if weights is not None and not isinstance(weights, tf.RaggedTensor):
+                weights = as_vector("sample_weight", weights)
+            return as_pairs(inputs, targets, weights)
+        return super()._examples(inputs, targets, weights)
 
     def loss_of_examples(
         self, inputs: Any, targets: tf.Tensor, weights: tf.Tensor

@@ -239,7 +239,10 @@ def test_killed_worker_and_resumption(cluster, tmp_path):
     ("options", "message"),
     [
         (["--workers", "a:1,b:1"], "`--index` must be given with `--workers`."),
-        (["--workers", "a:1,b", "--index", "0"], "`workers` must be host:port each. Received: 'b'"),
+        (
+            ["--workers", "a:1,b", "--index", "0"],
+            "Each of `workers` must be host:port. Received: 'b'",
+        ),
         (
             ["--workers", "a:1,b:1", "--index=0", "--local-steps", "9", "--checkpoint", "state"],
             "`--checkpoint` must not be given with `--local-steps`",
@@ -254,7 +257,7 @@ def test_wrong_options_are_refused(options, message, capsys):
 def test_missing_worker_is_told_in_time():
     ours, other = (f"127.0.0.1:{port}" for port in free_ports(2))
     begun = time.monotonic()
-    with pytest.raises(ConnectionError, match=rf"Worker 0 \({ours}\) waited 1 s in .* {other}\.$"):
+    with pytest.raises(ConnectionError, match=rf"Worker 0 \({ours}\) waited 1 s and .* {other}\.$"):
         multi_worker.connect([ours, other], 0, timeout=1)
     assert time.monotonic() - begun < 10
 
@@ -269,8 +272,8 @@ def test_address_in_use_is_told():
 @pytest.mark.parametrize(
     ("workers", "index", "message"),
     [
-        (["a:1", "a"], 0, "`workers` must be host:port each. Received: 'a'."),
-        (["a:1", "a:70000"], 0, "`workers` must be host:port each. Received: 'a:70000'."),
+        (["a:1", "a"], 0, "Each of `workers` must be host:port. Received: 'a'."),
+        (["a:1", "a:70000"], 0, "Each of `workers` must be host:port. Received: 'a:70000'."),
         (["a:1", "a:1"], 0, "`workers` must be different addresses."),
         ([], 0, "`workers` must be different addresses. Received: []"),
         (["a:1", "a:2"], 2, "`index` must be below the number of workers, 2. Received: index=2."),

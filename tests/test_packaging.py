@@ -23,8 +23,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 RANKS = [
     {"utils"},
     {"ops"},
-    {"data", "divergence", "layers", "optimizers", "evaluation", "history", "word_map"},
-    {"block_model"},
+    {"data", "divergence", "layers", "metrics", "optimizers", "evaluation", "history", "word_map"},
+    {"block_model", "classifier"},
     {"skip_gram", "cbow"},
     {"architectures", "callbacks", "multi_worker", "keyed_vectors", "plots", "report"},
     {"word2vec", "zoo"},
@@ -34,11 +34,13 @@ RANKS = [
 RANK = {unit: rank for rank, units in enumerate(RANKS) for unit in units}
 PUBLIC = {
     "CBOW",
+    "Classifier",
     "SkipGram",
     "Vocabulary",
     "Word2Vec",
     "block_dataset",
     "layers",
+    "metrics",
     "optimizers",
     "read_corpus",
     "to_keyed_vectors",
@@ -265,12 +267,13 @@ class TestBackend:
 BUILD = "import sys; from setuptools import build_meta; build_meta.build_{}(sys.argv[1])"
 LOOK = """
 import site, sys
-# Neither the checkout nor an editable installation of it may answer.
+# Neither the checkout nor another installation may answer.
 sys.meta_path[:] = [each for each in sys.meta_path if "Editable" not in repr(each)]
 for name in [name for name in sys.modules if name.startswith("__editable__")]:
     del sys.modules[name]
 sys.path.insert(0, sys.argv[1])
 site.addsitedir(sys.argv[1])
+sys.meta_path.sort(key=lambda each: "Editable" not in repr(each))
 import kerasw2v.zoo
 from kerasw2v.cli import main
 print(kerasw2v.zoo.FOLDER)

@@ -204,8 +204,7 @@ def _divergence(options: TrainOptions, state: RunState | None) -> ValueError:
     if state and state.weights.exists():
         kept = f" {state.folder} holds the state after the last good epoch."
     return ValueError(
-        "Training diverged; `--alpha` must be smaller, or `--batch-size`. "
-        f"Received: --alpha {options.alpha}.{kept}"
+        f"Training diverged; `--alpha` must be smaller. Received: --alpha {options.alpha}.{kept}"
     )
 
 

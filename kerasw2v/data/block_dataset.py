@@ -13,7 +13,7 @@ from kerasw2v.data.corpus import Corpus
 from kerasw2v.data.token_stream import TokenStream, select_tokens, word_ids
 from kerasw2v.data.vocabulary import Vocabulary
 from kerasw2v.ops.windows import PADDING, check_halo, default_block_length
-from kerasw2v.utils.checks import check_int, check_non_negative, check_seed
+from kerasw2v.utils.checks import check_instance, check_int, check_non_negative, check_seed
 from kerasw2v.utils.memory import check_memory
 from kerasw2v.utils.runtime import tf_config, without_autotune
 
@@ -92,6 +92,7 @@ def block_dataset(
     >>> len(dataset), dataset.element_spec.shape
     (2, TensorShape([2, 36]))
     """
+    check_instance("vocabulary", vocabulary, Vocabulary)
     window = check_int("window", window, minimum=1)
     sample = check_non_negative("sample", sample)
     seed = check_seed("seed", seed)
@@ -303,6 +304,8 @@ def default_batch_size(kept: ArrayLike, epochs: int, halo: int, largest: int = 4
 
 
 def _checked_shard(shard: tuple[int, int]) -> tuple[int, int]:
+    if not isinstance(shard, tuple | list) or len(shard) != 2:
+        raise TypeError(f"`shard` must be a pair of integers. Received: shard={shard!r}.")
     num_shards = check_int("shard[0]", shard[0], minimum=1)
     index = check_int("shard[1]", shard[1], minimum=0)
     if index >= num_shards:
@@ -311,7 +314,10 @@ def _checked_shard(shard: tuple[int, int]) -> tuple[int, int]:
 
 
 def _checked_keep(keep: ArrayLike, vocabulary_size: int) -> NDArray[np.float32]:
-    probabilities = np.asarray(keep, np.float32)
+    try:
+        probabilities = np.asarray(keep, np.float32)
+    except (TypeError, ValueError):
+        raise TypeError(f"`keep` must be numbers. Received: keep={keep!r}.") from None
     if probabilities.shape != (vocabulary_size,):
         raise ValueError(
             f"`keep` must hold a probability for each of {vocabulary_size} words. "

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from kerasw2v.data.corpus import Corpus, describe, iter_batches
 from kerasw2v.data.vocabulary import Vocabulary
-from kerasw2v.utils.checks import check_int
+from kerasw2v.utils.checks import check_instance, check_int
 from kerasw2v.utils.files import clear_disk_errors
 
 IN_MEMORY_LIMIT = 64 * 2**20
@@ -175,6 +175,7 @@ class TokenStream:
 
         Cost: about 0.2 microseconds per word; 4 bytes per word in the vocabulary.
         """
+        check_instance("vocabulary", vocabulary, Vocabulary)
         check_int("in_memory_limit", in_memory_limit, minimum=0)
         chunks = (
             (vocabulary.lookup(batch.words()), batch.sentence_starts())

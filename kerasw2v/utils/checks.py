@@ -82,11 +82,11 @@ def check_choice(name: str, value: T, choices: Sequence[T]) -> T:
     return value
 
 
-def check_counts(counts: ArrayLike) -> NDArray[np.float64]:
-    """Returns frequencies, `(V,)` in descending order, as float64; a number of words means ones.
+def check_counts(counts: ArrayLike, descending: bool = False) -> NDArray[np.float64]:
+    """Returns frequencies, `(V,)`, as float64; a number of words means ones.
 
     Raises TypeError unless they are numeric; ValueError unless they are a vector, not empty,
-    finite, not negative, not all zero and in descending order.
+    finite, not negative, not all zero and, with `descending`, the most frequent first.
     """
     if isinstance(counts, Integral):
         size = check_int("counts", counts, minimum=1, maximum=MAX_INT32)
@@ -108,13 +108,48 @@ def check_counts(counts: ArrayLike) -> NDArray[np.float64]:
             f"Received: smallest {array.min()}, largest {array.max()}."
         )
     rising = np.flatnonzero(np.diff(array) > 0)
-    if rising.size:
+    if descending and rising.size:
         at = int(rising[0])
         raise ValueError(
             "`counts` must be in descending order. "
             f"Received: counts[{at}]={array[at]:g} before counts[{at + 1}]={array[at + 1]:g}."
         )
     return array
+
+
+def check_instance(name: str, value: Any, kind: type) -> None:
+    """Raises TypeError unless a value is an instance of a class."""
+    if not isinstance(value, kind):
+        raise TypeError(
+            f"`{name}` must be a {kind.__module__}.{kind.__qualname__}. Received: {name}={value!r}."
+        )
+
+
+def check_vectors(name: str, value: Any) -> None:
+    """Raises TypeError unless a value has words and vectors, as gensim's `KeyedVectors`."""
+    if not (hasattr(value, "index_to_key") and hasattr(value, "vectors")):
+        raise TypeError(
+            f"`{name}` must be a gensim.models.KeyedVectors. Received: {name}={value!r}."
+        )
+
+
+def check_words(name: str, words: Sequence[Any]) -> None:
+    """Raises ValueError if a word holds half of a surrogate pair, which no file can hold."""
+    try:
+        "\n".join(word for word in words if isinstance(word, str)).encode()
+    except UnicodeEncodeError as error:
+        word = next(word for word in words if not _is_text(word))
+        raise ValueError(
+            f"`{name}` must be text that UTF-8 can hold. Received: {word!r}."
+        ) from error
+
+
+def _is_text(word: Any) -> bool:
+    try:
+        str(word).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def check_workers(workers: Any, index: Any) -> tuple[list[str], int]:
@@ -127,7 +162,7 @@ def check_workers(workers: Any, index: Any) -> tuple[list[str], int]:
     for address in addresses:
         host, _, port = address.rpartition(":")
         if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
-            raise ValueError(f"`workers` must be host:port each. Received: {address!r}.")
+            raise ValueError(f"Each of `workers` must be host:port. Received: {address!r}.")
     if len(set(addresses)) != len(addresses) or not addresses:
         raise ValueError(f"`workers` must be different addresses. Received: {addresses}.")
     if index is None:

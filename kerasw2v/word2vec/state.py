@@ -15,7 +15,7 @@ import struct
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.utils.files import replace_on_success
+from kerasw2v.utils.paths import check_path
 from kerasw2v.word2vec.hooks import check_file_hooks
 from kerasw2v.word2vec.values import (
     decode,
@@ -38,7 +39,6 @@ from kerasw2v.word2vec.values import (
 if TYPE_CHECKING:
     from kerasw2v.word2vec.model import Word2Vec
 
-Model = TypeVar("Model", bound="Word2Vec")
 File = str | os.PathLike[str] | IO[bytes]
 
 logger = logging.getLogger("kerasw2v.word2vec")
@@ -172,13 +172,13 @@ def _opened_to_write(file: File) -> Iterator[IO[bytes]]:
         yield file
 
 
-def load_model(cls: "type[Model]", file: File, mmap: str | None) -> "Model":
+def load_model(cls: Any, file: File, mmap: str | None) -> Any:
     """Loads a model of class `cls` from a file that `save_model` wrote; see `Word2Vec.load`."""
     check_file_hooks(cls)
     if mmap not in (None, "r", "c"):
         raise ValueError(f"`mmap` must be None, 'r' or 'c'. Received: mmap={mmap!r}.")
     if isinstance(file, str | os.PathLike):
-        if not os.path.exists(file):
+        if not os.path.exists(check_path("fname", file)):
             raise FileNotFoundError(f"`fname` must name a file that exists. Received: {file!r}.")
     elif not hasattr(file, "read"):
         raise TypeError(f"`fname` must be a path or an open file. Received: {file!r}.")
@@ -215,12 +215,16 @@ def _name_of(file: File) -> str:
 def _made(cls: Any, **arguments: Any) -> Any:
     """Makes a model of a class without calling a constructor that a user has written."""
     model = cls.__new__(cls)
-    base = next(base for base in cls.__mro__ if base.__module__.partition(".")[0] == "kerasw2v")
-    base.__init__(model, **arguments)
+    _base_of(cls).__init__(model, **arguments)
     return model
 
 
-def _restored(cls: "type[Model]", header: dict[str, Any], arrays: Arrays) -> "Model":
+def _base_of(cls: Any) -> Any:
+    """Returns the class of this package that a class is, or is derived from."""
+    return next(base for base in cls.__mro__ if base.__module__.partition(".")[0] == "kerasw2v")
+
+
+def _restored(cls: Any, header: dict[str, Any], arrays: Arrays) -> Any:
     layer = header["output_layer"]
     if isinstance(layer, dict):
         layer = keras.saving.deserialize_keras_object(layer)
@@ -229,7 +233,7 @@ def _restored(cls: "type[Model]", header: dict[str, Any], arrays: Arrays) -> "Mo
         arguments = {**arguments, "hs": 0, "negative": 0}
     values = [arrays[name] for name in sorted(arrays) if name.startswith("value.")]
     comment = decode(header["comment"], values)
-    model: Model = _made(cls, **arguments, comment=comment, output_layer=layer)
+    model = _made(cls, **arguments, comment=comment, output_layer=layer)
     for name, value in header["state"].items():
         setattr(model, name, value)
     raw_words = decode_words(header["raw_words"])
@@ -243,16 +247,22 @@ def _restored(cls: "type[Model]", header: dict[str, Any], arrays: Arrays) -> "Mo
         if name in arrays:
             setattr(model, name, arrays[name])
     _restore_vecattrs(model.wv, arrays)
-    for name, encoded in header["vecattrs"].items():
+    for name, objects in decode_attributes(header["vecattrs"], values).items():
+        if not isinstance(objects, list) or len(objects) != len(words):
+            raise ValueError(f"its vecattr {name} must be a list with a value for each word")
         model.wv.expandos[name] = np.empty(len(words), object)
-        model.wv.expandos[name][:] = decode(encoded, values)
+        model.wv.expandos[name][:] = objects
     if model.negative:
         model.make_cum_table()
     ignored = dict.fromkeys(header["ignored"])  # None, as in gensim
     attributes = decode_attributes(header["attributes"], values) | ignored
     wv_attributes = decode_attributes(header["wv_attributes"], values)
-    for name in {*_OWN, *_SAVED} & set(attributes) | _OWN_OF_VECTORS & set(wv_attributes):
-        raise ValueError(f"{name!r} is no attribute of a user")
+    for given, own in (
+        (attributes, {*_OWN, *_SAVED, *dir(_base_of(cls))}),
+        (wv_attributes, {*_OWN_OF_VECTORS, *dir(KeyedVectors)}),
+    ):
+        for name in own & set(given):
+            raise ValueError(f"{name!r} is no attribute of a user")
     vars(model).update(attributes)
     vars(model.wv).update(wv_attributes)
     weights = [arrays[name] for name in arrays if name.startswith("output_layer.")]
@@ -347,15 +357,14 @@ def _foreign_file_error(file: File) -> AttributeError:
     )
 
 
-def from_gensim(cls: "type[Model]", model: Any) -> "Model":
+def from_gensim(cls: Any, model: Any) -> Any:
     """Makes a model of class `cls` from a gensim model, with copies of all arrays."""
     if not isinstance(model, GensimWord2Vec) or type(model.wv) is not KeyedVectors:
         raise TypeError(
             "`model` must be a gensim.models.Word2Vec. "
             f"Received: {type(model).__module__}.{type(model).__qualname__}."
         )
-    ours: Model = _converted(model, cls)
-    return ours
+    return _converted(model, cls)
 
 
 def to_gensim(model: "Word2Vec") -> GensimWord2Vec:

@@ -9,6 +9,7 @@ import numpy as np
 
 from kerasw2v.data.corpus import Corpus, iter_sentences
 from kerasw2v.utils.files import PathLike
+from kerasw2v.utils.paths import check_path
 from kerasw2v.zoo.data import Part, open_corpus, planted_baskets
 from kerasw2v.zoo.recipe import FILE, Recipe, read_recipe, recipe_file
 from kerasw2v.zoo.vectors import load_packed
@@ -83,7 +84,7 @@ def find_recipe(name: PathLike, smoke: bool = False) -> Recipe:
 
 def find_file(name: PathLike) -> Path:
     """Returns the file that `find_recipe` reads, without reading it."""
-    path = os.fspath(name)
+    path = check_path("name", name)
     if path in names():
         return recipe_file(FOLDER / path)
     if os.sep in path or path.endswith(".toml"):
