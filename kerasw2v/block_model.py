@@ -94,7 +94,7 @@ class BlockModel(keras.Model):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.window = check_int("window", window, minimum=1, maximum=MAX_INT32)
+        self.window = check_int("window", window, minimum=1, maximum=MAX_INT32 - 1)
         self.shrink_windows = bool(shrink_windows)
         self._block_length = block_length
         if block_length is not None:
