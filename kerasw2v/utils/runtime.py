@@ -104,7 +104,7 @@ def tf_config() -> tuple[list[str], int] | None:
         chiefs = jobs.get("chief", [])
         index = int(task["index"]) + (len(chiefs) if task["type"] == "worker" else 0)
         return [*chiefs, *jobs.get("worker", [])], index
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
         return None
 
 

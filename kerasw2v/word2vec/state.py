@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.utils.files import replace_on_success
+from kerasw2v.word2vec.saved_state import ARGUMENTS, PATHS, STATE, TABLES, check_room, check_saved
 
 if TYPE_CHECKING:
     from kerasw2v.word2vec.model import Word2Vec
@@ -34,42 +35,32 @@ _NOT_SAVED = {"self", "sentences", "corpus_file", "hashfxn", "trim_rule", "callb
 _GENSIMS = [
     name for name in inspect.signature(GensimWord2Vec.__init__).parameters if name not in _NOT_SAVED
 ]
-_SAVED = [*_GENSIMS, "batch_size", "progress_bar"]
-# Attributes that building the vocabulary and training set.
-_STATE = (
-    "corpus_count",
-    "corpus_total_words",
-    "effective_min_count",
-    "train_count",
-    "total_train_time",
-    "min_alpha_yet_reached",
-    "running_training_loss",
-)
-_TABLES = ("syn1", "syn1neg")
 
 _HEADER = "model.json"
 _FORMAT = "kerasw2v.Word2Vec"
-_PATHS = ("code", "point")
 
 
 def save_model(model: "Word2Vec", path: str | os.PathLike[str]) -> None:
     """Writes a `Word2Vec` to a file, without its callbacks, rules and strategy."""
-    arguments = {name: _plain(getattr(model, name)) for name in _SAVED}
-    state = {name: _plain(getattr(model, name)) for name in _STATE if hasattr(model, name)}
+    arguments = {name: _plain(getattr(model, name)) for name in ARGUMENTS}
+    state = {name: _plain(getattr(model, name)) for name in STATE if hasattr(model, name)}
     layer, weights = _serialized_output_layer(model)
-    text = json.dumps(
-        {
-            "format": _FORMAT,
-            "arguments": arguments,
-            "state": {**state, "epoch_losses": model.epoch_losses},
-            "words": model.wv.index_to_key,
-            "raw_vocab": dict(model.raw_vocab or {}),
-            "output_layer": layer,
-        }
-    )
+    header = {
+        "format": _FORMAT,
+        "arguments": arguments,
+        "state": state,
+        "words": model.wv.index_to_key,
+        "raw_vocab": dict(model.raw_vocab or {}),
+        "output_layer": layer,
+    }
+    text = json.dumps(header)  # first: nothing that JSON cannot hold is looked at
     arrays = {"vectors": model.wv.vectors, "vectors_lockf": model.wv.vectors_lockf}
-    arrays |= {name: getattr(model, name) for name in _TABLES if hasattr(model, name)}
+    arrays |= {name: getattr(model, name) for name in TABLES if hasattr(model, name)}
     arrays |= _vecattrs(model.wv) | weights
+    try:
+        check_saved(header, arrays)  # else the file could not be loaded
+    except ValueError as error:
+        raise ValueError(f"A model that is saved must be in order: {error}.") from error
     with replace_on_success(path) as file, zipfile.ZipFile(file, "w") as archive:
         archive.writestr(_HEADER, text)
         for name, array in arrays.items():
@@ -89,18 +80,28 @@ def load_model(cls: "type[Word2Vec]", path: str | os.PathLike[str], mmap: str | 
         with zipfile.ZipFile(path) as archive:
             if _HEADER not in archive.namelist():
                 raise _foreign_file_error(path)
+            members = archive.infolist()
+            _check_members(path, members)
             header = json.loads(archive.read(_HEADER))
+            if header["format"] != _FORMAT:
+                raise _foreign_file_error(path)
             arrays = {
                 info.filename.removesuffix(".npy"): _read(path, archive, info, mmap)
-                for info in archive.infolist()
+                for info in members
                 if info.filename.endswith(".npy")
             }
-        if header["format"] != _FORMAT:
-            raise _foreign_file_error(path)
+        check_saved(header, arrays)
         return _restored(cls, header, arrays)
-    except (KeyError, IndexError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except _ForeignFileError:
+        raise
+    except Exception as error:
+        # A file that is damaged, or made to do damage, can fail in almost any way.
+        is_systems = isinstance(error, OSError) and error.errno is not None
+        if is_systems or isinstance(error, MemoryError):
+            raise
+        reason = " ".join(str(error).split())[:300]
         raise ValueError(
-            f"`fname` must be an undamaged file ({type(error).__name__}: {error}). "
+            f"`fname` must be an undamaged file ({type(error).__name__}: {reason}). "
             f"Received: {os.fspath(path)!r}."
         ) from error
 
@@ -109,6 +110,8 @@ def _restored(cls: "type[Word2Vec]", header: dict[str, Any], arrays: Arrays) -> 
     layer = header["output_layer"]
     if isinstance(layer, dict):
         layer = keras.saving.deserialize_keras_object(layer)
+        if not isinstance(layer, OutputLayer) or layer.vocabulary_size != len(header["words"]):
+            raise ValueError("its output_layer must be one for its words")
     arguments = header["arguments"]
     if layer is not None:
         arguments = {**arguments, "hs": 0, "negative": 0}
@@ -121,7 +124,7 @@ def _restored(cls: "type[Word2Vec]", header: dict[str, Any], arrays: Arrays) -> 
     model.wv.key_to_index = {word: i for i, word in enumerate(words)}
     model.wv.vectors = arrays["vectors"]
     model.wv.vectors_lockf = arrays["vectors_lockf"]
-    for name in _TABLES:
+    for name in TABLES:
         if name in arrays:
             setattr(model, name, arrays[name])
     _restore_vecattrs(model.wv, arrays)
@@ -149,7 +152,7 @@ def _vecattrs(vectors: Any) -> Arrays:
     """Returns the words' attributes as arrays, paths of different lengths concatenated."""
     arrays: Arrays = {}
     for name, values in vectors.expandos.items():
-        if name in _PATHS and len(values):
+        if name in PATHS and len(values):
             arrays[f"vecattr.{name}"] = np.concatenate(values)
             arrays["path_lengths"] = np.array([len(path) for path in values], np.int32)
         elif values.dtype.kind in "biuf":
@@ -164,7 +167,7 @@ def _restore_vecattrs(vectors: Any, arrays: Arrays) -> None:
         name = key.removeprefix("vecattr.")
         if name == key:
             continue
-        if name in _PATHS:
+        if name in PATHS:
             ends = np.cumsum(arrays["path_lengths"])
             paths = np.empty(len(ends), object)
             paths[:] = np.split(np.array(values), ends[:-1]) if len(ends) > 1 else [values]
@@ -177,18 +180,31 @@ def _read(
     path: str | os.PathLike[str], archive: zipfile.ZipFile, info: zipfile.ZipInfo, mmap: str | None
 ) -> NDArray[Any]:
     with archive.open(info) as member:
-        if mmap is None:
-            return np.asarray(npy.read_array(member, allow_pickle=False))
         version = npy.read_magic(member)
         read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         shape, is_fortran, dtype = read_header(member)
+        check_room(info.filename, shape, dtype, info.file_size - member.tell())
         begin = _data_offset(path, info) + member.tell()
-    if dtype.hasobject or is_fortran or info.compress_type != zipfile.ZIP_STORED:
+    if mmap is None:
+        with archive.open(info) as member:
+            return np.asarray(npy.read_array(member, allow_pickle=False))
+    if is_fortran:
         raise ValueError(f"{info.filename!r} cannot be mapped")
     if not np.prod(shape):
         return np.zeros(shape, dtype)
     array: NDArray[Any] = np.memmap(path, dtype, mmap, begin, shape)  # type: ignore[call-overload]
     return array
+
+
+def _check_members(path: str | os.PathLike[str], members: list[zipfile.ZipInfo]) -> None:
+    """Refuses an archive that would fill the memory: its members are as large as they seem."""
+    size = os.path.getsize(path)
+    for info in members:
+        is_stored = info.compress_type == zipfile.ZIP_STORED
+        if not is_stored or info.file_size != info.compress_size or info.file_size > size:
+            raise ValueError(f"{info.filename!r} must not be compressed")
+    if len({info.filename for info in members}) != len(members):
+        raise ValueError("it has a member twice")
 
 
 def _data_offset(path: str | os.PathLike[str], info: zipfile.ZipInfo) -> int:
@@ -204,8 +220,12 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
+class _ForeignFileError(AttributeError):
+    """The file is none of ours; gensim raises an AttributeError for a model of another class."""
+
+
 def _foreign_file_error(path: str | os.PathLike[str]) -> AttributeError:
-    return AttributeError(
+    return _ForeignFileError(
         "`fname` must be a file that kerasw2v.Word2Vec.save wrote; to load one of gensim's, use "
         "Word2Vec.from_gensim(gensim.models.Word2Vec.load(fname)). "
         f"Received: {os.fspath(path)!r}."
@@ -236,11 +256,11 @@ def to_gensim(model: "Word2Vec") -> GensimWord2Vec:
 
 def _converted(source: Any, cls: Any) -> Any:
     target = cls(**{name: getattr(source, name) for name in (*_GENSIMS, "hashfxn")})
-    for name in ("wv", "raw_vocab", "cum_table", "random", *_TABLES):
+    for name in ("wv", "raw_vocab", "cum_table", "random", *TABLES):
         if hasattr(source, name):
             setattr(target, name, copy.deepcopy(getattr(source, name)))
-    for name in _STATE:
-        if hasattr(source, name):
+    for name in STATE:
+        if hasattr(source, name) and name != "epoch_losses":  # not gensim's
             setattr(target, name, getattr(source, name))
     if not hasattr(target.wv, "vectors_lockf"):
         target.wv.vectors_lockf = np.ones(1, np.float32)
