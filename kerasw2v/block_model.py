@@ -13,7 +13,7 @@ from kerasw2v.ops.strategies import lost_workers_are_errors, reducible_logs, rep
 from kerasw2v.ops.windows import decode_blocks, default_block_length
 from kerasw2v.optimizers import RowSGD
 from kerasw2v.utils.checks import check_int, check_seed
-from kerasw2v.utils.runtime import trace_without_gc
+from kerasw2v.utils.runtime import check_not_forked, trace_without_gc
 
 
 class PairMean(keras.metrics.Metric):
@@ -187,12 +187,23 @@ class BlockModel(keras.Model):
 
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Trains as `keras.Model.fit` does, on a block dataset or on arrays of pairs."""
+        check_not_forked()
         if isinstance(x, tf.data.Dataset | tf.distribute.DistributedDataset):
             kwargs.setdefault("shuffle", False)  # else Keras warns at every fit on a dataset
         if kwargs.get("steps_per_epoch") is None:
             x, kwargs["steps_per_epoch"] = repeated_for_workers(x, self.distribute_strategy)
         with lost_workers_are_errors(self.distribute_strategy):
             return super().fit(x, y, *args, **kwargs)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """Returns the mean loss a pair, as `keras.Model.evaluate` does."""
+        check_not_forked()
+        return super().evaluate(*args, **kwargs)
+
+    def predict(self, *args: Any, **kwargs: Any) -> Any:
+        """Returns hidden vectors, as `keras.Model.predict` does."""
+        check_not_forked()
+        return super().predict(*args, **kwargs)
 
     def make_train_function(self, force: bool = False) -> None:
         """Makes the function that `fit` calls; its first call traces the graph."""

@@ -17,6 +17,7 @@ from kerasw2v.block_model import BlockModel
 from kerasw2v.data.vocabulary import effective_min_count
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.utils.checks import check_int, check_seed
+from kerasw2v.utils.runtime import check_not_forked
 from kerasw2v.word2vec import state
 from kerasw2v.word2vec.callbacks import Callbacks, as_keras, gensim_callbacks
 from kerasw2v.word2vec.scoring import predict, score_sentences
@@ -192,6 +193,7 @@ class Word2Vec:
         self.progress_bar = progress_bar
         self._start_state()
         if sentences is not None or corpus_file is not None:
+            check_not_forked()
             check_corpus_arguments(sentences, corpus_file, passes=epochs + 1)
             self._scan_cache = ScanCache(reusable=sentences)
             self.build_vocab(sentences, corpus_file, trim_rule=trim_rule)
@@ -478,9 +480,11 @@ class Word2Vec:
         Raises:
             ValueError: if `epochs` or both totals are missing, there is neither `hs` nor
                 `negative` nor an output layer, or no word of the corpus is in the vocabulary.
-            RuntimeError: if there is no vocabulary.
+            RuntimeError: if there is no vocabulary, or in a process that was forked while
+                TensorFlow ran, where training would hang: use multiprocessing's `spawn`.
             TypeError: if not exactly one corpus is given, or it can be read only once.
         """
+        check_not_forked()
         alpha, min_alpha = start_alpha or self.alpha, end_alpha or self.min_alpha
         self._check_training(alpha, epochs, total_examples, total_words)
         epochs = check_int("epochs", epochs, minimum=1)
@@ -651,6 +655,7 @@ class Word2Vec:
         Raises:
             RuntimeError: if there is no vocabulary, or no hierarchical softmax.
         """
+        check_not_forked()
         if not self.wv.key_to_index:
             raise RuntimeError("There must be a vocabulary before scoring: no word is known.")
         if not self.hs:
