@@ -1,0 +1,224 @@
+"""Every argument of every public function and class, against a table of bad values."""
+
+import importlib
+import inspect
+import json
+import resource
+import signal
+import time
+from functools import partial
+
+import numpy as np
+from cases import in_fork
+
+MODULES = [
+    "kerasw2v",
+    "kerasw2v.layers",
+    "kerasw2v.optimizers",
+    "kerasw2v.callbacks",
+    "kerasw2v.keyed_vectors",
+    "kerasw2v.evaluation",
+    "kerasw2v.multi_worker",
+    "kerasw2v.plots",
+    "kerasw2v.report",
+    "kerasw2v.history",
+    "kerasw2v.architectures",
+]
+BAD = {
+    "None": None,
+    "True": True,
+    "-1": -1,
+    "0": 0,
+    "1.5": 1.5,
+    "nan": float("nan"),
+    "inf": float("inf"),
+    "2**31": 2**31,
+    "2**63": 2**63,
+    "1j": 1j,
+    "a string": "x",
+    "an empty string": "",
+    "bytes": b"x",
+    "[]": [],
+    "[nan]": [float("nan")],
+    "{}": {},
+    "an object": object(),
+    "np.int64(-3)": np.int64(-3),
+    "np.float32(nan)": np.float32("nan"),
+    "a matrix": np.zeros((2, 2)),
+}
+SECONDS = 30  # of one call
+MEMORY = 4 * 2**30  # more than the process has when it begins
+TOLD = (TypeError, ValueError, OSError, KeyError, IndexError, NotImplementedError, ImportError)
+# Not called: what they make is no more than what their arguments say, or needs a cluster.
+LEFT_OUT = {"Measurement", "lost_workers_are_errors", "Words", "TypeVar", "Sample"}
+# Taken as they are by definition: any text is a title, any object a comment.
+ANYTHING = {"title", "name", "comment", "workers", "hashfxn", "kwargs", "self"}
+
+
+def targets():
+    """Name and function or class, of all public ones."""
+    found = {}
+    for module_name in MODULES:
+        module = importlib.import_module(module_name)
+        names = getattr(module, "__all__", None) or [n for n in vars(module) if n[0] != "_"]
+        for name in names:
+            item = getattr(module, name)
+            ours = getattr(item, "__module__", "").startswith("kerasw2v")
+            if callable(item) and ours and name not in LEFT_OUT:
+                found.setdefault(f"{item.__module__}.{item.__qualname__}", item)
+    return found
+
+
+def cases(plan):
+    for name, target in targets().items():
+        yield from _cases_of(plan, name, target)
+
+
+def _cases_of(plan, name, target):
+    """One fork for each function, so that none of them ends the campaign."""
+    folder = plan.new_folder()
+    notes = folder / "notes"
+    try:
+        ended = in_fork(partial(try_all, target, notes, folder), folder, 900)
+        problem = None if ended.code == 0 else f"exit code {ended.code}: {ended.output[-300:]}"
+    except AssertionError as error:
+        problem = str(error)
+    last = "before the first one"
+    for line in notes.read_text().splitlines() if notes.exists() else []:
+        case, outcome = json.loads(line)
+        if outcome == "begun":
+            last = case
+            continue
+        yield f"{name}({case})", partial(_raise, outcome)
+    yield f"{name}: the process", partial(_raise, problem and f"{problem} (in {last})")
+
+
+def _raise(problem):
+    if problem:
+        raise AssertionError(problem)
+
+
+def try_all(target, notes, folder):
+    limit = _used() + MEMORY
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    signal.signal(signal.SIGALRM, _too_long)
+    with open(notes, "w", buffering=1) as file:
+
+        def note(case, outcome):
+            file.write(json.dumps([case, outcome]) + "\n")
+
+        parameters = inspect.signature(target).parameters.values()
+        made = values(folder)
+        missing = [
+            each.name
+            for each in parameters
+            if each.default is each.empty
+            and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+            and each.name not in made
+        ]
+        if missing:
+            note("", f"no good value is known for {missing}: add it to `values`")
+            return
+        note("good values", "begun")
+        note("good values", _problem(partial(_call, target, {}, folder), None))
+        for parameter in parameters:
+            if parameter.name in ANYTHING or parameter.kind == parameter.VAR_POSITIONAL:
+                continue
+            if parameter.kind == parameter.VAR_KEYWORD:
+                continue
+            for text, value in BAD.items():
+                case = f"{parameter.name}={text}"
+                note(case, "begun")
+                call = partial(_call, target, {parameter.name: value}, folder)
+                note(case, _problem(call, parameter.name))
+
+
+def _call(target, changes, folder):
+    made = values(folder)
+    parameters = inspect.signature(target).parameters
+    given = {n: made[n] for n, p in parameters.items() if p.default is p.empty and n in made}
+    target(**{**given, **changes})
+
+
+def _problem(call, name):
+    """What is wrong with the way in which a call ends; None if nothing is."""
+    begun = time.monotonic()
+    signal.alarm(SECONDS)
+    try:
+        call()
+    except TOLD as error:
+        text = str(error)
+        if name is None:
+            return f"{type(error).__name__}: {text[:200]}"
+        if name not in text and not isinstance(error, OSError):
+            return f"{type(error).__name__} does not name it: {text[:200]}"
+        if len(text.strip().splitlines()) != 1:
+            return f"{type(error).__name__} is not one sentence: {text[:200]}"
+    except BaseException as error:
+        return f"{type(error).__name__}: {str(error)[:200]}"
+    finally:
+        signal.alarm(0)
+    seconds = time.monotonic() - begun
+    return f"took {seconds:.0f} s" if seconds > SECONDS else None
+
+
+def _too_long(number, frame):
+    raise BaseException(f"still running after {SECONDS} s")
+
+
+def _used():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[0]) * resource.getpagesize()
+
+
+def values(folder):
+    """A good value for each argument that must be given, by its name."""
+    from kerasw2v import SkipGram, Vocabulary, layers
+    from kerasw2v.history import History, Measurement
+    from kerasw2v.keyed_vectors import to_keyed_vectors
+
+    sentences = [["a", "b", "c", "d"], ["a", "b"]] * 5
+    vocabulary = Vocabulary(["a", "b", "c", "d"], [10, 10, 5, 5])
+    model = SkipGram(4, 3, layers.FullSoftmax(4), window=1, seed=1)
+    vectors = to_keyed_vectors(model, vocabulary)
+    loaded = folder / "loaded.vec"
+    loaded.write_text("1 1\na 1.0\n")
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib.figure import Figure
+
+    return {
+        "corpus": sentences,
+        "counts": [10, 10, 5, 5],
+        "words": vocabulary.words,
+        "vocabulary": vocabulary,
+        "vocabulary_size": 4,
+        "embedding_dim": 3,
+        "output_layer": layers.FullSoftmax(4),
+        "layers": [layers.FullSoftmax(4), layers.NegativeSampling([4, 3, 2, 1])],
+        "model": model,
+        "vectors": vectors,
+        "keyed_vectors": vectors,
+        "words_per_epoch": 100,
+        "strategy": None,
+        "steps": 2,
+        "epochs": 2,
+        "initial": 0.1,
+        "total_steps": 100,
+        "learning_rate": 0.1,
+        "steps_per_epoch": 2,
+        "path": str(folder / "file.kv"),
+        "folder": str(folder / "new"),
+        "history": History(0, [Measurement(1, 2, 3, 4, 5)]),
+        "figure": Figure(),
+        "matrix": np.eye(4, dtype=np.float32),
+        "what": "options",
+        "value": "x",
+        "variables": [],
+        "dataset": None,
+        "logs": {},
+        "architecture": "cbow",
+        "size": 3,
+        "noise": layers.NegativeSampling([4, 3, 2, 1]),
+    }
