@@ -54,8 +54,10 @@ class Words(Protocol):
     counts: npt.NDArray[np.int64]
 
 
-def to_keyed_vectors(model: Any, vocabulary: Words, table: str = "input") -> KeyedVectors:
-    """Copies a model's word vectors and the counts of the words into a gensim `KeyedVectors`.
+def to_keyed_vectors(
+    model: Any, vocabulary: Words, table: str = "input", copy: bool = True
+) -> KeyedVectors:
+    """Returns a model's word vectors, with the counts of the words, as a gensim `KeyedVectors`.
 
     Args:
         model: a trained `kerasw2v.SkipGram`, `kerasw2v.CBOW` or anything else with
@@ -63,6 +65,8 @@ def to_keyed_vectors(model: Any, vocabulary: Words, table: str = "input") -> Key
         vocabulary: the `kerasw2v.Vocabulary` that the model was trained with.
         table: `"input"` for the input vectors, the usual choice; `"output"` for the output vectors,
             which only sampling layers and the full softmax have.
+        copy: False to share the model's memory, for tables that fit into memory once only. The
+            vectors can be read and saved, not changed. Training on copies the table then.
 
     Returns:
         A `gensim.models.KeyedVectors` of float32 vectors, most frequent word first, with
@@ -82,6 +86,7 @@ def to_keyed_vectors(model: Any, vocabulary: Words, table: str = "input") -> Key
     ((8,), np.int64(3))
     """
     matrix = _table(model, table)
+    matrix = matrix.copy() if copy else matrix
     if len(vocabulary.words) != len(matrix):
         raise ValueError(
             "`vocabulary` must be the one the model was trained with. Received: "
@@ -100,6 +105,9 @@ def with_counts(
         matrix: `(V, d)`, a vector for each word.
         counts: how often each word occurs.
 
+    Raises:
+        ValueError: if a word occurs twice.
+
     Example:
 
     >>> vectors = with_counts(["rose", "is"], np.eye(2), np.array([3, 2]))
@@ -107,7 +115,13 @@ def with_counts(
     np.int64(3)
     """
     vectors = KeyedVectors(matrix.shape[1])
-    vectors.add_vectors(words, matrix)
+    # add_vectors would copy the matrix three times.
+    vectors.index_to_key = list(words)
+    vectors.key_to_index = {word: index for index, word in enumerate(words)}
+    if len(vectors.key_to_index) != len(words):
+        twice = next(w for i, w in enumerate(words) if vectors.key_to_index[w] != i)
+        raise ValueError(f"`words` must be distinct. Received: the word {twice!r} twice.")
+    vectors.vectors = np.asarray(matrix, np.float32)
     # gensim's own `extras` of add_vectors fails, and set_vecattr takes a call for each word.
     vectors.allocate_vecattrs(["count"], [int])
     vectors.expandos["count"][:] = counts
@@ -293,6 +307,7 @@ def save_projector(vectors: KeyedVectors, folder: PathLike, max_words: int = 10_
 
 
 def _table(model: Any, table: str) -> npt.NDArray[np.float32]:
+    """Returns the vectors in the model's own memory, read-only."""
     if table not in ("input", "output"):
         raise ValueError(f"`table` must be 'input' or 'output'. Received: table={table!r}.")
     layer = model.embedding if table == "input" else model.output_layer
@@ -301,10 +316,11 @@ def _table(model: Any, table: str) -> npt.NDArray[np.float32]:
             "`table` must be 'input' for a model whose output layer has no vector for each word. "
             f"Received: table='output', output_layer={type(layer).__name__}."
         )
-    # Not imported above: reading and writing files needs no Keras.
-    from keras import ops
+    # Not imported above: reading and writing files needs no TensorFlow.
+    import tensorflow as tf
 
-    return np.array(ops.convert_to_numpy(layer.embeddings), np.float32)
+    matrix = tf.cast(tf.convert_to_tensor(layer.embeddings), tf.float32)
+    return np.asarray(memoryview(matrix))
 
 
 def _check_words(vectors: KeyedVectors) -> None:

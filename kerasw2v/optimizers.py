@@ -2,7 +2,7 @@
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -12,7 +12,6 @@ from kerasw2v.ops.learning_rates import default_end, default_learning_rate
 from kerasw2v.ops.replica_sum import REDUCTIONS, sum_over_replicas
 from kerasw2v.ops.row_gradients import (
     RowGradient,
-    RowMass,
     RowProducts,
     RowSlices,
     as_row_gradient,
@@ -65,8 +64,8 @@ class RowSGD(keras.optimizers.Optimizer):
         ValueError: if `max_step` is not positive, `reduction` is unknown, or for weight decay,
             gradient clipping, moving averages, loss scaling and gradient accumulation.
 
-    Cost: `O(rows * d)` a step, read and written once, and clearing one float a row of the table
-    (1 / d of its size). No state.
+    Cost: `O(rows * d)` a step, read and written once; nothing grows with V. A float for each row
+    of a table (1 / d of its size) is memory to work in; it holds no state, and is never saved.
 
     Example:
 
@@ -93,6 +92,12 @@ class RowSGD(keras.optimizers.Optimizer):
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         self.max_step = float(max_step)
         self.reduction = check_choice("reduction", reduction, REDUCTIONS)
+        self._row_sums = _RowSums([])
+
+    def build(self, variables: list[Any]) -> None:
+        super().build(variables)
+        strategy = self._distribution_strategy
+        self._row_sums = _RowSums([_row_sums_of(each.value, strategy) for each in variables])
 
     def _backend_update_step(
         self, grads: list[Any], trainable_variables: list[Any], learning_rate: Any
@@ -105,6 +110,7 @@ class RowSGD(keras.optimizers.Optimizer):
             self._distribution_strategy,
             [variable.value for variable in trainable_variables],
             gradients,
+            [self._row_sums.of[self._get_variable_index(each)] for each in trainable_variables],
             learning_rate,
         )
 
@@ -113,21 +119,22 @@ class RowSGD(keras.optimizers.Optimizer):
         strategy: tf.distribute.Strategy,
         variables: list[Any],
         gradients: list[Any],
+        row_sums: list[Any],
         learning_rate: Any,
     ) -> None:
-        for variable, gradient in zip(variables, gradients, strict=True):
+        for variable, gradient, sums in zip(variables, gradients, row_sums, strict=True):
             strategy.extended.update(
-                variable, self._update_one, args=(gradient, learning_rate), group=False
+                variable, self._update_one, args=(gradient, sums, learning_rate), group=False
             )
 
-    def _update_one(self, variable: Any, gradient: Any, learning_rate: Any) -> None:
+    def _update_one(self, variable: Any, gradient: Any, row_sums: Any, learning_rate: Any) -> None:
         learning_rate = tf.cast(learning_rate, variable.dtype)
         if not isinstance(gradient, RowGradient):
             variable.assign_sub(learning_rate * gradient)
             return
         limit = tf.constant(self.max_step, variable.dtype)
         with _device_of(variable, gradient):
-            masses = _total_mass(variable, gradient.mass)
+            masses = _masses_by_row(row_sums, gradient)
             for slices in gradient.slices:
                 _subtract(variable, slices, masses, learning_rate, limit)
 
@@ -137,6 +144,12 @@ class RowSGD(keras.optimizers.Optimizer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "max_step": self.max_step, "reduction": self.reduction}
+
+
+class _RowSums(NamedTuple):
+    """Hides variables from the tracking of attributes: they are no state to be saved."""
+
+    of: list[Any]
 
 
 def default_schedule(
@@ -199,6 +212,14 @@ def linear_decay(
     )
 
 
+def _row_sums_of(variable: Any, strategy: tf.distribute.Strategy) -> tf.Variable | None:
+    """Returns a float for each row of a variable, beside it; None for a scalar."""
+    if not variable.shape.rank:
+        return None
+    with tf.init_scope(), strategy.extended.colocate_vars_with(variable):
+        return tf.Variable(tf.zeros(variable.shape[0]), trainable=False, name="row_sums")
+
+
 def _rate(mass: tf.Tensor, learning_rate: tf.Tensor, limit: tf.Tensor) -> tf.Tensor:
     """Returns `learning_rate * min(1, limit / (learning_rate * mass))`."""
     return tf.minimum(learning_rate, limit / tf.maximum(mass, 1e-30))
@@ -231,11 +252,33 @@ def _padded_to_bucket(ids: tf.Tensor, *values: tf.Tensor) -> list[tf.Tensor]:
     ]
 
 
-def _total_mass(variable: tf.Variable, mass: RowMass) -> tf.Tensor:
-    """Returns the mass of every row, `(V,)`."""
-    if mass.ids is None:
-        return mass.values
-    return _sum_by_row(variable, *_padded_to_bucket(mass.ids, mass.values))
+def _masses_by_row(row_sums: tf.Variable, gradient: RowGradient) -> tf.Tensor:
+    """Returns the masses of the rows that a gradient names, by row: `(V,)`, or a variable's handle.
+
+    They are added up in a variable that lives from step to step, since a vector of V zeros would
+    have to be written in each step. Rows that are not named hold anything.
+    """
+    mass, slices = gradient.mass, gradient.slices
+    if mass.ids is None or any(each.ids is None for each in slices):
+        return mass.total(gradient.shape[0])
+    read = [_padded_ids(each) for each in slices]
+    _sum_by_row(row_sums.handle, *_padded_to_bucket(mass.ids, mass.values), *read)
+    return row_sums.handle
+
+
+def _padded_ids(slices: RowSlices | RowProducts) -> tf.Tensor:
+    return slices.ids if slices.is_bucketed else _padded_to_bucket(slices.ids)[0]
+
+
+def _rate_of_rows(
+    masses: tf.Tensor, ids: tf.Tensor, learning_rate: tf.Tensor, limit: tf.Tensor
+) -> tf.Tensor:
+    """Returns the learning rate of rows: `learning_rate * min(1, limit / (learning_rate * m))`."""
+    if masses.dtype == tf.resource:
+        of_rows = tf.raw_ops.ResourceGather(resource=masses, indices=ids, dtype=tf.float32)
+    else:
+        of_rows = tf.gather(masses, ids)
+    return _rate(of_rows, learning_rate, limit)
 
 
 def _subtract(
@@ -251,30 +294,35 @@ def _subtract(
         variable.assign_sub(_by_row(rate, slices.values) * slices.values)
     elif isinstance(slices, RowProducts):
         # Factors are multiplied, being smaller than rows.
-        rate = _rate(tf.gather(masses, slices.ids), learning_rate, limit)
+        rate = _rate_of_rows(masses, slices.ids, learning_rate, limit)
         factors = tf.reshape(rate, [*tf.unstack(tf.shape(slices.factors)[:2]), 1]) * slices.factors
         steps = replace(slices, factors=factors).rows()
         ids, values = steps.ids, steps.values
         if not slices.is_bucketed:
             ids, values = _padded_to_bucket(ids, values)
-        _scatter_sub(variable, ids, values)
+        _scatter_sub(variable.handle, ids, values)
     else:
         arrays = [slices.ids, slices.values] + ([] if slices.scale is None else [slices.scale])
         if not slices.is_bucketed:
             arrays = _padded_to_bucket(*arrays)
-        _subtract_rows(variable, masses, learning_rate, limit, *arrays)
+        _subtract_rows(variable.handle, masses, learning_rate, limit, *arrays)
 
 
+# Compiled functions get handles: they must not hold on to a variable, which may be deleted.
 @fused_per_bucket
-def _sum_by_row(variable: tf.Variable, ids: tf.Tensor, masses: tf.Tensor) -> tf.Tensor:
-    return tf.math.unsorted_segment_sum(masses, ids, variable.shape[0])
+def _sum_by_row(row_sums: tf.Tensor, ids: tf.Tensor, masses: tf.Tensor, *read: tf.Tensor) -> None:
+    """Adds up masses; `read` are rows that may have none. What earlier steps left is cleared."""
+    for rows in (ids, *read):
+        zeros = tf.zeros_like(rows, tf.float32)
+        tf.raw_ops.ResourceScatterNdUpdate(ref=row_sums, indices=rows[:, None], updates=zeros)
+    tf.raw_ops.ResourceScatterNdAdd(ref=row_sums, indices=ids[:, None], updates=masses)
 
 
 # Fused, the scatter runs over the rows in order: twice as fast on a CPU as TensorFlow's kernels,
 # which also add rows that repeat in no fixed order.
 @fused_per_bucket
 def _subtract_rows(
-    variable: tf.Variable,
+    table: tf.Tensor,
     masses: tf.Tensor,
     learning_rate: tf.Tensor,
     limit: tf.Tensor,
@@ -282,12 +330,13 @@ def _subtract_rows(
     values: tf.Tensor,
     scale: tf.Tensor | None = None,
 ) -> None:
-    rate = _rate(tf.gather(masses, ids), learning_rate, limit)
+    rate = _rate_of_rows(masses, ids, learning_rate, limit)
     if scale is not None:
         rate *= scale
-    variable.scatter_nd_sub(ids[:, None], _by_row(rate, values) * values)
+    steps = _by_row(rate, values) * values
+    tf.raw_ops.ResourceScatterNdSub(ref=table, indices=ids[:, None], updates=steps)
 
 
 @fused_per_bucket
-def _scatter_sub(variable: tf.Variable, ids: tf.Tensor, values: tf.Tensor) -> None:
-    variable.scatter_nd_sub(ids[:, None], values)
+def _scatter_sub(table: tf.Tensor, ids: tf.Tensor, values: tf.Tensor) -> None:
+    tf.raw_ops.ResourceScatterNdSub(ref=table, indices=ids[:, None], updates=values)

@@ -15,6 +15,7 @@ from kerasw2v.keyed_vectors import (
     save_projector,
     save_vectors,
     to_keyed_vectors,
+    with_counts,
 )
 
 SUFFIXES = [".kv", ".vec", ".txt", ".bin", ".vec.gz", ".txt.gz", ".bin.gz"]
@@ -53,6 +54,22 @@ class TestToKeyedVectors:
         model.embedding.embeddings.assign(np.zeros((4, 3)))
         np.testing.assert_array_equal(vectors.vectors, before)
         vectors.vectors[0] = 1  # and it can be written
+
+    def test_without_a_copy_the_memory_is_the_model_s(self, vocabulary, tmp_path):
+        model = stub()
+        variable = model.embedding.embeddings.value
+        vectors = to_keyed_vectors(model, vocabulary, copy=False).vectors
+        assert np.shares_memory(vectors, np.asarray(memoryview(variable.read_value())))
+        assert not vectors.flags.writeable
+        before = vectors.copy()
+        # Written in place by the optimizer: what was exported stays as it was.
+        variable.scatter_nd_sub([[1]], np.ones((1, 3), np.float32))
+        np.testing.assert_array_equal(vectors, before)
+        np.testing.assert_allclose(variable.numpy()[1], before[1] - 1, rtol=1e-6)
+
+    def test_a_word_twice_is_named(self):
+        with pytest.raises(ValueError, match=r"must be distinct\. Received: the word 'b' twice"):
+            with_counts(["a", "b", "b"], np.eye(3), np.ones(3))
 
     def test_most_similar_is_the_largest_cosine(self, vocabulary):
         model = stub()

@@ -16,6 +16,7 @@ import tensorflow as tf
 from kerasw2v import CBOW, SkipGram, Vocabulary, block_dataset
 from kerasw2v.block_model import PairMean
 from kerasw2v.layers import FullSoftmax, HierarchicalSoftmax, NegativeSampling
+from kerasw2v.layers.from_name import make_output_layer, output_layers
 from kerasw2v.ops import noise, row_gradients
 from kerasw2v.ops.row_gradients import RowGradient
 from kerasw2v.optimizers import RowSGD
@@ -523,39 +524,40 @@ def test_same_seed_same_vectors_in_another_process():
 # The cost of a step
 
 
-def step_graph(model_class, vocabulary_size, dim=24):
-    layer = NegativeSampling(vocabulary_size, K, seed=1)
-    model = model_class(vocabulary_size, dim, layer, window=WINDOW, seed=1)
+def op_shapes(model_class, layer, dim=24):
+    """The ops of a training step and of the functions that it calls, with their outputs' shapes."""
+    model = model_class(layer.vocabulary_size, dim, layer, window=WINDOW, seed=1)
     model.compile(RowSGD(0.05))
-    model.optimizer.build(model.trainable_variables)
     width = model.block_length + 2 * WINDOW
     step = tf.function(lambda blocks: model.train_step((blocks,)))
-    return step.get_concrete_function(tf.TensorSpec((8, width), tf.int32)).graph
+    graph = step.get_concrete_function(tf.TensorSpec((8, width), tf.int32)).graph
+    graph_def = graph.as_graph_def(add_shapes=True)
+    functions = [function.node_def for function in graph_def.library.function]
+    return [
+        (
+            node.op,
+            [[each.size for each in shape.dim] for shape in node.attr["_output_shapes"].list.shape],
+        )
+        for nodes in [graph_def.node, *functions]
+        for node in nodes
+    ]
 
 
-@each_model
-def test_no_step_reads_a_table_as_a_whole(model_class):
-    graph = step_graph(model_class, 1009)
-    shapes = [output.shape.as_list() for op in graph.get_operations() for output in op.outputs]
-    gathered = [shape for shape in shapes if shape[-1:] == [24]]
-    assert gathered  # the shapes are known, and rows are there
-    assert [1009, 24] not in shapes
-    assert [1009 * 24] not in shapes
+@pytest.mark.parametrize("name", sorted(output_layers()))
+def test_no_op_of_a_step_has_a_number_for_each_word(name):
+    size = 1009
+    ops = op_shapes(SkipGram, make_output_layer(name, np.arange(size, 0, -1), seed=1))
+    sizes = {size for _, shapes in ops for shape in shapes for size in shape}
+    assert 24 in sizes  # the shapes are known, and rows are there
+    whole = {size - 1, size, (size - 1) * 24, size * 24}  # trees have a node less
+    assert bool(sizes & whole) == (name == "FullSoftmax")
 
 
 @each_model
 def test_the_work_of_a_step_does_not_grow_with_the_vocabulary(model_class):
-    def work(vocabulary_size):
-        shapes = [
-            (op.type, [output.shape.as_list() for output in op.outputs])
-            for op in step_graph(model_class, vocabulary_size).get_operations()
-        ]
-        # `RowSGD` has one number for each row of a table, its mass.
-        masses = ("PartitionedCall", [[vocabulary_size]])
-        assert shapes.count(masses) == 2
-        return [each for each in shapes if each != masses]
-
-    small, large = work(1009), work(50_021)
+    small, large = (
+        op_shapes(model_class, NegativeSampling(size, K, seed=1)) for size in (1009, 50_021)
+    )
     assert len(small) > 50
     assert small == large
 

@@ -139,6 +139,16 @@ def test_masses_do_not_pile_up_from_step_to_step():
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_masses_of_earlier_steps_are_forgotten_where_a_row_has_none(mode):
+    step = Step(mode, RowSGD(0.05))
+    step(mass_ids=np.resize(np.arange(V, dtype=np.int32), len(MASSES)), masses=MASSES + 1e6)
+    before = step.table.numpy()
+    stepped = step(mass_ids=np.full_like(MASS_IDS, 3))  # row 3 is not among IDS
+    expected = by_numpy(before, IDS, VALUES, 0.05, np.zeros(V) + 1e-9)
+    np.testing.assert_allclose(stepped, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_schedules_and_later_changes_of_the_learning_rate(mode):
     schedule = keras.optimizers.schedules.PiecewiseConstantDecay([0], [0.04, 0.01])
     step = Step(mode, RowSGD(schedule))

@@ -45,7 +45,7 @@ def train(options: TrainOptions) -> None:
     model, history = _fit(options, vocabulary, stream, strategy, state)
     if not options.output:
         return
-    vectors = to_keyed_vectors(model, vocabulary)
+    vectors = to_keyed_vectors(model, vocabulary, copy=False)
     if not math.isfinite(float(vectors.vectors.sum())):
         raise ValueError(
             f"Training diverged; `--alpha` must be smaller. Received: --alpha {options.alpha}."

@@ -80,7 +80,7 @@ def _save(loaded: zoo.Loaded, output: str) -> None:
     if output.endswith(".keras"):
         save_keras_model(loaded.model, output)
     else:
-        save_vectors(to_keyed_vectors(loaded.model, loaded.vocabulary), output)
+        save_vectors(to_keyed_vectors(loaded.model, loaded.vocabulary, copy=False), output)
 
 
 def _verify(args: argparse.Namespace) -> None:

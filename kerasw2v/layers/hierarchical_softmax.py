@@ -14,13 +14,7 @@ from kerasw2v.ops.fused import fused_per_bucket
 from kerasw2v.ops.logistic import softplus_and_sigmoid
 from kerasw2v.ops.parts import in_sorted_parts
 from kerasw2v.ops.row_mass import add_row_mass, term_mass
-from kerasw2v.ops.rows import (
-    gather_rows,
-    matrix_products_with_rows,
-    row_products,
-    rows_at,
-    sum_by_owner,
-)
+from kerasw2v.ops.rows import gather_rows, matrix_products_with_rows, rows_at
 from kerasw2v.ops.tree_paths import gather_by_edge, leaf_log_probs, lower_paths, pack_edges
 from kerasw2v.utils.checks import check_int
 
@@ -119,13 +113,9 @@ class HierarchicalSoftmax(OutputLayer):
     def pair_loss(
         self, hidden: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor | None
     ) -> tf.Tensor:
+        """Each pair is a block of one hidden vector and one candidate."""
         weights = tf.ones_like(targets, tf.float32) if weights is None else weights
-        subtrees, targets = self._subtrees_of(targets)
-        lower = self._lower_pair_loss(hidden, targets, weights)
-        if not self._top:  # one word, no inner node
-            return lower
-        paths = tf.gather(self._table("path_of_subtree"), subtrees)
-        return lower + self._top_loss(hidden, weights[:, None] * paths)
+        return self.block_loss(hidden[:, None], targets[:, None], weights[:, None, None])[:, 0]
 
     def block_loss(self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         shape = tf.shape(hidden)[:2]
@@ -146,7 +136,7 @@ class HierarchicalSoftmax(OutputLayer):
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the losses of the lower part, `(b, L)`, and of the top, one a hidden vector."""
         subtrees, candidates = self._subtrees_of(candidates)
-        lower = self._lower_block_loss(hidden, indices, candidates, weights)
+        lower = self._lower_loss(hidden, indices, candidates, weights)
         if not self._top:  # one word, no inner node
             return lower, tf.zeros_like(hidden[:, 0], tf.float32)
         paths = self._table("path_of_subtree")
@@ -182,26 +172,7 @@ class HierarchicalSoftmax(OutputLayer):
         scores = tf.cast(tf.matmul(hidden, table, transpose_b=True), tf.float32)
         return _top_edges_loss(scores, edge_weights)
 
-    def _lower_pair_loss(
-        self, hidden: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor
-    ) -> tf.Tensor:
-        """Returns the loss in the lower part of each pair; every edge reads a row of its own."""
-        paths = lower_paths(self._table("ancestor_edges"), targets, self._lower_rows)
-        positions = tf.where((paths >= 0) & (weights != 0)[:, None])
-        edges, owners = tf.gather_nd(paths, positions), tf.cast(positions[:, 0], tf.int32)
-        ids = tf.bitwise.right_shift(edges, 1)
-        edge_weights = tf.stop_gradient(tf.gather(weights, owners))
-
-        def masses() -> tf.Tensor:
-            return tf.abs(edge_weights) * tf.gather(_edge_mass(hidden), owners)
-
-        add_row_mass(self.embeddings, ids, masses)
-        rows = gather_rows(self.embeddings, ids, hidden.dtype)
-        scores = tf.cast(row_products(_gather_owners(hidden, owners), rows), tf.float32)
-        losses = edge_weights * (tf.nn.softplus(scores) - _has_code_0(edges) * scores)
-        return sum_by_owner(losses, owners, tf.shape(hidden)[0])
-
-    def _lower_block_loss(
+    def _lower_loss(
         self, hidden: tf.Tensor, indices: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor
     ) -> tf.Tensor:
         """Returns the losses in the lower part, `(b, L)`: a block's edges share a product."""
@@ -320,12 +291,3 @@ def _sum_by_subtree(
     shape = tf.shape(hidden)[0], tf.shape(paths)[0]
     segments = indices[:, :, None] * shape[1] + subtrees[:, None, :]
     return tf.reshape(tf.math.unsorted_segment_sum(weights, segments, shape[0] * shape[1]), shape)
-
-
-@tf.custom_gradient
-def _gather_owners(
-    hidden: tf.Tensor, owners: tf.Tensor
-) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, None]]]:
-    """Returns the hidden vector of each edge's pair; `owners` must not fall."""
-    size = tf.shape(hidden)[0]
-    return tf.gather(hidden, owners), lambda upstream: (sum_by_owner(upstream, owners, size), None)

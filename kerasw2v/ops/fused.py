@@ -12,7 +12,8 @@ def fused(function: Callable[..., Any]) -> Callable[..., Any]:
 
     A training step is many small ops on tensors larger than the first caches: fused, each value is
     read once. Inputs of unknown shape, and those of eager calls, would be compiled again at every
-    step, so both run op by op. All arguments are tensors or variables, and positional.
+    step, so both run op by op. All arguments are tensors, and positional: a variable is read, since
+    what is compiled lives longer than a model. One that is written is given as its handle.
     """
     return _compiled(function, lambda shape: shape.is_fully_defined())
 
@@ -47,6 +48,7 @@ def _compiled(
 
     @functools.wraps(function)
     def call(*arguments: Any) -> Any:
+        arguments = tuple(map(tf.convert_to_tensor, arguments))
         known = tf.inside_function() and all(is_known(argument.shape) for argument in arguments)
         return (compiled if known else function)(*arguments)
 

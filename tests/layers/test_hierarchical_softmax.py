@@ -195,30 +195,39 @@ def test_gensims_weights_give_gensims_probabilities():
         )
 
 
-def touched(layer, targets):
-    """How many rows the gradient of a batch names."""
-    hidden = tf.ones((len(targets), DIM))
+def row_gradient(layer, targets, weights=None):
+    """The gradient of the layer's table: ids and values, padding (zeros for row 0) included."""
     with tf.GradientTape() as tape:
-        losses = layer(hidden, targets)
-    return len(tape.gradient(losses, layer.embeddings.value).indices)
+        losses = layer(tf.ones((len(targets), DIM)), tf.constant(targets), weights)
+    gradient = tape.gradient(losses, layer.embeddings.value)
+    return gradient.indices.numpy(), gradient.values.numpy()
+
+
+def touched(layer, targets):
+    """How many rows the gradient of a batch changes, and how many it names."""
+    ids, values = row_gradient(layer, targets)
+    return np.any(values != 0, axis=1).sum(), len(ids)
 
 
 def test_a_step_touches_the_paths_and_grows_with_log_v():
     batch = np.random.default_rng(0).integers(0, 1 << 8, 32)
     layer = make(1, 1 << 8)
     assert layer.target_mass(batch).numpy().sum() == 32 * 8
-    assert touched(layer, batch) == 1 + 32 * 7  # the root once, the rest of the paths
-    assert touched(make(1, 1 << 14), batch) == 1 + 32 * 13
-    assert touched(make(64, 1 << 14), batch) <= 64 + 32 * 8  # six levels or more are dense
+    # The root once, the rest of the paths; their lengths are rounded up to multiples of 8.
+    assert touched(layer, batch) == (1 + 32 * 7, 1 + 32 * 8)
+    assert touched(make(1, 1 << 14), batch) == (1 + 32 * 13, 1 + 32 * 16)
+    # Six levels or more are dense.
+    assert touched(make(64, 1 << 14), batch)[0] <= 64 + 32 * 8
 
 
 def test_a_weight_of_zero_reads_no_path():
     layer = make(1)
-    with tf.GradientTape() as tape:
-        losses = layer(tf.ones((2, DIM)), tf.constant([0, V - 1]), tf.constant([1.0, 0.0]))
-    rows = tape.gradient(losses, layer.embeddings.value).indices
-    assert len(rows) == layer.target_mass(np.array([0])).numpy()[0]
-    assert losses[1] == 0
+    ids, values = row_gradient(layer, [0, V - 1], tf.constant([1.0, 0.0]))
+    changed = ids[np.any(values != 0, axis=1)]
+    path = huffman_path(*huffman_tree(COUNTS), 0)[0]
+    assert sorted(changed) == sorted(path)
+    assert set(ids) <= {0, *path}  # padding reads row 0, and no other
+    assert layer(tf.ones((2, DIM)), tf.constant([0, V - 1]), tf.constant([1.0, 0.0]))[1] == 0
 
 
 def test_tables_take_forty_bytes_a_word():
