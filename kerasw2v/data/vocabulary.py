@@ -241,7 +241,7 @@ class Vocabulary:
 
 
 def _checked_words(words: Sequence[str]) -> list[str]:
-    if isinstance(words, str | bytes):
+    if isinstance(words, str | bytes) or not isinstance(words, Iterable):
         raise TypeError(f"`words` must be a list of words. Received: words={words!r}.")
     checked = list(words)
     if not checked:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from kerasw2v.block_model import BlockModel
 from kerasw2v.data.vocabulary import effective_min_count
 from kerasw2v.layers.output_layer import OutputLayer
-from kerasw2v.utils.checks import check_int, check_seed
+from kerasw2v.utils.checks import check_convertible, check_int, check_seed
 from kerasw2v.utils.runtime import check_not_forked
 from kerasw2v.word2vec import state
 from kerasw2v.word2vec.callbacks import Callbacks, as_keras, gensim_callbacks
@@ -163,6 +163,15 @@ class Word2Vec:
                 f"`hs` must be 0 where `output_layer` is given. Received: hs={hs}, "
                 f"output_layer={output_layer!r}."
             )
+        check_convertible(
+            vector_size=vector_size,
+            window=window,
+            workers=workers,
+            sg=sg,
+            hs=hs,
+            negative=negative,
+            cbow_mean=cbow_mean,
+        )
         self.vector_size = check_int("vector_size", int(vector_size), minimum=1)
         self.layer1_size = self.vector_size
         self.window = check_int("window", int(window), minimum=1)

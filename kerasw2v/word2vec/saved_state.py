@@ -97,11 +97,13 @@ _PLAIN_MODULES = ("keras.initializers", "keras.regularizers", "keras.constraints
 _PLAIN_CLASSES = ("DTypePolicy", "__tensor__", "__numpy__")
 
 
-def check_saved(header: Any, arrays: Arrays) -> None:
+def check_saved(header: Any, words: Any, counts: Any, arrays: Arrays) -> None:
     """Checks what a file says, before anything is made of it.
 
     Args:
         header: the JSON of the file; keys that are not known here are not looked at.
+        words: the words that it holds.
+        counts: the values of its `raw_vocab`.
         arrays: its arrays.
 
     Raises:
@@ -110,12 +112,11 @@ def check_saved(header: Any, arrays: Arrays) -> None:
     """
     _check_values("argument", header["arguments"], ARGUMENTS)
     _check_values("state", header["state"], STATE)
-    words, size = header["words"], header["arguments"]["vector_size"]
+    size = header["arguments"]["vector_size"]
     if not isinstance(words, list) or len(set(words)) != len(words):
         raise ValueError("its words must be a list without a word twice")
-    counts = header["raw_vocab"]
-    if not isinstance(counts, dict) or not all(map(_is_number, counts.values())):
-        raise ValueError("its raw_vocab must be a table of counts")
+    if not all(map(_is_number, counts)):
+        raise ValueError("its raw_vocab must hold counts")
     _check_output_layer(header["output_layer"], len(words), size)
     _check_arrays(arrays, len(words), size)
 

@@ -58,7 +58,9 @@ def save_model(model: "Word2Vec", path: str | os.PathLike[str]) -> None:
     arrays |= {name: getattr(model, name) for name in TABLES if hasattr(model, name)}
     arrays |= _vecattrs(model.wv) | weights
     try:
-        check_saved(header, arrays)  # else the file could not be loaded
+        check_saved(
+            header, header["words"], header["raw_vocab"].values(), arrays
+        )  # else the file could not be loaded
     except ValueError as error:
         raise ValueError(f"A model that is saved must be in order: {error}.") from error
     with replace_on_success(path) as file, zipfile.ZipFile(file, "w") as archive:
@@ -90,7 +92,7 @@ def load_model(cls: "type[Word2Vec]", path: str | os.PathLike[str], mmap: str | 
                 for info in members
                 if info.filename.endswith(".npy")
             }
-        check_saved(header, arrays)
+        check_saved(header, header["words"], header["raw_vocab"].values(), arrays)
         return _restored(cls, header, arrays)
     except _ForeignFileError:
         raise
