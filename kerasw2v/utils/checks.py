@@ -25,17 +25,18 @@ def check_int(name: str, value: object, minimum: int) -> int:
     return number
 
 
-def check_convertible(**values: object) -> None:
-    """Raises TypeError unless each value, by its name, is something that `int` can convert.
+def check_convertible(kind: type[int | float], **values: object) -> None:
+    """Raises TypeError unless each value, by its name, is something that `int` or `float` takes.
 
     For arguments that are converted as gensim does it: `"5"`, `True` and 5.0 are 5.
     """
     for name, value in values.items():
         try:
-            int(value)  # type: ignore[call-overload]
+            kind(value)  # type: ignore[arg-type]
         except (OverflowError, TypeError, ValueError) as error:
+            what = "an integer" if kind is int else "a number"
             raise TypeError(
-                f"`{name}` must be an integer. Received: {name}={_shown(value)}."
+                f"`{name}` must be {what}. Received: {name}={_shown(value)}."
             ) from error
 
 

@@ -163,7 +163,9 @@ class Word2Vec:
                 f"`hs` must be 0 where `output_layer` is given. Received: hs={hs}, "
                 f"output_layer={output_layer!r}."
             )
+        check_convertible(float, alpha=alpha, min_alpha=min_alpha)
         check_convertible(
+            int,
             vector_size=vector_size,
             window=window,
             workers=workers,
