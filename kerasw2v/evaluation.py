@@ -172,6 +172,10 @@ def evaluate(
         raise ValueError(
             f"`restrict_vocab` must be at least 1. Received: restrict_vocab={restrict_vocab}."
         )
+    if word_pairs is not None and not isinstance(word_pairs, Mapping):
+        raise TypeError(
+            f"`word_pairs` must be a mapping of names to files. Received: word_pairs={word_pairs!r}."
+        )
     if word_pairs is None:
         word_pairs = {name: datapath(file) for name, file in _WORD_PAIRS.items()}
     if analogies is None:

@@ -25,7 +25,7 @@ from kerasw2v.ops.strategies import (
     reducible_logs,
     repeated_for_workers,
 )
-from kerasw2v.utils.checks import check_workers
+from kerasw2v.utils.checks import check_int, check_workers
 from kerasw2v.utils.handshake import meet
 from kerasw2v.utils.runtime import tf_config
 
@@ -117,6 +117,7 @@ def sharded_blocks(
         `(dataset, steps)`: an infinite distributed dataset, and the number of steps in an epoch:
         `model.fit(dataset, steps_per_epoch=steps, epochs=5)`.
     """
+    check_int("batch_size", batch_size, minimum=1)
     if not isinstance(corpus, TokenStream):
         corpus = TokenStream.from_corpus(corpus, vocabulary)
 

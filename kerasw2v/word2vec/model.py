@@ -175,6 +175,10 @@ class Word2Vec:
             cbow_mean=cbow_mean,
         )
         self.vector_size = check_int("vector_size", int(vector_size), minimum=1)
+        if self.vector_size >= 2**31:
+            raise ValueError(
+                f"`vector_size` must be below 2**31. Received: vector_size={vector_size}."
+            )
         self.layer1_size = self.vector_size
         self.window = check_int("window", int(window), minimum=1)
         self.alpha = self.min_alpha_yet_reached = float(alpha)
