@@ -174,7 +174,7 @@ def evaluate(
         )
     if word_pairs is not None and not isinstance(word_pairs, Mapping):
         raise TypeError(
-            f"`word_pairs` must be a mapping of names to files. Received: word_pairs={word_pairs!r}."
+            f"`word_pairs` must be names with files. Received: word_pairs={word_pairs!r}."
         )
     if word_pairs is None:
         word_pairs = {name: datapath(file) for name, file in _WORD_PAIRS.items()}

@@ -32,7 +32,7 @@ def check_convertible(kind: type[int | float], **values: object) -> None:
     """
     for name, value in values.items():
         try:
-            kind(value)  # type: ignore[call-overload]
+            kind(value)  # type: ignore[arg-type, call-overload]
         except (OverflowError, TypeError, ValueError) as error:
             what = "an integer" if kind is int else "a number"
             raise TypeError(
