@@ -7,11 +7,12 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_PROGRESS_BAR := off
 unexport PYTHONPATH
 
-.PHONY: help demo test tutorials docs format clean
+.PHONY: help demo test campaign tutorials docs format clean
 
 help:
 	@echo "make demo       install, train on a small corpus, print neighbours, write demo.kv"
 	@echo "make test       install with test extras, lint, check types, run all tests"
+	@echo "make campaign   try what can go wrong; CAMPAIGN='--size whole --only kills' for more of some"
 	@echo "make tutorials  run all notebooks of tutorials/ anew, in place"
 	@echo "make docs       build the reference: docs/_build/index.html"
 	@echo "make format     format the code and mend what the linter can"
@@ -25,6 +26,9 @@ test: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+
+campaign: $(VENV)/.installed-test
+	$(BIN)/python tests/campaign $(CAMPAIGN)
 
 tutorials: $(VENV)/.installed-test
 	$(BIN)/python tests/notebooks.py tutorials/*.ipynb
