@@ -1,10 +1,13 @@
-"""How Sphinx builds the reference: `make docs`, then open docs/_build/index.html."""
+"""How Sphinx builds the site: `make docs`, then open docs/_build/index.html."""
 
 import contextlib
 import io
+import logging
 import os
 import re
+import sys
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -23,13 +26,26 @@ project = "kerasw2v"
 version = release = metadata.version("kerasw2v")
 language = "en"
 
+logging.getLogger("gensim").setLevel(logging.WARNING)
+sys.path.insert(0, str(Path(__file__).with_name("extensions")))
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
+    # ours
+    "benchmark_figures",
+    "mathml",
+    "see_also",
+    "tutorials",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "extensions"]
+nb_execution_mode = "off"  # the tests run the tutorials; here are the outputs they are kept with
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 3
+html_math_renderer = "mathml"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 html_theme = "furo"
 html_title = f"kerasw2v {version}"
 html_copy_source = False

@@ -26,7 +26,7 @@ def make_model(
 
 
 def suitable_batch_size(model: BlockModel, corpus_words: int) -> int:
-    """Returns the number of tokens a step that suits a model and the words of its corpus."""
+    """Returns the number of tokens per step that suits a model and the words of its corpus."""
     return default_batch_size(corpus_words, model.window, model.largest_batch)
 
 

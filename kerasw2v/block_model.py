@@ -1,23 +1,29 @@
 """What SkipGram and CBOW share: windows, the training step, the reported loss."""
 
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from kerasw2v.divergence import with_stop
 from kerasw2v.layers.embedding_lookup import EmbeddingLookup
 from kerasw2v.layers.output_layer import OutputLayer
+from kerasw2v.layers.tables import check_room, check_table
+from kerasw2v.ops.ids import as_ids, check_examples, check_ids, is_array, one_sentence_id_errors
 from kerasw2v.ops.row_gradients import as_slices, record_rows
 from kerasw2v.ops.seeds import add_draw_state, evaluation_draws, next_seed
 from kerasw2v.ops.strategies import lost_workers_are_errors, reducible_logs, repeated_for_workers
 from kerasw2v.ops.windows import decode_blocks, default_block_length
 from kerasw2v.optimizers import RowSGD
-from kerasw2v.utils.checks import check_int, check_seed
+from kerasw2v.utils.checks import MAX_INT32, check_int, check_seed
 from kerasw2v.utils.runtime import check_not_forked, trace_without_gc
 
 
 class PairMean(keras.metrics.Metric):
-    """Mean loss a pair, exact over any number of pairs: both sums are kept in float64."""
+    """Mean loss per pair, exact over any number of pairs: both sums are kept in float64."""
 
     def __init__(self, name: str = "loss", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
@@ -43,7 +49,7 @@ class BlockModel(keras.Model):
     `fit`, `evaluate` and `predict` behave as in any Keras model. Training data are either blocks
     from `kerasw2v.block_dataset` (no targets), or arrays `(x, targets)` as the subclass says, with
     optional sample weights. The loss is the output layer's; it is summed over pairs for the
-    gradient, so that a learning rate is the step of one pair, and reported as the mean a pair.
+    gradient, so that a learning rate is the step of one pair, and reported as the mean per pair.
     `evaluate` draws windows and noise words from a stream of its own: the same for the same data,
     and without an effect on later training.
 
@@ -63,6 +69,9 @@ class BlockModel(keras.Model):
         **kwargs: arguments of `keras.Model`.
     """
 
+    # The smallest id among plain inputs; None if all negative ones are padding.
+    lowest_input: int | None = 0
+
     def __init__(
         self,
         vocabulary_size: int,
@@ -76,7 +85,7 @@ class BlockModel(keras.Model):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.window = check_int("window", window, minimum=1)
+        self.window = check_int("window", window, minimum=1, maximum=MAX_INT32)
         self.shrink_windows = bool(shrink_windows)
         if block_length is None:
             block_length = default_block_length(window)
@@ -91,6 +100,10 @@ class BlockModel(keras.Model):
             name="embedding",
         )
         _check_output_layer(output_layer, vocabulary_size)
+        tables = 1 if output_layer.built or not output_layer.has_output_vectors else 2
+        check_table(vocabulary_size, embedding_dim, tables)
+        block = f"a single block, window={self.window:,}, block_length={self.block_length:,},"
+        check_room("`window` or `block_length`", self._numbers_of_block(), block)
         self.output_layer = output_layer
         self._draw_state = add_draw_state(self, self.seed, "windows")
         self.embedding.build()
@@ -113,6 +126,10 @@ class BlockModel(keras.Model):
     def largest_batch(self) -> int:
         """Tokens of a step from which on a larger one is not worth its fewer updates."""
         return 4096
+
+    def _numbers_of_block(self) -> int:
+        """Returns how many floats a step has for each block, at least."""
+        return (self.block_length + 2 * self.window) * self.embedding_dim
 
     def loss_of_blocks(
         self, ids: tf.Tensor, sentences: tf.Tensor, reach: tf.Tensor | None
@@ -186,24 +203,64 @@ class BlockModel(keras.Model):
         self.optimizer.build(self.trainable_variables)
 
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Trains as `keras.Model.fit` does, on a block dataset or on arrays of pairs."""
+        """Trains as `keras.Model.fit` does, on a block dataset or on arrays of pairs.
+
+        Arrays are checked before training begins, in one pass. A `kerasw2v.callbacks.StopOnNaN` is
+        added to `callbacks`.
+
+        Raises:
+            FloatingPointError: if the loss or a weight becomes NaN or infinite.
+            TypeError, ValueError: if ids in arrays are not whole numbers or out of range, or
+                weights are not finite; for a dataset, in the step that meets such an id (on a CPU).
+        """
         check_not_forked()
+        named = inspect.signature(super().fit).bind(x, y, *args, **kwargs).arguments
         if isinstance(x, tf.data.Dataset | tf.distribute.DistributedDataset):
-            kwargs.setdefault("shuffle", False)  # else Keras warns at every fit on a dataset
-        if kwargs.get("steps_per_epoch") is None:
-            x, kwargs["steps_per_epoch"] = repeated_for_workers(x, self.distribute_strategy)
-        with lost_workers_are_errors(self.distribute_strategy):
-            return super().fit(x, y, *args, **kwargs)
+            named.setdefault("shuffle", False)  # else Keras warns at every fit on a dataset
+        if named.get("steps_per_epoch") is None:
+            named["x"], named["steps_per_epoch"] = repeated_for_workers(x, self.distribute_strategy)
+        validation = named.get("validation_data")
+        if isinstance(validation, tuple | list):
+            parts = keras.utils.unpack_x_y_sample_weight(tuple(validation))
+            self._check_arrays("validation_data: {}", *parts)
+        named["callbacks"] = with_stop(named.get("callbacks"))
+        with self._checked(x, y, named.get("sample_weight")):
+            return super().fit(**named)
 
-    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
-        """Returns the mean loss a pair, as `keras.Model.evaluate` does."""
+    def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Evaluates as `keras.Model.evaluate` does; arrays are checked first, as in `fit`."""
         check_not_forked()
-        return super().evaluate(*args, **kwargs)
+        named = inspect.signature(super().evaluate).bind(x, y, *args, **kwargs).arguments
+        with self._checked(x, y, named.get("sample_weight")):
+            return super().evaluate(x, y, *args, **kwargs)
 
-    def predict(self, *args: Any, **kwargs: Any) -> Any:
-        """Returns hidden vectors, as `keras.Model.predict` does."""
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """Predicts as `keras.Model.predict` does; arrays are checked first, as in `fit`."""
         check_not_forked()
-        return super().predict(*args, **kwargs)
+        if is_array(x):
+            check_ids("x", x, self.vocabulary_size, self.lowest_input)
+        with one_sentence_id_errors():
+            return super().predict(x, *args, **kwargs)
+
+    def train_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Trains as `keras.Model.train_on_batch` does; arrays are checked first, as in `fit`."""
+        with self._checked(x, y, args[0] if args else kwargs.get("sample_weight")):
+            return super().train_on_batch(x, y, *args, **kwargs)
+
+    def test_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Evaluates as `keras.Model.test_on_batch` does; arrays are checked first, as in `fit`."""
+        with self._checked(x, y, args[0] if args else kwargs.get("sample_weight")):
+            return super().test_on_batch(x, y, *args, **kwargs)
+
+    @contextmanager
+    def _checked(self, x: Any, y: Any, weights: Any) -> Iterator[None]:
+        """Checks arrays before any work; in the block, errors of ops become one sentence."""
+        self._check_arrays("{}", x, y, weights)
+        with lost_workers_are_errors(self.distribute_strategy), one_sentence_id_errors():
+            yield
+
+    def _check_arrays(self, name: str, x: Any, y: Any, weights: Any) -> None:
+        check_examples(name, x, y, weights, self.vocabulary_size, self.lowest_input)
 
     def make_train_function(self, force: bool = False) -> None:
         """Makes the function that `fit` calls; its first call traces the graph."""
@@ -214,7 +271,7 @@ class BlockModel(keras.Model):
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
-        """The reported metrics: the mean loss a pair."""
+        """The reported metrics: the mean loss per pair."""
         return [self.pair_mean]
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
@@ -241,11 +298,11 @@ class BlockModel(keras.Model):
         inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
         if targets is None:
             return self.loss_of_blocks(*self._decoded(inputs))
+        inputs = as_ids("x", inputs, self.vocabulary_size, self.lowest_input)
+        targets = as_ids("y", targets, self.vocabulary_size)
         if weights is None:
             weights = tf.ones_like(targets, tf.float32)
-        return self.loss_of_examples(
-            inputs, tf.cast(targets, tf.int32), tf.cast(weights, tf.float32)
-        )
+        return self.loss_of_examples(inputs, targets, tf.cast(weights, tf.float32))
 
     def _decoded(self, blocks: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
         """Returns the ids and sentences of blocks, and the windows of their centres, drawn anew."""
@@ -256,6 +313,7 @@ class BlockModel(keras.Model):
                 f"twice window={self.window}, the same in the dataset as in the model. "
                 f"Received: shape={tuple(blocks.shape)}."
             )
+        blocks = as_ids("x", blocks, self.vocabulary_size, lowest=-self.vocabulary_size)
         ids, sentences = decode_blocks(blocks)
         reach = None
         if self.shrink_windows:

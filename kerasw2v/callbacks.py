@@ -1,17 +1,21 @@
-"""Keras callbacks: progress and records in words a second, checkpoints, averages over workers."""
+"""Keras callbacks: progress and records in words per second, checkpoints, stopping, averages."""
 
 import os
 import sys
 import time
+import warnings
 from typing import Any, TextIO
 
 import keras
 import tensorflow as tf
 
+from kerasw2v.divergence import StopOnNaN, loss_is_finite
 from kerasw2v.history import History, Measurement
 from kerasw2v.ops.strategies import from_chief, is_chief, lost_workers_are_errors
 from kerasw2v.utils.checks import check_int
 from kerasw2v.utils.files import PathLike, save_keras_weights
+
+__all__ = ["AverageTables", "Checkpoint", "Progress", "Record", "StopOnNaN"]
 
 _BAR_WIDTH = 20
 _SECONDS_BETWEEN_DRAWINGS = 0.2
@@ -52,11 +56,12 @@ class _WordCounter(keras.callbacks.Callback):
 
 
 class Progress(_WordCounter):
-    """Shows the progress of training: a bar with words a second, the loss and the time left.
+    """Shows the progress of training: a bar with words per second, the loss and the time left.
 
-    On a terminal it is one line that is redrawn; elsewhere, one line an epoch. The time before the
-    end of the first call into the graph, which compiles it, does not count for words a second. For
-    a dataset of unknown length, the first epoch shows the number of batches in place of the bar.
+    On a terminal it is one line that is redrawn; elsewhere, one line per epoch. The time before the
+    end of the first call into the graph, which compiles it, does not count for the words per
+    second. For a dataset of unknown length, the first epoch shows the number of batches in place of
+    the bar.
 
     Args:
         words_per_epoch: number of words of the corpus, subsampled ones included.
@@ -142,7 +147,7 @@ class Progress(_WordCounter):
 
 
 class Record(_WordCounter):
-    """Records loss and words a second over time, for `kerasw2v.plots` and `kerasw2v.report`.
+    """Records loss and words per second over time, for `kerasw2v.plots` and `kerasw2v.report`.
 
     The loss of a point is the mean since the previous point. It is computed from the running mean
     of the epoch, which is all that Keras gives to callbacks, as if each batch had equally many
@@ -233,8 +238,9 @@ class Checkpoint(keras.callbacks.Callback):
 
     Unlike `keras.callbacks.BackupAndRestore`, it replaces a checkpoint in one step: an interruption
     or a full disk leaves the previous one intact. It does not remove the checkpoint at the end of
-    training, so that it outlives a failure to save the result. Of several workers only the chief
-    reads and writes the file, and sends the state to the others.
+    training, so that it outlives a failure to save the result. An epoch whose loss is not finite is
+    not saved, with a warning; a `StopOnNaN` before it stops there. Of several workers only the
+    chief reads and writes the file, and sends the state to the others.
 
     Args:
         path: the file, ending in `.weights.h5`.
@@ -263,7 +269,13 @@ class Checkpoint(keras.callbacks.Callback):
             raise ValueError(f"`path` must end in .weights.h5. Received: path={self.path!r}.")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        if is_chief(self.model.distribute_strategy):
+        if not loss_is_finite(logs):
+            warnings.warn(
+                f"{self.path!r} keeps the state of an earlier epoch, if it has one: the loss of "
+                f"epoch {epoch + 1} is not finite.",
+                stacklevel=2,
+            )
+        elif is_chief(self.model.distribute_strategy):
             save_keras_weights(self.model, self.path)
 
     def restore(self, model: Any, steps_per_epoch: int) -> int:

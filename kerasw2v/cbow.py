@@ -7,9 +7,10 @@ import tensorflow as tf
 
 from kerasw2v.block_model import BlockModel
 from kerasw2v.layers.output_layer import OutputLayer
+from kerasw2v.ops.ids import as_ids
 from kerasw2v.ops.parts import in_two_branches
-from kerasw2v.ops.rows import as_ids
 from kerasw2v.ops.window_means import (
+    MAX_TAPS,
     extent_means,
     sum_over_extents,
     sum_over_weights,
@@ -82,6 +83,8 @@ class CBOW(BlockModel):
     the two gradients: İrsoy et al., "Corrected CBOW performs as well as skip-gram", 2021.
     """
 
+    lowest_input = None  # negative ids pad contexts
+
     def __init__(
         self,
         vocabulary_size: int,
@@ -109,7 +112,7 @@ class CBOW(BlockModel):
         )
 
     def call(self, inputs: Any) -> tf.Tensor:
-        ids, weights = _contexts(inputs)
+        ids, weights = _contexts(as_ids("inputs", inputs, self.vocabulary_size, self.lowest_input))
         no_terms = tf.zeros_like(weights[:, :, 0])
         _, scale, gradient_scale, _ = sum_over_weights(weights, no_terms, self._powers)
         return weight_means(self.embedding(ids), weights, scale, gradient_scale)[:, 0]
@@ -117,6 +120,11 @@ class CBOW(BlockModel):
     @property
     def _powers(self) -> tf.Tensor:
         return tf.constant(_POWERS[self.combiner, self.gradient], tf.float32)
+
+    def _numbers_of_block(self) -> int:
+        is_product = 2 * self.window > MAX_TAPS
+        weights = self.block_length * (self.block_length + 2 * self.window)
+        return super()._numbers_of_block() + is_product * 2 * weights
 
     def loss_of_blocks(
         self, ids: tf.Tensor, sentences: tf.Tensor, reach: tf.Tensor | None
@@ -162,11 +170,10 @@ class CBOW(BlockModel):
         return {**super().get_config(), "gradient": self.gradient, "combiner": self.combiner}
 
 
-def _contexts(inputs: Any) -> tuple[tf.Tensor, tf.Tensor]:
+def _contexts(ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the ids of contexts, 0 for padding, and their weights: `(n, width)`, `(n, 1, width)`.
 
     Args:
-        inputs: ids, negative for padding.
+        ids: int32, negative for padding.
     """
-    ids = as_ids(inputs)
     return tf.maximum(ids, 0), tf.cast(ids >= 0, tf.float32)[:, None, :]

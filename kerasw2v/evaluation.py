@@ -145,7 +145,7 @@ def evaluate(
 
     Args:
         vectors: a `gensim.models.KeyedVectors`, most frequent word first.
-        analogies: file of questions, four words a line, sections headed by `: name`;
+        analogies: file of questions, four words per line, sections headed by `: name`;
             `questions-words.txt` when None.
         word_pairs: name and file of each set of word pairs, two words and a judgement a line,
             separated by tabs; WordSim353 and SimLex999 when None.
@@ -244,7 +244,7 @@ def _read_pairs(path: PathLike) -> list[tuple[str, str]]:
                 pairs.append((first, second))
     if not pairs:
         raise ValueError(
-            "`word_pairs` must name files with two words and a number a line, separated by tabs. "
+            "`word_pairs` must name files with two words and a number per line, separated by tabs. "
             f"Received: {os.fspath(path)!r}."
         )
     return pairs

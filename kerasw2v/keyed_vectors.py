@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from gensim.models import KeyedVectors
+from gensim.models import KeyedVectors as KeyedVectors
 from smart_open import open as open_any
 
 from kerasw2v.utils.files import (
@@ -50,7 +50,7 @@ _SEPARATE_FROM = 10 * 1024**2
 class Words(Protocol):
     """What `to_keyed_vectors` needs of a vocabulary, such as `kerasw2v.Vocabulary`."""
 
-    words: list[str]
+    words: list[Any]
     counts: npt.NDArray[np.int64]
 
 
@@ -96,7 +96,7 @@ def to_keyed_vectors(
 
 
 def with_counts(
-    words: list[str], matrix: npt.NDArray[np.float32], counts: npt.NDArray[np.int64]
+    words: list[Any], matrix: npt.NDArray[np.float32], counts: npt.NDArray[np.int64]
 ) -> KeyedVectors:
     """Returns words and their vectors as a gensim `KeyedVectors` with counts.
 
@@ -170,6 +170,7 @@ def save_vectors(vectors: KeyedVectors, path: PathLike) -> None:
     Raises:
         ValueError: if the name ends in none of these, or a word is empty or has whitespace, which
             the word2vec formats cannot represent.
+        TypeError: if a word is not a string, in a word2vec format.
         OSError: if the folder does not exist, cannot be written, or the disk fills.
 
     Example:
@@ -325,7 +326,12 @@ def _table(model: Any, table: str) -> npt.NDArray[np.float32]:
 
 def _check_words(vectors: KeyedVectors) -> None:
     for word in vectors.index_to_key:
-        if isinstance(word, str) and (not word or re.search(r"[ \t\n\r\f\v]", word)):
+        if not isinstance(word, str):
+            raise TypeError(
+                "`vectors` must have words that are strings to be saved in a word2vec format; "
+                f"gensim's own, .kv, takes any. Received: {word!r} of type {type(word).__name__}."
+            )
+        if not word or re.search(r"[ \t\n\r\f\v]", word):
             raise ValueError(
                 "`vectors` must have words without whitespace to be saved in a word2vec format; "
                 f"gensim's own, .kv, takes any. Received: the word {word!r}."

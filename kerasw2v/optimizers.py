@@ -16,7 +16,13 @@ from kerasw2v.ops.row_gradients import (
     RowSlices,
     as_row_gradient,
 )
-from kerasw2v.utils.checks import check_choice, check_int
+from kerasw2v.utils.checks import (
+    check_choice,
+    check_finite,
+    check_int,
+    check_non_negative,
+    check_positive,
+)
 
 __all__ = ["RowSGD", "default_learning_rate", "default_schedule", "linear_decay"]
 
@@ -52,7 +58,7 @@ class RowSGD(keras.optimizers.Optimizer):
     Args:
         learning_rate: float, or a `keras.optimizers.schedules.LearningRateSchedule`.
         max_step: the bound on `learning_rate * mass`, dimensionless; the default was stable for
-            learning rates of .01 to .1 and 512 to 65,536 tokens a step.
+            learning rates of .01 to .1 and 512 to 65,536 tokens per step.
         reduction: how row-sparse gradients travel between replicas (`tf.distribute`): `"rows"`
             gathers the rows of all, `"dense"` sums whole tables, `"auto"` takes for each table what
             moves fewer bytes (`kerasw2v.ops.replica_sum` has the formula).
@@ -61,10 +67,11 @@ class RowSGD(keras.optimizers.Optimizer):
             gradient or update into one of the whole table are refused.
 
     Raises:
-        ValueError: if `max_step` is not positive, `reduction` is unknown, or for weight decay,
+        TypeError, ValueError: if `learning_rate` is negative or not finite, `max_step` is not
+            positive and finite, `reduction` is unknown, or for weight decay,
             gradient clipping, moving averages, loss scaling and gradient accumulation.
 
-    Cost: `O(rows * d)` a step, read and written once; nothing grows with V. A float for each row
+    Cost: `O(rows * d)` per step, read and written once; nothing grows with V. A float for each row
     of a table (1 / d of its size) is memory to work in; it holds no state, and is never saved.
 
     Example:
@@ -87,10 +94,11 @@ class RowSGD(keras.optimizers.Optimizer):
                     f"`{argument}` must not be set: it would touch every row of a table at every "
                     f"step. Received: {argument}={kwargs[argument]!r}."
                 )
-        if not max_step > 0:
-            raise ValueError(f"`max_step` must be positive. Received: max_step={max_step}.")
+        max_step = check_positive("max_step", max_step)
+        if not callable(learning_rate):
+            learning_rate = check_non_negative("learning_rate", learning_rate)
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
-        self.max_step = float(max_step)
+        self.max_step = max_step
         self.reduction = check_choice("reduction", reduction, REDUCTIONS)
         self._row_sums = _RowSums([])
 
@@ -188,7 +196,7 @@ def linear_decay(
             None: a third in one epoch, a fiftieth in five.
 
     Raises:
-        TypeError, ValueError: if a number is not positive, or `end` is not from 0 to 1.
+        TypeError, ValueError: if a number is not positive and finite, or `end` is not from 0 to 1.
 
     Example:
 
@@ -199,16 +207,12 @@ def linear_decay(
     """
     steps = check_int("steps_per_epoch", steps_per_epoch, minimum=1)
     epochs = check_int("epochs", epochs, minimum=1)
-    if not learning_rate > 0:
-        raise ValueError(
-            f"`learning_rate` must be positive. Received: learning_rate={learning_rate}."
-        )
-    if end is None:
-        end = default_end("cbow", epochs)
+    learning_rate = check_positive("learning_rate", learning_rate)
+    end = default_end("cbow", epochs) if end is None else check_finite("end", end)
     if not 0 <= end <= 1:
         raise ValueError(f"`end` must be from 0 to 1. Received: end={end}.")
     return keras.optimizers.schedules.PolynomialDecay(
-        learning_rate, epochs * steps, end_learning_rate=learning_rate * end
+        float(learning_rate), epochs * steps, end_learning_rate=float(learning_rate * end)
     )
 
 

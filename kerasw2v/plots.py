@@ -203,7 +203,7 @@ def _draw_loss(axes: Any, history: Any) -> None:
     epochs = [point.epoch for point in history.points]
     axes.plot(epochs, [point.loss for point in history.points], color="#3b6fb6", linewidth=1.5)
     axes.set_title("Loss", loc="left")
-    axes.set(xlabel="epochs", ylabel="mean loss a pair")
+    axes.set(xlabel="epochs", ylabel="mean loss per pair")
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
 
@@ -259,4 +259,4 @@ def _draw_plans(axes: Any, counts: ArrayLike, cutoffs: Sequence[int], step: Step
         )
     axes.margins(y=0.2)  # room for the numbers above the bars
     axes.axhline(1e3 * expected_cost(counts, cutoffs, step), linestyle="--", color="black")
-    axes.set(yscale="log", xlabel="tails", ylabel="expected ms a step", title=f"Plan {cutoffs}")
+    axes.set(yscale="log", xlabel="tails", ylabel="expected ms per step", title=f"Plan {cutoffs}")

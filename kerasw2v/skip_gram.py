@@ -16,8 +16,8 @@ class SkipGram(BlockModel):
     `loss = sum over pairs (centre, context) of output_layer(embedding(centre), context)`.
 
     Trained on blocks, each token's rows are gathered once and all windows of a block are scored in
-    one matrix product. Trained on arrays, `fit(centres, contexts)` takes int arrays `(n,)`, a pair
-    an entry. `predict(words)` returns word vectors.
+    one matrix product. Trained on arrays, `fit(centres, contexts)` takes int arrays `(n,)`, one
+    pair per entry. `predict(words)` returns word vectors.
 
     Args:
         vocabulary_size: number of words, V.
@@ -62,6 +62,10 @@ class SkipGram(BlockModel):
 
     def call(self, inputs: Any) -> tf.Tensor:
         return self.embedding(inputs)
+
+    def _numbers_of_block(self) -> int:
+        pairs = self.block_length * (self.block_length + 2 * self.window)
+        return super()._numbers_of_block() + 2 * pairs  # their scores and weights
 
     def loss_of_blocks(
         self, ids: tf.Tensor, sentences: tf.Tensor, reach: tf.Tensor | None

@@ -12,6 +12,9 @@ from kerasw2v.utils.checks import check_int
 
 # In any language a word above this share of a corpus is grammar; the default of `--sample`.
 _FILLER_SHARE = 1e-3
+_EXAMPLES = 100  # words of which one is shown first
+_NEIGHBOURS = 5
+_LONG = re.compile(r"[^\W\d_]{4,}")
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,44 @@ def content_words(vectors: Any, number: int, among: int | None = None) -> list[A
     return [words[i] for i in order[:number]]
 
 
+def example_word(vectors: Any, among: int = 5_000) -> Any:
+    """Returns a frequent word whose neighbours show what the vectors have learned.
+
+    Of the 100 most frequent content words, it is the one with four letters or more whose five
+    nearest words are closest, less its mean cosine with all words. If none has so many letters, all
+    100 are considered.
+
+    Args:
+        vectors: a `gensim.models.KeyedVectors`, most frequent word first.
+        among: number of most frequent words to choose from, and to look for neighbours in.
+
+    Raises:
+        TypeError, ValueError: if `among` is not a positive integer.
+
+    Cost: `O(100 * among * d)`.
+
+    Example:
+
+    >>> from gensim.models import KeyedVectors
+    >>> vectors = KeyedVectors(2)
+    >>> vectors.add_vectors(["moon", "rain", "snow"], np.array([[-1, 0], [0, 1], [0.1, 1]]))
+    >>> example_word(vectors)
+    'snow'
+    """
+    check_int("among", among, minimum=1)
+    words = content_words(vectors, among, among=among)
+    first = [i for i, word in enumerate(words[:_EXAMPLES]) if _LONG.fullmatch(str(word))]
+    first = first or list(range(min(_EXAMPLES, len(words))))
+    rows = np.array([vectors[word] for word in words], np.float64)
+    rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    cosines = rows[first] @ rows.T
+    means = cosines.mean(axis=1)
+    cosines[range(len(first)), first] = -1  # a word is no neighbour of itself
+    nearest = min(_NEIGHBOURS, max(1, len(words) - 1))
+    close = np.partition(cosines, -nearest, axis=1)[:, -nearest:].mean(axis=1)
+    return words[first[int((close - means).argmax())]]
+
+
 def word_map(vectors: Any, words: list[Any], fit: int | None = None) -> WordMap:
     """Computes the principal components of words' vectors, which are scaled to length 1 first.
 
@@ -90,7 +131,7 @@ def word_map(vectors: Any, words: list[Any], fit: int | None = None) -> WordMap:
     >>> word_map(vectors, ["left", "right"]).shares
     (1.0, 0.0, 0.0)
     """
-    rows = np.array([vectors[word] for word in words], np.float64)
+    rows = np.array([vectors.get_vector(word) for word in words], np.float64)
     rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
     centre = rows[:fit].mean(axis=0)
     _, spread, axes = np.linalg.svd(rows[:fit] - centre, full_matrices=False)

@@ -2,8 +2,10 @@
 
 import doctest
 import importlib
+import importlib.util
 import re
 import shlex
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -73,6 +75,8 @@ def test_commands_of_the_readme(tmp_path, monkeypatch, capsys):
         printed.append(capsys.readouterr().out)
     shown = [block[1] for block in blocks(ROOT / "README.md", "text")]
     assert printed[0] == shown[0]
+    page = textwrap.dedent((ROOT / "docs" / "reference" / "command_line.rst").read_text("utf-8"))
+    assert textwrap.indent(shown[0], "   ") in page
 
 
 def test_length_of_the_readme():
@@ -90,3 +94,89 @@ def test_architecture_lists_every_module():
     modules = {path.relative_to(package).as_posix() for path in package.rglob("*.py")}
     inits = {name for name in modules if name.endswith("/__init__.py")}
     assert listed == modules - inits
+
+
+def load(name):
+    """Imports a module of `docs/`, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """The pictures of the concept page, drawn anew."""
+    pytest.importorskip("matplotlib", reason="matplotlib is missing: pip install '.[plot]'")
+    folder = tmp_path_factory.mktemp("drawn")
+    load("draw_concepts").draw(folder)
+    return {path.name: path.read_text("utf-8") for path in folder.iterdir()}
+
+
+def texts(svg):
+    return sorted(re.findall(r"<(?:text|tspan)\b[^>]*>([^<]+)<", svg))
+
+
+def test_pictures_are_up_to_date(drawn):
+    assert drawn
+    for name, svg in drawn.items():
+        kept = (ROOT / "docs" / "images" / name).read_text("utf-8")
+        assert texts(kept) == texts(svg), "run `python docs/draw_concepts.py`"
+
+
+def test_no_code_of_the_tree_begins_another(drawn):
+    codes = [text for text in texts(drawn["huffman_tree.svg"]) if re.fullmatch("[01]{2,}", text)]
+    assert len(codes) == 8
+    assert not any(b.startswith(a) for a in codes for b in codes if a is not b)
+    assert sum(2.0 ** -len(code) for code in codes) == 1
+
+
+BENCHMARKS = """# All
+
+## Speed (2026-01-01)
+
+| a | b |
+|---|--:|
+| x | **1** |
+
+and
+
+| `a` | c |
+|---|--:|
+| `y` | 2 |
+| z | 3 |
+
+## More
+
+| a | c |
+|---|---|
+| y | 4 |
+"""
+
+
+class TestBenchmarkFigures:
+    @pytest.fixture
+    def figures(self, tmp_path, monkeypatch):
+        module = load("extensions/benchmark_figures")
+        monkeypatch.setattr(module, "FILE", tmp_path / "README.md")
+        module.FILE.write_text(BENCHMARKS)
+        return module
+
+    def test_one_number(self, figures):
+        assert figures.figure("Speed", "x", "b") == "1"
+        assert figures.figure("Speed", "y", "c") == "2"
+        assert figures.figure("More", "y", "c") == "4"
+
+    def test_columns_and_rows_in_the_order_that_was_asked_for(self, figures):
+        table = figures.select("Speed", ["c", "a"], ["z", "y"])
+        assert table.columns == ["c", "`a`"]
+        assert table.rows == [["3", "z"], ["2", "`y`"]]
+        assert figures.select("Speed", [], []).rows == [["x", "**1**"]]
+
+    @pytest.mark.parametrize(
+        ("heading", "row", "column"),
+        [("Sped", "x", "b"), ("Speed", "y", "b"), ("Speed", "x", "d")],
+    )
+    def test_what_is_not_there_is_an_error(self, figures, heading, row, column):
+        with pytest.raises(LookupError, match=r"benchmarks/README\.md has no table"):
+            figures.figure(heading, row, column)

@@ -170,6 +170,20 @@ class TestSaveAndLoad:
         save_vectors(odd, tmp_path / "odd.kv")
         assert load_vectors(tmp_path / "odd.kv").index_to_key == [word]
 
+    @pytest.mark.parametrize("word", [7, ("New", "York"), b"York", None, np.int64(7)])
+    def test_words_that_are_no_strings(self, tmp_path, word):
+        vocabulary = Vocabulary([word, "a"], [2, 1])
+        odd = to_keyed_vectors(stub(2), vocabulary)
+        for suffix in (".vec", ".bin"):
+            with pytest.raises(TypeError, match="must have words that are strings to be saved"):
+                save_vectors(odd, tmp_path / f"odd{suffix}")
+        assert os.listdir(tmp_path) == []
+        save_vectors(odd, tmp_path / "odd.kv")
+        loaded = load_vectors(tmp_path / "odd.kv")
+        assert loaded.index_to_key == [word, "a"]
+        assert loaded.get_vecattr(word, "count") == 2
+        np.testing.assert_array_equal(loaded.get_vector(word), odd.vectors[0])
+
     def test_no_such_folder(self, vectors, tmp_path):
         for call in (check_vectors_path, lambda path: save_vectors(vectors, path)):
             with pytest.raises(FileNotFoundError, match="folder that exists"):

@@ -659,10 +659,14 @@ def test_an_id_outside_the_vocabulary_is_named(model_class, data, vocabulary):
         targets[1] = outside
     arguments = {"x": inputs, "y": targets}
     if data == "blocks":
-        arguments = {"x": tf.data.Dataset.from_tensors(tf.fill((4, 20), outside))}
-    sentence = rf"= {outside} is (not in|out of range) \[0, {len(vocabulary)}\)"
-    with pytest.raises(tf.errors.InvalidArgumentError, match=sentence):
+        arguments = {"x": np.full((4, 20), outside)}
+    sentence = rf"^`[xy]` must be ids .* Received: [xy]\[[01](, [01])?\]={outside}\.$"
+    with pytest.raises(ValueError, match=sentence):
         model.fit(**arguments, verbose=0)
+    dataset = tf.data.Dataset.from_tensors(tuple(map(tf.constant, arguments.values())))
+    sentence = rf"^Ids in the data must be from 0 to {len(vocabulary) - 1}. Received: {outside}\.$"
+    with pytest.raises(ValueError, match=sentence):
+        model.fit(dataset, verbose=0)
 
 
 @each_model

@@ -1,8 +1,10 @@
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from configparser import ConfigParser
 from importlib import metadata, resources
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import kerasw2v
+from kerasw2v.utils.versions import version
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "kerasw2v"
@@ -20,7 +23,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 RANKS = [
     {"utils"},
     {"ops"},
-    {"data", "layers", "optimizers", "evaluation", "history", "word_map"},
+    {"data", "divergence", "layers", "optimizers", "evaluation", "history", "word_map"},
     {"block_model"},
     {"skip_gram", "cbow"},
     {"architectures", "callbacks", "multi_worker", "keyed_vectors", "plots", "report"},
@@ -181,6 +184,33 @@ class TestPackage:
             pytest.skip("the package is not installed")
         assert [path for path in MODULES if f'"{version}"' in path.read_text("utf-8")] == []
 
+    def test_version_is_an_attribute(self):
+        assert kerasw2v.__version__ == version("kerasw2v")
+
+    def test_release_is_dated_the_same_everywhere(self):
+        setup = ConfigParser()
+        setup.read(ROOT / "setup.cfg")
+        cited = dict(
+            line.split(": ")
+            for line in (ROOT / "CITATION.cff").read_text("utf-8").splitlines()
+            if line.startswith(("version: ", "date-released: "))
+        )
+        assert cited["version"] == setup["metadata"]["version"]
+        heading = f"## [{cited['version']}] - {cited['date-released']}\n"
+        assert heading in (ROOT / "CHANGELOG.md").read_text("utf-8")
+
+    def test_links_of_the_readme_work_on_a_package_index(self):
+        """They are absolute; those into the repository lead to files that are there."""
+        setup = ConfigParser()
+        setup.read(ROOT / "setup.cfg")
+        files = setup["metadata"]["url"] + "/blob/main/"
+        links = re.findall(r"\]\(([^)]+)\)", (ROOT / "README.md").read_text("utf-8"))
+        assert links
+        assert [link for link in links if not link.startswith("https://")] == []
+        inside = [link.removeprefix(files) for link in links if link.startswith(files)]
+        assert inside
+        assert [name for name in inside if not (ROOT / name.split("#")[0]).exists()] == []
+
     def test_what_is_imported_is_declared(self):
         setup = ConfigParser()
         setup.read(ROOT / "setup.cfg")
@@ -251,22 +281,30 @@ main(["similar", "cat", "--topn", "1"])
 
 @pytest.fixture(scope="class")
 def sources(tmp_path_factory):
-    """A copy of what is built, so that nothing is written into the checkout."""
-    copy = tmp_path_factory.mktemp("sources")
-    ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
-    for name in ("kerasw2v", "models"):
-        shutil.copytree(ROOT / name, copy / name, ignore=ignore)
-    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, copy)
-    return copy
+    """The source archive of a copy of the checkout, unpacked: what an installer gets."""
+    copy, folder = tmp_path_factory.mktemp("checkout") / "copy", tmp_path_factory.mktemp("archive")
+    ignore = shutil.ignore_patterns(
+        ".git", ".venv*", ".*_cache", "__pycache__", "*.egg-info", "_build", "build", "dist"
+    )
+    shutil.copytree(ROOT, copy, ignore=ignore)
+    build(copy, folder, "sdist")
+    (archive,) = folder.glob("*.tar.gz")
+    with tarfile.open(archive) as opened:
+        opened.extractall(folder, filter="data")
+    (unpacked,) = filter(Path.is_dir, folder.iterdir())
+    return unpacked
+
+
+def build(sources, folder, kind):
+    command = [sys.executable, "-W", "ignore", "-c", BUILD.format(kind), os.fspath(folder)]
+    subprocess.run(command, cwd=sources, check=True, capture_output=True)
 
 
 def install(sources, folder, kind):
     """Builds a wheel, plain or editable, and unpacks it; returns what is in it."""
     built = folder / "built"
     built.mkdir()
-    command = [sys.executable, "-W", "ignore", "-c", BUILD.format(kind), os.fspath(built)]
-    subprocess.run(command, cwd=sources, check=True, capture_output=True)
+    build(sources, built, kind)
     (wheel,) = built.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder / "installed")
@@ -283,6 +321,16 @@ class TestInstallation:
         assert query == "cat"
         return Path(where), names.split()
 
+    def test_source_archive_holds_all_that_is_tracked(self, sources):
+        listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+        if listed.returncode:
+            pytest.skip("this is no checkout")
+        tracked = {name for name in listed.stdout.splitlines() if (ROOT / name).exists()}
+        held = {
+            path.relative_to(sources).as_posix() for path in sources.rglob("*") if path.is_file()
+        }
+        assert tracked - held == set()
+
     def test_wheel_holds_the_package_and_the_zoo(self, sources, tmp_path):
         held = install(sources, tmp_path, "wheel")
         modules = {path.relative_to(ROOT).as_posix() for path in MODULES}
@@ -292,6 +340,11 @@ class TestInstallation:
             if path.is_file()
         }
         assert modules | models | {"kerasw2v/py.typed"} <= held
+        (about,) = (tmp_path / "installed").glob("*.dist-info")
+        licences = [path.name for path in (about / "licenses").rglob("*") if path.is_file()]
+        assert sorted(licences) == ["LICENSE", "NOTICE"]
+        stated = (about / "METADATA").read_text("utf-8").split("\n\n")[0].splitlines()
+        assert "License-Expression: Apache-2.0 AND CC-BY-SA-4.0" in stated
         where, names = self.look(tmp_path)
         assert where == tmp_path / "installed/kerasw2v/models"
         assert names == kerasw2v.zoo.names()

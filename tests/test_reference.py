@@ -6,14 +6,16 @@ import re
 import subprocess
 import sys
 import textwrap
+from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
 import kerasw2v
 
 pytest.importorskip("furo", reason="the theme is missing: pip install '.[docs]'")
-pytest.importorskip("myst_parser", reason="MyST is missing: pip install '.[docs]'")
+pytest.importorskip("myst_nb", reason="MyST-NB is missing: pip install '.[docs]'")
 
 from sphinx.util.inventory import InventoryFile
 
@@ -91,12 +93,74 @@ def test_commands_show_their_options(reference):
     assert "--restrict-vocab" in page
 
 
-def test_needs_no_network(reference):
-    """Styles and scripts come from the pages' own folder."""
-    page = (reference / "index.html").read_text("utf-8")
-    loaded = re.findall(r"<(?:script|link)\b[^>]*(?:src|href)=\"([^\"]+)\"", page)
+@pytest.mark.parametrize(
+    "name", ["index", "softmax_approximations", "tutorials/03_choosing_an_output_layer"]
+)
+def test_needs_no_network(reference, name):
+    """Styles, scripts and pictures come from the pages' own folder; formulae need no script."""
+    page = (reference / f"{name}.html").read_text("utf-8")
+    loaded = re.findall(r"<(?:script|link|img)\b[^>]*(?:src|href)=\"([^\"]+)\"", page)
     assert loaded
     assert [address for address in loaded if "//" in address] == []
+    assert ("<math" in page) == (name != "index")
+
+
+class _Links(HTMLParser):
+    """Collects the anchors of a page, and where its links lead."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.anchors, self.targets = set(), []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        found = dict(attributes)
+        self.anchors |= {found[key] for key in ("id", "name") if found.get(key)}
+        if tag in ("a", "img"):
+            self.targets += [found[key] for key in ("href", "src") if found.get(key)]
+
+
+def test_links_lead_somewhere(reference):
+    pages = {path.resolve(): _Links(path.read_text("utf-8")) for path in reference.rglob("*.html")}
+    assert len(pages) > 30
+    broken = []
+    for path, page in pages.items():
+        for target in page.targets:
+            address, _, anchor = unquote(target).partition("#")
+            if re.match(r"[a-z]+:", target):
+                continue  # elsewhere
+            file = (path.parent / address).resolve() if address else path
+            is_there = file.exists() and (not anchor or anchor in pages[file].anchors)
+            broken += [] if is_there else [f"{path.name}: {target}"]
+    assert broken == []
+
+
+def test_every_class_leads_to_a_concept_and_a_tutorial(reference):
+    for path in (reference / "reference").glob("*.html"):
+        page = path.read_text("utf-8")
+        assert page.count('<div class="admonition seealso">') == page.count('<dl class="py class">')
+    page = (reference / "reference" / "layers.html").read_text("utf-8")
+    described = page.split('id="kerasw2v.layers.HierarchicalSoftmax"')[1].split("seealso")[1]
+    assert described.index("softmax_approximations.html#hierarchical-softmax") < 500
+    assert described.index("tutorials/03_choosing_an_output_layer.html") < 800
+
+
+def test_tutorials_are_pages_with_their_outputs(reference):
+    for tutorial in (ROOT / "tutorials").glob("*.ipynb"):
+        page = (reference / "tutorials" / f"{tutorial.stem}.html").read_text("utf-8")
+        assert "<math" in page
+        assert '<div class="cell_output' in page
+        assert "_images/" in page
+
+
+def test_figures_are_those_of_the_benchmarks(reference):
+    """The table of the site's page is that of the file, cell by cell."""
+    section = (ROOT / "benchmarks" / "README.md").read_text("utf-8").split("\n## Output layers")[1]
+    (row,) = re.findall(r"^\| HierarchicalSoftmax \|(.*)\|$", section.split("\n\n|")[1], re.M)
+    step, faster, *_ = (cell.strip() for cell in row.split("|"))
+    page = (reference / "which_layer.html").read_text("utf-8")
+    cells = re.sub(r"<[^>]+>", " ", page)
+    assert re.search(rf"HierarchicalSoftmax\s+{re.escape(step)}\s+{re.escape(faster)}\s", cells)
 
 
 def test_the_example_on_the_first_page():

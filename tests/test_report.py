@@ -1,9 +1,11 @@
 """The page of a run: what it holds, and that it works when Chromium opens it and clicks."""
 
+import colorsys
 import json
 import os
 import re
 import shutil
+from importlib import resources
 
 import numpy as np
 import pytest
@@ -86,16 +88,16 @@ class TestPage:
         assert data["summary"][2:] == [
             ["epochs", "2"],
             ["loss of the last epoch", "1.5000"],
-            ["words a second", "1,045"],
+            ["words per second", "1,045"],
         ]
         assert data["history"]["epochs"] == [[1, 2.0, 2.5, 1025.0], [2, 4.0, 1.5, 1065.0]]
         too_few = "too few are known (30 needed)"
         assert data["evaluation"] == [
-            ["WordSim353", "Spearman", 0.5, "0.500", "318 of 353"],
-            ["SimLex999", "Spearman", None, too_few, "0 of 999"],
-            ["Analogies, semantic", "accuracy", None, too_few, "4"],
-            ["Analogies, syntactic", "accuracy", 0.25, "0.250", "32"],
-            ["Analogies", "accuracy", 0.25, "0.250", "36"],
+            ["WordSim353", "rank correlation", 0.5, "0.500", "318 of 353"],
+            ["SimLex999", "rank correlation", None, too_few, "0 of 999"],
+            ["Analogies, semantic", "share answered correctly", None, too_few, "4"],
+            ["Analogies, syntactic", "share answered correctly", 0.25, "0.250", "32"],
+            ["Analogies", "share answered correctly", 0.25, "0.250", "36"],
         ]
         assert os.listdir(tmp_path) == ["r.html"]
 
@@ -139,6 +141,41 @@ class TestPage:
         page = (tmp_path / "r.html").read_text("utf-8")
         assert re.findall(r"(?:src|href)=|@import|url\(", page) == []
         assert set(re.findall(r"https?://[^\"' ]+", page)) == {"http://www.w3.org/2000/svg"}
+
+
+def luminance(red, green, blue):
+    """Relative luminance as WCAG 2 defines it, of numbers from 0 to 1."""
+    linear = [
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (red, green, blue)
+    ]
+    return float(np.dot([0.2126, 0.7152, 0.0722], linear))
+
+
+def contrast(one, other):
+    dark, light = sorted([luminance(*one), luminance(*other)])
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_texts_have_contrast(scheme):
+    """At least 4.5, as WCAG 2 asks of small text; on the map for every colour of a word."""
+    style = (resources.files("kerasw2v.report") / "page.css").read_text("utf-8")
+    block = re.findall(r":root \{(.*?)\}", style, re.S)[scheme]
+    values = dict(re.findall(r"--(\w+): ([^;]+);", block))
+
+    def colour(name):
+        digits = values[name].removeprefix("#")
+        digits = digits if len(digits) == 6 else "".join(2 * digit for digit in digits)
+        return [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+
+    for text, behind in [("ink", "card"), ("ink", "bar"), ("soft", "card"), ("soft", "ground")]:
+        assert contrast(colour(text), colour(behind)) >= 4.5
+    for behind in ("card", "ground"):
+        assert contrast(colour("accent"), colour(behind)) >= 4.5
+    lightness = int(values["lightness"].removesuffix("%")) / 100
+    for hue in range(215, 391):  # those of `hue` in page.js
+        label = colorsys.hls_to_rgb(hue % 360 / 360, lightness, 0.45)
+        assert contrast(label, colour("card")) >= 4.5
 
 
 @pytest.mark.parametrize("name", ["r.pdf", "html", "no/r.html"])
@@ -241,8 +278,8 @@ class TestInChromium:
         assert page.texts("#summary dd") == ["400", "20", "2", "1.5000", "1,045"]
         assert page.texts("#settings td") == ["files", "corpus.txt"]
         rows = page.texts("#evaluation tbody tr")
-        assert rows[0].split("\n") == ["WordSim353 Spearman", "0.500", "318 of 353"]
-        assert rows[1] == "SimLex999 Spearman too few are known (30 needed) 0 of 999"
+        assert rows[0].split("\n") == ["WordSim353 rank correlation", "0.500", "318 of 353"]
+        assert rows[1] == "SimLex999 rank correlation too few are known (30 needed) 0 of 999"
         page.one("summary").click()
         assert page.texts("#epochs tbody tr") == [
             "1 2.5000 1,025 0:00:02",
@@ -259,7 +296,7 @@ class TestInChromium:
             "Loss by epochs: 2.7500, epoch 0.25, 0:00:01 at first, "
             "1.0000, epoch 2, 0:00:04 at last."
         )
-        assert speed.startswith("Words a second by epochs: 1,020 words/s, epoch 0.5,")
+        assert speed.startswith("Words per second by epochs: 1,020 words/s, epoch 0.5,")
         paths = [path.get_attribute("d") for path in page.all(".chart .curve")]
         assert [path.count("L") for path in paths] == [7, 6]  # the first call is not timed
         from selenium.webdriver import ActionChains

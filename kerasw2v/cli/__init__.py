@@ -5,6 +5,7 @@ not wait for TensorFlow.
 """
 
 import argparse
+import io
 import os
 import re
 import signal
@@ -14,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from kerasw2v.cli import evaluate, similar, train, zoo
+from kerasw2v.cli.arguments import DEBUG_HELP
 from kerasw2v.utils.versions import version
 
 _EXAMPLES = """\
@@ -39,8 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the arguments, without the program's name; those of the process when None.
 
     Returns:
-        The exit code: 0 for success, 1 for an error in the data or on the machine (one sentence on
-        stderr), 130 after Ctrl-C, 143 after SIGTERM, which stops a run in the same way. Wrong usage
+        The exit code: 0 for success, 1 for an error (one line on stderr; with `--debug` it is
+        raised), 130 after Ctrl-C, 143 after SIGTERM, which stops a run in the same way. Wrong usage
         raises `SystemExit` with code 2.
 
     Example:
@@ -51,9 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
     signals: list[int] = []
     try:
-        with _interrupted_by_sigterm(signals):
+        with _any_word_printable(), _interrupted_by_sigterm(signals):
             args.run(args)
-        sys.stdout.flush()
+            sys.stdout.flush()
     except KeyboardInterrupt as stop:
         print(f"\nkerasw2v: {stop or 'Stopped.'}", file=sys.stderr)
         return 143 if signals else 130
@@ -61,10 +63,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of the output, such as `head`, has left.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except _expected_errors() as error:
+    except Exception as error:
+        if args.debug:
+            raise
         print(f"kerasw2v: {_sentence(error)}", file=sys.stderr)
         return 1
     return 0
+
+
+@contextmanager
+def _any_word_printable() -> Iterator[None]:
+    r"""Prints what a console cannot show, such as accents in ASCII, as `\xe9`, not as an error."""
+    stdout = sys.stdout
+    if not isinstance(stdout, io.TextIOWrapper) or stdout.errors != "strict":
+        yield
+        return
+    stdout.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    finally:
+        stdout.reconfigure(errors="strict")
 
 
 @contextmanager
@@ -92,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--debug", action="store_true", help=DEBUG_HELP)
     parser.add_argument("--version", action="version", version=f"kerasw2v {version('kerasw2v')}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     train.add(commands)
@@ -101,24 +120,22 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _expected_errors() -> tuple[type[Exception], ...]:
-    """Returns the errors that are reported in one line, TensorFlow's only if it is loaded."""
-    return (ImportError, MemoryError, OSError, ValueError, *_tensorflow_errors())
-
-
 def _tensorflow_errors() -> tuple[type[Exception], ...]:
     errors = getattr(sys.modules.get("tensorflow"), "errors", None)
     return (errors.OpError,) if errors else ()
 
 
-def _sentence(error: BaseException) -> str:
+def _sentence(error: Exception) -> str:
     """Returns an error's message in one line; errors of the system in a readable form."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename!r}: {error.strerror}."
-    if isinstance(error, MemoryError):
-        return "Out of memory."
     message = str(error)
+    if isinstance(error, MemoryError) and not message:
+        return "Out of memory."
     if isinstance(error, _tensorflow_errors()):
         lines = re.sub(r"{{.*?}}\s*|\[Op:.*", "", message).splitlines()
         message = next((line for line in lines if line and not _TRACE.match(line)), "")
+    elif not isinstance(error, ArithmeticError | ImportError | MemoryError | OSError | ValueError):
+        # Not one that this package foresees, so its kind says as much as its message.
+        message = f"{type(error).__name__}: {message} (`--debug` shows where.)"
     return " ".join(message.split()) or type(error).__name__

@@ -3,12 +3,16 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
+DEBUG_HELP = "show where an error came from, not only what it is"
+
 
 def add_command(commands: Any, name: str, **texts: str) -> argparse.ArgumentParser:
     """Adds a command whose texts are printed as they are."""
     command: argparse.ArgumentParser = commands.add_parser(
         name, formatter_class=argparse.RawDescriptionHelpFormatter, **texts
     )
+    # Without a default: it would undo a `--debug` before the command.
+    command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=DEBUG_HELP)
     return command
 
 

@@ -78,11 +78,19 @@ class TrainOptions:
         return inputs | self.hyperparameters()
 
     def for_report(self) -> dict[str, dict[str, Any]]:
-        """Returns the groups of options that a report shows, names in words."""
+        """Returns the groups of options that a report shows, names in words.
+
+        A report is passed on: of files and folders it shows the names, not where they are.
+        """
         groups = ["Model", "Training", *(["Several machines"] if self.workers else []), "Files"]
+        shown = {group: self.group(group) for group in groups}
+        shown["Files"] = {
+            name: path and os.path.basename(os.path.normpath(path))
+            for name, path in shown["Files"].items()
+        }
         return {
-            group: {name.replace("_", " "): value for name, value in self.group(group).items()}
-            for group in groups
+            group: {name.replace("_", " "): value for name, value in values.items()}
+            for group, values in shown.items()
         }
 
     def run_state(self) -> "RunState | None":

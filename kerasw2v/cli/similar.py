@@ -91,7 +91,9 @@ def _parse_query(query: str, vectors: "KeyedVectors", name: str) -> tuple[list[s
 def _unknown_word(word: str, vectors: "KeyedVectors", name: str) -> str:
     # The frequent words of about the same length: difflib is slow on a million.
     candidates = [
-        known for known in vectors.index_to_key[:100_000] if abs(len(known) - len(word)) <= 2
+        known
+        for known in vectors.index_to_key[:100_000]
+        if isinstance(known, str) and abs(len(known) - len(word)) <= 2
     ]
     close = difflib.get_close_matches(word, candidates, n=3, cutoff=0.7)
     if word.lower() in vectors:

@@ -177,7 +177,7 @@ def _options(args: argparse.Namespace) -> TrainOptions:
     }
     values["alpha"] = args.alpha or default_learning_rate(args.architecture, values["epochs"])
     values["workers"], values["index"] = _checked_workers(args)
-    del values["run"]
+    del values["run"], values["debug"]
     options = TrainOptions(**values)
     return options.without_outputs() if options.index else options
 

@@ -23,8 +23,9 @@ from kerasw2v.multi_worker import check_same, connect, sharded_blocks
 from kerasw2v.plots import plot_training, save_plot
 from kerasw2v.report import write_report
 from kerasw2v.utils.files import save_keras_model
+from kerasw2v.utils.memory import check_memory
 from kerasw2v.utils.versions import versions
-from kerasw2v.word_map import content_words
+from kerasw2v.word_map import example_word
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
@@ -47,9 +48,7 @@ def train(options: TrainOptions) -> None:
         return
     vectors = to_keyed_vectors(model, vocabulary, copy=False)
     if not math.isfinite(float(vectors.vectors.sum())):
-        raise ValueError(
-            f"Training diverged; `--alpha` must be smaller. Received: --alpha {options.alpha}."
-        )
+        raise _divergence(options, state)
     save_vectors(vectors, options.output)
     written = [f"{options.output}: {len(vectors):,} words, {options.size} dimensions"]
     written += _write_others(options, vectors, model, stream, history)
@@ -59,8 +58,7 @@ def train(options: TrainOptions) -> None:
         print("Written:", *written, sep="\n  ")
         if not options.corpus:
             print("Nearest words:", *_demo_neighbours(vectors), sep="\n  ")
-        word = content_words(vectors, 10, among=1000)[-1]
-        print("Next:", *_next_steps(options.output, word), sep="\n  ")
+        print("Next:", *_next_steps(options.output, example_word(vectors)), sep="\n  ")
 
 
 def _join(options: TrainOptions) -> Any:
@@ -121,6 +119,8 @@ def _fit(
         )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_stopped_message(state)) from None
+    except FloatingPointError as error:
+        raise _divergence(options, state) from error
     return model, record and record.history
 
 
@@ -153,6 +153,8 @@ def _batch_size(options: TrainOptions, model: BlockModel, stream: TokenStream) -
 
 
 def _model(options: TrainOptions, vocabulary: Vocabulary) -> BlockModel:
+    size = f"2 tables of {len(vocabulary):,} words, --size {options.size:,},"
+    check_memory("`--size`", 8 * len(vocabulary) * options.size, size)
     seed = options.worker_seed
     noise = layers.NegativeSampling(vocabulary.counts, options.negative, seed=seed)
     return make_model(options.architecture, options.size, noise, window=options.window, seed=seed)
@@ -185,6 +187,16 @@ def _record(
         return Record(stream.corpus_words)
     history = History.load(state.history, epochs_done)
     return Record(stream.corpus_words, history, state.history)
+
+
+def _divergence(options: TrainOptions, state: RunState | None) -> ValueError:
+    kept = ""
+    if state and state.weights.exists():
+        kept = f" {state.folder} holds the state after the last good epoch."
+    return ValueError(
+        "Training diverged; `--alpha` must be smaller, or `--batch-size`. "
+        f"Received: --alpha {options.alpha}.{kept}"
+    )
 
 
 def _stopped_message(state: RunState | None) -> str:
@@ -235,7 +247,8 @@ def _settings(options: TrainOptions, model: Any, stream: TokenStream) -> dict[st
     groups["Model"]["parameters"] = model.count_params()
     groups["Training"]["batch size"] = _batch_size(options, model, stream)
     corpus = {
-        "files": ", ".join(options.corpus) or "300 news articles that gensim ships",
+        "files": ", ".join(map(os.path.basename, options.corpus))
+        or "300 news articles that come with gensim",
         "words in it": stream.corpus_words,
         "words known": model.vocabulary_size,
     }

@@ -14,6 +14,7 @@ from kerasw2v.data.token_stream import TokenStream, select_tokens, word_ids
 from kerasw2v.data.vocabulary import Vocabulary
 from kerasw2v.ops.windows import PADDING, default_block_length
 from kerasw2v.utils.checks import check_int, check_non_negative, check_seed
+from kerasw2v.utils.memory import check_memory
 from kerasw2v.utils.runtime import tf_config, without_autotune
 
 _READ_TOKENS = 2**18
@@ -40,11 +41,11 @@ def block_dataset(
     with probability `(sqrt(f / sample) + 1) * sample / f`. The remaining tokens are cut into blocks
     at a new offset, and the blocks are shuffled (within about a million tokens). Each remaining
     token is the centre of exactly one position of one block, which holds its whole window: every
-    (centre, context) pair of a sentence occurs once an epoch, and none across sentences.
+    (centre, context) pair of a sentence occurs once per epoch, and none across sentences.
 
     Args:
         corpus: the tokens that `read_corpus` returned; or a path (plain, .gz, .bz2, .xz; one
-            sentence a line), a list of paths or any re-iterable of token lists, to be encoded now.
+            sentence per line), a list of paths or any re-iterable of token lists, encoded now.
         vocabulary: the words; others are dropped before windows are made.
         window: largest distance of a context word; halo of a block on either side.
         sample: threshold of subsampling, 0 for none.
@@ -70,7 +71,7 @@ def block_dataset(
         FileNotFoundError, TypeError, ValueError: for a corpus that cannot be read, or sizes,
             thresholds and seeds out of range.
 
-    Cost: about 20 ns a word and epoch, and one pass over the text if the corpus is not encoded
+    Cost: about 20 ns per word and epoch, and one pass over the text if the corpus is not encoded
     yet; memory does not grow with the corpus.
 
     Example:
@@ -113,10 +114,16 @@ def block_dataset(
         random.randint(1, 10**9) if seed is None else seed,
     )
 
+    shape = (rows, length + 2 * window)
+    check_memory(
+        "`batch_size`, `block_length` or `window`",
+        4 * rows * shape[1] * (min(maker.steps, _PREFETCHED_BATCHES) + 2),  # and the one at work
+        f"a dataset of {maker.steps:,} batches of {rows:,} x {shape[1]:,} ids",
+    )
+
     def batches() -> Iterator[NDArray[np.int32]]:
         return maker.batches(next(epochs) if reshuffle_each_iteration else first_epoch)
 
-    shape = (rows, length + 2 * window)
     dataset = tf.data.Dataset.from_generator(
         batches, output_signature=tf.TensorSpec((None, *shape), tf.int32)
     )
@@ -239,7 +246,7 @@ def count_ids(stream: TokenStream, vocabulary_size: int) -> NDArray[np.int64]:
 
 
 def default_batch_size(corpus_words: int, window: int, largest: int = 4096) -> int:
-    """Returns a power of two from 256 to `largest` tokens, for about 256 steps an epoch.
+    """Returns a power of two from 256 to `largest` tokens, for about 256 steps per epoch.
 
     Large batches are fast, but all their gradients are computed at one point: a small corpus needs
     many updates more than speed. A batch holds at least one block for the window.

@@ -7,10 +7,12 @@ chunk is cut between words, so a corpus without any line end (text8) takes no mo
 """
 
 import os
+import sys
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from itertools import chain
 from lzma import LZMAError
+from types import FunctionType, GeneratorType
 from typing import Any, BinaryIO, NamedTuple, TypeAlias, cast
 
 import numpy as np
@@ -18,15 +20,19 @@ import smart_open
 from numpy.typing import NDArray
 
 PathLike: TypeAlias = str | os.PathLike[str]
-Corpus: TypeAlias = PathLike | Sequence[PathLike] | Iterable[Sequence[str]]
+Word: TypeAlias = Hashable
+"""A token: a string, a number, a tuple, or anything else that can be a key of a `dict`."""
+Corpus: TypeAlias = PathLike | Sequence[PathLike] | Iterable[Sequence[Word]]
 """A path, a list of paths, or a re-iterable of token lists.
 
-Files hold one sentence a line, words separated by whitespace, in UTF-8; `.gz`, `.bz2` and `.xz`
-are unpacked while reading. Re-iterables are lists of lists, and gensim's `LineSentence`,
-`Text8Corpus` and `PathLineSentences`.
+Files hold one sentence per line, words separated by whitespace, in UTF-8; `.gz`, `.bz2` and `.xz`
+are unpacked while reading. Re-iterables are lists of lists, gensim's `LineSentence`,
+`Text8Corpus` and `PathLineSentences`, and objects whose `__iter__` starts anew; their tokens are
+strings, numbers, tuples or anything else that is hashable.
 """
 
 _CHUNK_BYTES = 1 << 16
+_NOTHING: Any = object()
 _BATCH_WORDS = 10_000
 
 
@@ -39,10 +45,10 @@ class Batch(NamedTuple):
             which at least one word was read.
     """
 
-    sentences: list[list[str]]
+    sentences: list[list[Any]]
     continues: bool
 
-    def words(self) -> Iterator[str]:
+    def words(self) -> Iterator[Any]:
         """All words of the batch."""
         return chain.from_iterable(self.sentences)
 
@@ -64,19 +70,22 @@ class Batch(NamedTuple):
 def check_corpus(corpus: Corpus) -> None:
     """Checks, before any work is done, that `corpus` can be read, and more than once.
 
-    It only looks at the names of files and at the first sentence of an iterable; `iter_batches`
-    reports damage further inside.
+    It only looks at the names of files and at the first sentence of a list. Other iterables are
+    not begun: they may count, open or draw something whenever they are. `iter_batches` reports
+    damage further inside.
 
     Raises:
         FileNotFoundError, IsADirectoryError, PermissionError: if a file cannot be read.
         ValueError: if there is no sentence, or a path is a pipe or device, which can be read
             only once.
         TypeError: if it is a generator or another iterator, if its sentences are strings instead
-            of lists of strings, or if it is not a corpus at all.
+            of lists of words, or if it is not a corpus at all.
     """
     paths = _paths(corpus)
     if paths is None:
         _check_iterable(corpus)
+        if isinstance(corpus, list | tuple):
+            _check_first(corpus, next(iter(corpus), _NOTHING))
         return
     if not isinstance(corpus, str | os.PathLike):
         _check_not_sentences(paths)
@@ -96,8 +105,9 @@ def iter_batches(corpus: Corpus) -> Iterator[Batch]:
 
     Raises:
         ValueError: while iterating, if a file is not UTF-8 or a compressed file is damaged.
-        TypeError: while iterating, if a sentence is not a list or a word is not a string.
-        Exception: at once, all that `check_corpus` raises.
+        TypeError: while iterating, if a sentence is not a list or a word is not hashable.
+        Exception: at once, all that `check_corpus` raises, also for the first sentence of an
+            iterable, which is begun once.
 
     Example:
 
@@ -105,14 +115,51 @@ def iter_batches(corpus: Corpus) -> Iterator[Batch]:
     ...     print(batch.sentences, batch.continues)
     [['the', 'cat'], ['a', 'dog']] False
     """
-    check_corpus(corpus)
     paths = _paths(corpus)
     if paths is None:
-        return _iterable_batches(cast(Iterable[Sequence[str]], corpus))
+        _check_iterable(corpus)
+        sentences = iter(decoded(cast(Iterable[Sequence[Word]], corpus)))
+        first = next(sentences, _NOTHING)
+        _check_first(corpus, first)
+        return batches_of_sentences(chain([first], sentences))
+    check_corpus(corpus)
     return chain.from_iterable(map(_file_batches, paths))
 
 
-def iter_sentences(corpus: Corpus) -> Iterator[list[str]]:
+def batches_of_sentences(sentences: Iterable[Any]) -> Iterator[Batch]:
+    """Yields an iterable of token lists, which is begun once, as `iter_batches` does; maybe none.
+
+    Raises:
+        TypeError: while iterating, as `iter_batches`.
+    """
+    batch: list[list[Any]] = []
+    number = size = 0
+    for number, sentence in enumerate(sentences, 1):
+        batch.append(_as_list(sentence, number))
+        size += len(batch[-1]) + 1  # so that empty sentences fill a batch too
+        if size >= _BATCH_WORDS:
+            _check_words(batch, number)
+            yield Batch(batch, False)
+            batch, size = [], 0
+    _check_words(batch, number)
+    yield Batch(batch, False)
+
+
+def is_exhausted_by_a_pass(corpus: object) -> bool:
+    """Whether an object is known to be iterable only once: a generator, `map`, an open file ...
+
+    An iterator whose class has an `__iter__` of its own in Python may start anew in it.
+    """
+    if isinstance(corpus, GeneratorType):
+        return True
+    if not isinstance(corpus, Iterator):
+        return False
+    begin = getattr(type(corpus), "__iter__", None)
+    module = type(corpus).__module__.partition(".")[0]
+    return not isinstance(begin, FunctionType) and module in sys.stdlib_module_names
+
+
+def iter_sentences(corpus: Corpus) -> Iterator[list[Any]]:
     """Reads a corpus from its beginning, a sentence at a time; slower than `iter_batches`.
 
     A line longer than 64 KiB is yielded in several parts, a blank line as an empty sentence. Errors
@@ -183,25 +230,24 @@ def _check_file(path: str) -> None:
 
 
 def _check_iterable(corpus: Any) -> None:
-    try:
-        iterator = iter(corpus)
-    except TypeError:
+    if not isinstance(corpus, Iterable) and not hasattr(corpus, "__getitem__"):
         raise TypeError(
             "`corpus` must be a path, a list of paths or an iterable of token lists. "
             f"Received: {_short(corpus)} of type {type(corpus).__name__}."
-        ) from None
-    # The second condition finds classes that return the same generator each time.
-    if iterator is corpus or iterator is iter(corpus):
+        )
+    if is_exhausted_by_a_pass(corpus):
         raise TypeError(
             "`corpus` must be iterable more than once, since it is read in several passes; a "
             "generator or other iterator is exhausted by the first. "
             f"Received: {describe(corpus)}; pass `list(corpus)`, a file, or an object whose "
             "`__iter__` starts anew."
         )
-    for sentence in iterator:
-        _check_words([_as_list(sentence, 1)], 1)
-        return
-    raise ValueError(f"`corpus` must not be empty. Received: {describe(corpus)}.")
+
+
+def _check_first(corpus: Any, sentence: Any) -> None:
+    if sentence is _NOTHING:
+        raise ValueError(f"`corpus` must not be empty. Received: {describe(corpus)}.")
+    _check_words([_as_list(sentence, 1)], 1)
 
 
 def _file_batches(path: str) -> Iterator[Batch]:
@@ -253,21 +299,7 @@ def _read(file: BinaryIO, path: str) -> bytes:
         ) from error
 
 
-def _iterable_batches(corpus: Iterable[Sequence[str]]) -> Iterator[Batch]:
-    sentences: list[list[str]] = []
-    number = size = 0
-    for number, sentence in enumerate(_decoded(corpus), 1):
-        sentences.append(_as_list(sentence, number))
-        size += len(sentences[-1]) + 1  # so that empty sentences fill a batch too
-        if size >= _BATCH_WORDS:
-            _check_words(sentences, number)
-            yield Batch(sentences, False)
-            sentences, size = [], 0
-    _check_words(sentences, number)
-    yield Batch(sentences, False)
-
-
-def _decoded(corpus: Iterable[Sequence[str]]) -> Iterator[Sequence[str]]:
+def decoded(corpus: Iterable[Sequence[Word]]) -> Iterator[Sequence[Word]]:
     """Iterates, and names the sentence in which gensim's readers fail to decode UTF-8."""
     number = 1
     try:
@@ -281,11 +313,14 @@ def _decoded(corpus: Iterable[Sequence[str]]) -> Iterator[Sequence[str]]:
         ) from error
 
 
-def _as_list(sentence: object, number: int) -> list[str]:
+def _as_list(sentence: object, number: int) -> list[Any]:
     if type(sentence) is list:
         return sentence
     if isinstance(sentence, str | bytes):
         raise _string_sentence(sentence, number)
+    if isinstance(sentence, np.ndarray) and sentence.ndim:
+        words: list[Any] = sentence.tolist()  # Python's numbers, which are found faster
+        return words
     if not isinstance(sentence, Iterable):
         raise TypeError(
             "`corpus` must hold sentences that are lists of words. "
@@ -294,18 +329,20 @@ def _as_list(sentence: object, number: int) -> list[str]:
     return list(sentence)
 
 
-def _check_words(sentences: list[list[str]], last: int) -> None:
-    """Raises TypeError unless all words are strings; `last` is the last sentence's number."""
+def _check_words(sentences: list[list[Any]], last: int) -> None:
+    """Raises TypeError unless all words are hashable; `last` is the last sentence's number."""
     kinds = set(map(type, chain.from_iterable(sentences)))
-    if all(issubclass(kind, str) for kind in kinds):
+    if all(issubclass(kind, str | int | float | np.number) for kind in kinds):
         return
     for number, sentence in enumerate(sentences, last + 1 - len(sentences)):
         for word in sentence:
-            if not isinstance(word, str):
+            try:
+                hash(word)
+            except TypeError:
                 raise TypeError(
-                    "`corpus` must hold words that are strings. Received: "
-                    f"{_short(word)} of type {type(word).__name__} in sentence {number}."
-                )
+                    "`corpus` must hold words that are strings, numbers or other hashable objects. "
+                    f"Received: {_short(word)} of type {type(word).__name__} in sentence {number}."
+                ) from None
 
 
 def _short(value: object) -> str:

@@ -4,6 +4,7 @@ import mmap
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from itertools import pairwise
 
 import numpy as np
@@ -54,36 +55,64 @@ def select_tokens(
     return tokens, in_unstarted_sentence
 
 
+class TokenSpool:
+    """Joins the tokens of a corpus, in memory or, if they are many, in a file without a name.
+
+    Args:
+        in_memory_limit: more bytes of ids than this go to the file.
+
+    Attributes:
+        num_words: number of words so far, those left out included.
+    """
+
+    def __init__(self, in_memory_limit: int = IN_MEMORY_LIMIT) -> None:
+        self.num_words = 0
+        self._limit, self._num_tokens = in_memory_limit, 0
+        self._path = os.path.join(tempfile.gettempdir(), "(temporary file)")
+        self._in_unstarted_sentence = False
+        # The file has no name from the start, so nobody has to delete it.
+        self._file = tempfile.SpooledTemporaryFile(max_size=in_memory_limit)  # noqa: SIM115
+        if in_memory_limit == 0:
+            with clear_disk_errors(self._path):
+                self._file.rollover()
+
+    def add(self, ids: npt.NDArray[np.int32], sentence_starts: npt.NDArray[np.integer]) -> None:
+        """Adds word ids, -1 for a word to leave out, and the positions where sentences start."""
+        tokens, self._in_unstarted_sentence = select_tokens(
+            ids, np.flatnonzero(ids >= 0), sentence_starts, self._in_unstarted_sentence
+        )
+        with clear_disk_errors(self._path):
+            self._file.write(tokens.tobytes())
+        self._num_tokens += tokens.size
+        self.num_words += ids.size
+
+    def tokens(self) -> npt.NDArray[np.int32]:
+        """Returns all tokens, and closes the file, which its memory map keeps."""
+        with self._file, clear_disk_errors(self._path):
+            if self._num_tokens * 4 <= self._limit:
+                self._file.seek(0)
+                return np.frombuffer(self._file.read(), np.int32)
+            self._file.flush()
+            return np.memmap(self._file, np.int32, "r", shape=(self._num_tokens,))
+
+    def close(self) -> None:
+        """Closes the file, for a corpus that fails."""
+        self._file.close()
+
+
 def spool_tokens(
     chunks: Iterable[tuple[npt.NDArray[np.int32], npt.NDArray[np.integer]]], in_memory_limit: int
 ) -> tuple[npt.NDArray[np.int32], int]:
-    """Joins the tokens of a corpus, in memory or, if they are many, in a file without a name.
+    """Joins the tokens of a corpus, as `TokenSpool` does.
 
     `chunks` are word ids, -1 for a word to leave out, with the positions at which sentences start.
     Returns the tokens, and the number of words, those left out included.
     """
-    num_tokens = num_words = 0
-    in_unstarted_sentence = False
-    # The file has no name from the start, so nobody has to delete it; the memory map keeps it.
-    path = os.path.join(tempfile.gettempdir(), "(temporary file)")
-    with (
-        clear_disk_errors(path),
-        tempfile.SpooledTemporaryFile(max_size=in_memory_limit) as spool,
-    ):
-        if in_memory_limit == 0:
-            spool.rollover()
+    spool = TokenSpool(in_memory_limit)
+    with closing(spool):
         for ids, sentence_starts in chunks:
-            tokens, in_unstarted_sentence = select_tokens(
-                ids, np.flatnonzero(ids >= 0), sentence_starts, in_unstarted_sentence
-            )
-            spool.write(tokens.tobytes())
-            num_tokens += tokens.size
-            num_words += ids.size
-        if num_tokens * 4 <= in_memory_limit:
-            spool.seek(0)
-            return np.frombuffer(spool.read(), np.int32), num_words
-        spool.flush()
-        return np.memmap(spool, np.int32, "r", shape=(num_tokens,)), num_words
+            spool.add(ids, sentence_starts)
+        return spool.tokens(), spool.num_words
 
 
 class TokenStream:
@@ -144,7 +173,7 @@ class TokenStream:
             ValueError: if no word of the corpus is in the vocabulary.
             FileNotFoundError, OSError, TypeError, ValueError: as `kerasw2v.read_corpus`.
 
-        Cost: about 0.2 microseconds a word; 4 bytes a word in the vocabulary.
+        Cost: about 0.2 microseconds per word; 4 bytes per word in the vocabulary.
         """
         check_int("in_memory_limit", in_memory_limit, minimum=0)
         chunks = (

@@ -3,21 +3,22 @@
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from kerasw2v.data.corpus import Corpus, iter_batches, no_words_error
+from kerasw2v.data.corpus import Corpus, Word, iter_batches, no_words_error
 from kerasw2v.utils.checks import check_int
 from kerasw2v.utils.files import replace_on_success
 
 _SENTENCE_END = "</s>"
 
 
-class _Ids(dict[str, int]):
+class _Ids(dict[Any, int]):
     """Ids by word, -1 for unknown words: faster than `get` with a default."""
 
-    def __missing__(self, word: str) -> int:
+    def __missing__(self, word: Word) -> int:
         return -1
 
 
@@ -28,14 +29,14 @@ class Vocabulary:
     vocabularies are equal if their words and counts are.
 
     Args:
-        words: the words, each once.
+        words: the words, each once: strings, numbers, tuples or other hashable objects.
         counts: how often each occurs in the corpus; positive, descending.
         corpus_words: number of words of the corpus, those outside the vocabulary included.
             Defaults to the sum of `counts`.
         corpus_sentences: number of sentences of the corpus, if known.
 
     Raises:
-        TypeError: if `words` is not a sequence of strings or `counts` not of integers.
+        TypeError: if `words` is not a sequence of hashable objects or `counts` not of integers.
         ValueError: if `words` is empty or has a word twice, `counts` has another length, is not
             positive or not descending, or `corpus_words` is smaller than their sum.
 
@@ -52,7 +53,7 @@ class Vocabulary:
 
     def __init__(
         self,
-        words: Sequence[str],
+        words: Sequence[Any],
         counts: Sequence[int] | npt.NDArray[np.integer],
         corpus_words: int | None = None,
         corpus_sentences: int | None = None,
@@ -77,10 +78,11 @@ class Vocabulary:
         """Counts the words of a corpus, in one pass.
 
         Arguments and errors are those of `kerasw2v.read_corpus`, which encodes the corpus
-        too in the same pass. Words of the same count are ordered by code point.
+        too in the same pass. Words of the same count are ordered by code point, or by their own
+        order if they are not strings; words that cannot be ordered, in that of the corpus.
 
-        Cost: about 0.2 microseconds a word, as gensim's `build_vocab`; memory for the counts of all
-        different words.
+        Cost: about 0.2 microseconds per word, as gensim's `build_vocab`; memory for the counts of
+        all different words.
 
         Example:
 
@@ -89,7 +91,7 @@ class Vocabulary:
         ['dog', 'the', 'a', 'and', 'cat']
         """
         check_limits(min_count, max_final_vocab)
-        counts: Counter[str] = Counter()
+        counts: Counter[Any] = Counter()
         sentences = 0
         for batch in iter_batches(corpus):
             counts.update(batch.words())
@@ -101,7 +103,7 @@ class Vocabulary:
     @classmethod
     def from_counts(
         cls,
-        counts: Mapping[str, int],
+        counts: Mapping[Any, int],
         min_count: int = 1,
         max_final_vocab: int | None = None,
         corpus_sentences: int | None = None,
@@ -126,7 +128,7 @@ class Vocabulary:
         if not counts:
             raise ValueError("`counts` must hold at least one word. Received: counts={}.")
         least = effective_min_count(counts, min_count, max_final_vocab)
-        words = sorted(word for word, count in counts.items() if count >= least)
+        words = _in_order(word for word, count in counts.items() if count >= least)
         if not words:
             raise _no_word_left_error(max(counts.values()), min_count, max_final_vocab)
         words.sort(key=counts.__getitem__, reverse=True)  # stable: ties stay in order
@@ -176,10 +178,16 @@ class Vocabulary:
         An existing file is replaced; the file appears whole or not at all.
 
         Raises:
+            TypeError: if a word is not a string.
             ValueError: if a word is empty, has whitespace in it or cannot be written as UTF-8.
             OSError: if the folder does not exist, cannot be written, or the disk is full.
         """
         for word in self.words:
+            if not isinstance(word, str):
+                raise TypeError(
+                    "`words` must be strings to be saved as text, which does not say their type. "
+                    f"Received: {word!r} of type {type(word).__name__}."
+                )
             if word.split() != [word]:
                 raise ValueError(
                     "`words` must be without whitespace and not empty to be saved as text. "
@@ -194,7 +202,7 @@ class Vocabulary:
                         f"`words` must be writable as UTF-8 to be saved. Received: {word!r}."
                     ) from None
 
-    def index(self, word: str) -> int:
+    def index(self, word: Word) -> int:
         """Returns the id of a word; raises KeyError for a word outside the vocabulary."""
         index = self._ids[word]
         if index < 0:
@@ -203,15 +211,15 @@ class Vocabulary:
             )
         return index
 
-    def encode(self, tokens: Iterable[str]) -> npt.NDArray[np.int32]:
+    def encode(self, tokens: Iterable[Word]) -> npt.NDArray[np.int32]:
         """Returns the ids of a sentence's words, int32, without words outside the vocabulary."""
         ids = self.lookup(tokens)
         return ids[ids >= 0]
 
-    def lookup(self, tokens: Iterable[str]) -> npt.NDArray[np.int32]:
+    def lookup(self, tokens: Iterable[Word]) -> npt.NDArray[np.int32]:
         """Returns the id of each word, int32, -1 for one outside the vocabulary.
 
-        Costs about 0.1 microseconds a word. Raises TypeError for a string instead of a list.
+        Costs about 0.1 microseconds per word. Raises TypeError for a string instead of a list.
         """
         if isinstance(tokens, str | bytes):
             raise TypeError(
@@ -222,7 +230,7 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.words)
 
-    def __iter__(self) -> Iterator[str]:
+    def __iter__(self) -> Iterator[Any]:
         return iter(self.words)
 
     def __contains__(self, word: object) -> bool:
@@ -240,17 +248,29 @@ class Vocabulary:
         )
 
 
-def _checked_words(words: Sequence[str]) -> list[str]:
+def _in_order(words: Iterable[Any]) -> list[Any]:
+    """Returns words in their order; as they come if they have none, as numbers among strings."""
+    words = list(words)
+    try:
+        return sorted(words)
+    except TypeError:
+        return words
+
+
+def _checked_words(words: Sequence[Any]) -> list[Any]:
     if isinstance(words, str | bytes) or not isinstance(words, Iterable):
         raise TypeError(f"`words` must be a list of words. Received: words={words!r}.")
     checked = list(words)
     if not checked:
         raise ValueError("`words` must hold at least one word. Received: words=[].")
     for word in checked:
-        if not isinstance(word, str):
+        try:
+            hash(word)
+        except TypeError:
             raise TypeError(
-                f"`words` must be strings. Received: {word!r} of type {type(word).__name__}."
-            )
+                "`words` must be strings, numbers or other hashable objects. "
+                f"Received: {word!r} of type {type(word).__name__}."
+            ) from None
     return checked
 
 
@@ -283,7 +303,7 @@ def check_limits(min_count: int, max_final_vocab: int | None) -> None:
 
 
 def effective_min_count(
-    counts: Mapping[str, int], min_count: int, max_final_vocab: int | None
+    counts: Mapping[Any, int], min_count: int, max_final_vocab: int | None
 ) -> int:
     """Returns `min_count`, raised until at most `max_final_vocab` words are left, as in gensim."""
     if max_final_vocab is None or max_final_vocab >= len(counts):

@@ -9,6 +9,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from kerasw2v.layers.output_layer import OutputLayer, as_pairs
+from kerasw2v.layers.tables import check_table
 from kerasw2v.ops.cost_fit import fit_cost_model
 from kerasw2v.ops.cutoffs import CostModel, StepCost, plan_cutoffs, tail_dim
 from kerasw2v.ops.row_mass import SOFTMAX_TERM_MASS, add_row_mass, term_mass
@@ -56,10 +57,10 @@ class AdaptiveSoftmax(OutputLayer):
         tf.errors.InvalidArgumentError: in a step, if a target is not in the vocabulary.
 
     Cost: with `J` tails of `k_i` words and width `d_i`, which hold a share `p_i` of the targets,
-    `O(rows (k_0 + J) d + sum_i rows p_i (k_i d_i + d d_i))` a step, forward and backward, and dense
-    gradients; the block form computes one normaliser for each hidden vector and tail, however many
-    targets it has there. `(k_0 + J) d + sum_i (k_i + d) d_i` parameters. The number of rows of a
-    tail varies from step to step, so the layer cannot run under `jit_compile=True`.
+    `O(rows (k_0 + J) d + sum_i rows p_i (k_i d_i + d d_i))` per step, forward and backward, and
+    dense gradients; the block form computes one normaliser for each hidden vector and tail, however
+    many targets it has there. `(k_0 + J) d + sum_i (k_i + d) d_i` parameters. The number of rows of
+    a tail varies from step to step, so the layer cannot run under `jit_compile=True`.
 
     Example:
 
@@ -135,6 +136,7 @@ class AdaptiveSoftmax(OutputLayer):
         )
 
     def _add_table(self, name: str, shape: tuple[int, int], initializer: Any = "zeros") -> Any:
+        check_table(*shape)
         return self.add_weight(shape=shape, initializer=initializer, autocast=False, name=name)
 
     def pair_loss(

@@ -47,7 +47,7 @@ class ClassSoftmax(OutputLayer):
     Cost: `O((C + S) d)` for each target, S words in its class: together about `2 sqrt(V) d` or less
     for classes by frequency. The block form has one normaliser over classes for each hidden vector.
     Only rows of the targets' classes are read and updated. `log_probs` and
-    `top_k` are `O(rows * V * d)`. (V + C) * d parameters, and 12 bytes a word for its class. The
+    `top_k` are `O(rows * V * d)`. (V + C) * d parameters, and 12 bytes per word for its class. The
     shapes of a step depend on the targets, so the layer cannot run under `jit_compile=True`.
 
     Example:

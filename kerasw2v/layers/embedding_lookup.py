@@ -1,4 +1,4 @@
-"""Embedding lookup that reads and updates only the rows a batch names."""
+"""Embedding lookup that reads and updates only the rows that a batch names."""
 
 from typing import Any
 
@@ -6,9 +6,10 @@ import keras
 import tensorflow as tf
 
 from kerasw2v.layers.tables import add_table, check_shards
+from kerasw2v.ops.ids import as_ids
 from kerasw2v.ops.row_mass import add_row_mass
-from kerasw2v.ops.rows import as_ids, distinct, gather_rows
-from kerasw2v.utils.checks import check_choice, check_int, check_seed
+from kerasw2v.ops.rows import distinct, gather_rows
+from kerasw2v.utils.checks import MAX_INT32, check_choice, check_int, check_seed
 
 COMBINERS = (None, "mean", "sum")
 
@@ -23,7 +24,7 @@ class EmbeddingLookup(keras.layers.Layer):
     Args:
         vocabulary_size: number of rows, V.
         embedding_dim: width of a row, d.
-        combiner: None for one vector an id; `"mean"` or `"sum"` to combine the vectors of the last
+        combiner: None for one vector per id; `"mean"` or `"sum"` to combine the vectors of the last
             axis (bags of words, CBOW's window).
         mask_negative: True to treat negative ids as padding: they give a zero vector and do not
             count in a mean.
@@ -44,7 +45,7 @@ class EmbeddingLookup(keras.layers.Layer):
         TypeError, ValueError: if a size is not a positive integer, the combiner is unknown, `seed`
             is no seed, or there are more shards than rows.
 
-    Cost: `O(ids * d)` a step, forward and backward; none of it grows with V. Each shard reads and
+    Cost: `O(ids * d)` per step, forward and backward; none of it grows with V. Each shard reads and
     updates rows of its own only.
 
     Example:
@@ -71,8 +72,10 @@ class EmbeddingLookup(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.vocabulary_size = check_int("vocabulary_size", vocabulary_size, minimum=1)
-        self.embedding_dim = check_int("embedding_dim", embedding_dim, minimum=1)
+        self.vocabulary_size = check_int(
+            "vocabulary_size", vocabulary_size, minimum=1, maximum=MAX_INT32
+        )
+        self.embedding_dim = check_int("embedding_dim", embedding_dim, 1, MAX_INT32)
         self.combiner = check_choice("combiner", combiner, COMBINERS)
         self.mask_negative = mask_negative
         self.seed = check_seed("seed", seed)
@@ -93,7 +96,8 @@ class EmbeddingLookup(keras.layers.Layer):
         return self.table if self.shards == 1 else self.table.value
 
     def call(self, ids: Any) -> tf.Tensor:
-        ids = as_ids(ids)
+        lowest = None if self.mask_negative else 0
+        ids = as_ids("ids", ids, self.vocabulary_size, lowest)
         present = tf.cast(ids >= 0, self.compute_dtype)
         if self.mask_negative:
             ids = tf.maximum(ids, 0)

@@ -8,6 +8,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
 from kerasw2v.layers.output_layer import OutputLayer
+from kerasw2v.layers.tables import check_scores, check_table
 from kerasw2v.ops.row_mass import add_row_mass
 from kerasw2v.ops.rows import gather_rows
 from kerasw2v.ops.seeds import add_draw_state, named_seed, next_seed
@@ -49,7 +50,7 @@ class EmbeddingPrediction(OutputLayer):
 
     Args:
         counts: frequencies of the words, most frequent first, `(V,)`, or V alone; only V is used.
-        target_vectors: `(V, m)`, a vector a word in the same order, scaled to unit length here;
+        target_vectors: `(V, m)`, one vector per word in the same order, scaled to unit length here;
             random directions when None. They are saved with the weights, not in the config.
         target_dim: m; that of `target_vectors`, or else of the hidden vectors, when None.
         loss: `"vmf"`, `"cosine"` or `"max_margin"`.
@@ -137,6 +138,8 @@ class EmbeddingPrediction(OutputLayer):
                 "`use_projection` must not be False where hidden and target vectors differ in "
                 f"width. Received: hidden vectors of {hidden_dim}, targets of {target_dim}."
             )
+        if self._initial_targets is None:
+            check_table(self.vocabulary_size, target_dim, width="target_dim")
         self.projection = None
         if self.use_projection or hidden_dim != target_dim:
             self.projection = self.add_weight(
@@ -145,6 +148,8 @@ class EmbeddingPrediction(OutputLayer):
                 autocast=False,
                 name="projection",
             )
+        if self.loss == "max_margin":
+            check_scores("`num_sampled`", self.num_sampled, target_dim)
         targets, self._initial_targets = self._initial_targets, None  # a weight from here on
         if targets is None:
             targets = _random_unit_vectors(
@@ -217,6 +222,7 @@ class EmbeddingPrediction(OutputLayer):
         )
         rows = gather_rows(self.target_vectors, ids, units.dtype)
         flat = tf.reshape(units, [-1, units.shape[-1]])
+        check_scores("`num_sampled`", self.num_sampled, flat.shape[1], flat.shape[0])
         cosines = tf.cast(tf.matmul(flat, rows, transpose_b=True), tf.float32)  # (b * L, K)
         first_id = tf.gather(ids, tf.argmax(cosines, axis=-1))
         first = tf.reduce_max(cosines, axis=-1)
@@ -280,7 +286,7 @@ def _unit_vectors(vectors: ArrayLike, size: int, dim: int | None) -> NDArray[np.
         ) from error
     if array.ndim != 2 or array.shape[0] != size or array.shape[1] != (dim or array.shape[1]):
         raise ValueError(
-            f"`target_vectors` must have shape ({size}, {dim or 'm'}): a vector a word. "
+            f"`target_vectors` must have shape ({size}, {dim or 'm'}): one vector per word. "
             f"Received: shape={array.shape}."
         )
     check_int("target_dim", array.shape[1], minimum=2)

@@ -7,6 +7,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from kerasw2v.layers.output_layer import OutputLayer
+from kerasw2v.layers.tables import check_scores
 from kerasw2v.ops.row_mass import SOFTMAX_TERM_MASS, add_row_mass, term_mass
 
 
@@ -26,7 +27,7 @@ class FullSoftmax(OutputLayer):
     Raises:
         TypeError, ValueError: if `counts` are not frequencies in descending order.
 
-    Cost: `O(rows * V * d)` a step, forward and backward, and a dense gradient; the block form
+    Cost: `O(rows * V * d)` per step, forward and backward, and a dense gradient; the block form
     computes one normaliser for each hidden vector, however many targets it has. V * d parameters.
 
     Example:
@@ -48,6 +49,7 @@ class FullSoftmax(OutputLayer):
         self.built = True
 
     def _scores(self, hidden: tf.Tensor) -> tf.Tensor:
+        check_scores("The batch or the vocabulary", self.vocabulary_size, 1, hidden.shape[0])
         table = tf.cast(self.embeddings.value, hidden.dtype)
         return tf.cast(tf.matmul(hidden, table, transpose_b=True), tf.float32)
 

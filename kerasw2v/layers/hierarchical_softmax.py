@@ -9,6 +9,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
 from kerasw2v.layers.output_layer import OutputLayer
+from kerasw2v.layers.tables import check_room
 from kerasw2v.ops import huffman
 from kerasw2v.ops.fused import fused_per_bucket
 from kerasw2v.ops.logistic import softplus_and_sigmoid
@@ -62,7 +63,7 @@ class HierarchicalSoftmax(OutputLayer):
     words of English), and the dense product with `dense_rows`. The block form reads a candidate's
     path once for all hidden vectors of its block, and `shared_loss` multiplies each hidden vector
     once with the top, however often it occurs in the blocks. `log_probs` and `top_k` are
-    `O(rows * V * d)`. (V - 1) * d parameters, and 40 bytes a word for the tree. The shapes of a
+    `O(rows * V * d)`. (V - 1) * d parameters, and 40 bytes per word for the tree. The shapes of a
     step depend on the targets, so the layer cannot run under `jit_compile=True`.
 
     Example:
@@ -91,6 +92,8 @@ class HierarchicalSoftmax(OutputLayer):
         nodes = self.vocabulary_size - 1
         self.embeddings = self.add_output_vectors(hidden_shape[-1], rows=max(nodes, 1))
         self._top = min(self.dense_rows, nodes)
+        paths = f"the paths through {self._top:,} nodes"
+        check_room("`dense_rows`", 2 * self._top * (self._top + 1), paths)
         self._lower_rows = nodes - self._top  # the first of the table; the top's rows follow
         tables = huffman.tree_tables(*huffman.huffman_tree(self._counts), self._top)
         self._tree = {name: self.add_fixed_table(name, table) for name, table in tables.items()}

@@ -38,9 +38,9 @@ class ImportanceSampling(SamplingLayer):
             is not a positive integer or, without replacement, larger than V, `exponent` is not a
             finite number, or `noise` is unknown.
 
-    Cost: `O((C + K) d)` a step for each hidden vector with C candidates, in matrix products; K
+    Cost: `O((C + K) d)` per step for each hidden vector with C candidates, in matrix products; K
     noise rows are read and updated. None of it grows with V. V * d parameters, V more with biases,
-    and 12 bytes a word for the noise.
+    and 12 bytes per word for the noise.
 
     Example:
 

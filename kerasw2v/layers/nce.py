@@ -22,8 +22,8 @@ class NCE(SamplingLayer):
         counts: frequencies of the words, most frequent first, `(V,)`; or V alone, all words
             equally frequent then. Words of count 0 are drawn as the rarest of the others are.
         num_sampled: noise words that each example meets, K; 512 when None, or V if that is less and
-            words are drawn without replacement. More are nearer to the likelihood's gradient, and
-            better for rare words, which meet their share of the noise all at once.
+            words are drawn without replacement. With more noise words the gradient is closer to
+            that of the full softmax, and rare words are drawn more often.
         noise: `"counts"`, `"uniform"`, or `"log_uniform"`: `log((w + 2) / (w + 1)) / log(V + 1)`.
         exponent: power of the counts; 1, the unigram distribution, in the paper.
         unique: True to draw without replacement; `K Q` is replaced by the probability that a word
@@ -41,9 +41,9 @@ class NCE(SamplingLayer):
             is not a positive integer or, without replacement, larger than V, `exponent` is not a
             finite number, or `noise` is unknown.
 
-    Cost: `O((C + K) d)` a step for each hidden vector with C candidates, in matrix products; K
+    Cost: `O((C + K) d)` per step for each hidden vector with C candidates, in matrix products; K
     noise rows are read and updated. None of it grows with V. V * (d + 1) parameters, and 12 bytes
-    a word for the noise.
+    per word for the noise.
 
     Example:
 

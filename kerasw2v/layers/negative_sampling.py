@@ -9,11 +9,12 @@ from numpy.typing import ArrayLike
 
 from kerasw2v.layers.noise_layer import NoiseLayer, band_scores
 from kerasw2v.layers.output_layer import as_blocks
+from kerasw2v.layers.tables import check_scores
 from kerasw2v.ops.logistic import noise_loss, target_loss
 from kerasw2v.ops.noise import noise_probabilities
 from kerasw2v.ops.row_mass import add_row_mass
 from kerasw2v.ops.rows import count_equal, gather_rows
-from kerasw2v.utils.checks import check_choice, check_int
+from kerasw2v.utils.checks import MAX_INT32, check_choice, check_int
 
 SHARINGS = ("example", "group", "batch")
 
@@ -52,7 +53,7 @@ class NegativeSampling(NoiseLayer):
 
     Cost: for each hidden vector `O((C + K) d)` in the block form and `O((1 + K) d)` in the pair
     form, in matrix products; K noise rows are read and updated for each group. None of it grows
-    with V. V * d parameters, and 8 bytes a word for drawing noise.
+    with V. V * d parameters, and 8 bytes per word for drawing noise.
 
     Example:
 
@@ -108,9 +109,17 @@ class NegativeSampling(NoiseLayer):
     def build(
         self, hidden_shape: Any, targets_shape: Any = None, weights_shape: Any = None
     ) -> None:
+        self._check_noise(1, 2, hidden_shape[-1])
         self.embeddings = self.add_output_vectors(hidden_shape[-1])
         self.add_noise(noise_probabilities(self._counts, self.exponent))
         self.built = True
+
+    def _check_noise(self, groups: int, candidates: int, dim: int) -> None:
+        names = "`num_sampled` (`negative` in word2vec)"
+        if self.shared_size is not None:
+            names = "`shared_size`"
+        words = groups * self.noise_size(candidates)
+        check_scores(names, words, dim, 1 if self.sharing == "example" else None)
 
     def pair_loss(
         self, hidden: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor | None
@@ -129,6 +138,7 @@ class NegativeSampling(NoiseLayer):
         blocks = weights
         hidden, candidates, weights, groups = self._grouped(hidden, candidates, weights)
         length, width, dim = weights.shape[1], candidates.shape[1], hidden.shape[-1]
+        self._check_noise(groups if isinstance(groups, int) else 1, width, dim)
         noise_size = self.noise_size(width)
         noise_ids = self.draw_noise((groups, noise_size))
         noise_share = self.num_sampled / noise_size
@@ -156,8 +166,11 @@ class NegativeSampling(NoiseLayer):
             return hidden, candidates, weights, 1
         length = weights.shape[1]
         rows = self.sharers(weights.shape[2]) if self.sharing == "group" else 1
-        size = max(1, round(rows / length))  # blocks in a group
-        if blocks is not None:
+        size = max(1, round(rows / length))  # blocks in a group, at most all of them
+        if blocks is None:
+            size = tf.clip_by_value(tf.shape(weights)[0], 1, min(size, MAX_INT32))
+        else:
+            size = max(1, min(size, blocks))
             divisor = gcd(blocks, size)
             if 2 * divisor >= size:
                 return hidden, candidates, weights, blocks // divisor

@@ -9,7 +9,8 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from kerasw2v.layers.tables import add_table, check_shards
-from kerasw2v.ops.rows import as_ids, rows_at
+from kerasw2v.ops.ids import as_ids, as_weights
+from kerasw2v.ops.rows import rows_at
 from kerasw2v.ops.seeds import evaluation_draws
 from kerasw2v.ops.softmax_loss import sum_by_row, take_rows
 from kerasw2v.utils.checks import check_counts, check_int
@@ -104,9 +105,9 @@ class OutputLayer(keras.layers.Layer):
     def call(
         self, hidden: Any, targets: Any, weights: Any = None, training: bool | None = None
     ) -> tf.Tensor:
-        targets = as_ids(targets)
+        targets = as_ids("targets", targets, self.vocabulary_size)
         hidden = tf.cast(hidden, self.compute_dtype)
-        weights = None if weights is None else tf.cast(weights, tf.float32)
+        weights = None if weights is None else as_weights("weights", weights)
         if len(hidden.shape) == 3 and weights is None:
             raise ValueError(
                 "`weights` must be given with blocks of hidden vectors. "

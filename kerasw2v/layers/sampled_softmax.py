@@ -30,9 +30,10 @@ class SampledSoftmax(SamplingLayer):
             processor.
         noise: `"counts"`, `"uniform"`, or `"log_uniform"`: `log((w + 2) / (w + 1)) / log(V + 1)`.
         exponent: power of the counts; negative sampling's 0.75 gives a much worse perplexity.
-        unique: True to draw until there are K different words. False to draw K times; words drawn
-            more than once then count once. (`E = K Q`, their expected number, would count the
-            target, which comes once, too little where `K Q` is more than one.) None is True.
+        unique: True to draw until there are K different words. False to draw K times; a word that
+            is drawn more than once then counts once, and `E` is the probability that it is drawn
+            at all. (With its expected number of draws, `K Q`, the score of a frequent target, which
+            is in the softmax only once, would be too low.) None is True.
         use_bias: False to do without biases, which start at the words' log probabilities: scores
             then start level, and the noise estimates best. Without them training is slow.
         seed: seed of the draws.
@@ -46,9 +47,9 @@ class SampledSoftmax(SamplingLayer):
             is not a positive integer or, without replacement, larger than V, `exponent` is not a
             finite number, or `noise` is unknown.
 
-    Cost: `O((C + K) d)` a step for each hidden vector with C candidates, in matrix products, and
+    Cost: `O((C + K) d)` per step for each hidden vector with C candidates, in matrix products, and
     `O(C K)` comparisons; K noise rows are read and updated. None of it grows with V. V * d
-    parameters, V more with biases, and 12 bytes a word for the noise.
+    parameters, V more with biases, and 12 bytes per word for the noise.
 
     Example:
 

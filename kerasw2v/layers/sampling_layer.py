@@ -1,4 +1,4 @@
-"""What importance sampling, the sampled softmax and NCE share: one noise sample a batch."""
+"""What importance sampling, the sampled softmax and NCE share: one noise sample per batch."""
 
 from collections.abc import Callable
 from functools import cache
@@ -9,6 +9,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from kerasw2v.layers.noise_layer import NoiseLayer, band_scores
+from kerasw2v.layers.tables import check_scores
 from kerasw2v.ops import noise as noise_ops
 from kerasw2v.ops.row_mass import SOFTMAX_TERM_MASS, add_row_mass, term_mass
 from kerasw2v.ops.rows import count_equal, gather_rows
@@ -67,6 +68,7 @@ class SamplingLayer(NoiseLayer):
     def build(
         self, hidden_shape: Any, targets_shape: Any = None, weights_shape: Any = None
     ) -> None:
+        check_scores("`num_sampled`", self.num_sampled, hidden_shape[-1])
         self.embeddings = self.add_output_vectors(hidden_shape[-1])
         self.biases: Any = self._add_biases() if self.use_bias else None
         log_noise = noise_ops.noise_log_probabilities(self._counts, self.noise, self.exponent)
@@ -102,8 +104,9 @@ class SamplingLayer(NoiseLayer):
 
     def noise_scores(self, hidden: tf.Tensor, ids: tf.Tensor, tries: tf.Tensor | None) -> tf.Tensor:
         """Scores hidden vectors `(b, L, d)` with a sample, corrected: `(b * L, K)`, float32."""
-        rows = gather_rows(self.embeddings, ids, hidden.dtype)
         states = tf.reshape(hidden, [-1, hidden.shape[-1]])
+        check_scores("`num_sampled`", self.num_sampled, states.shape[1], states.shape[0])
+        rows = gather_rows(self.embeddings, ids, hidden.dtype)
         scores = tf.cast(tf.matmul(states, rows, transpose_b=True), tf.float32)
         offsets = -self.log_expected_counts(ids, tries)
         if self.use_bias:
@@ -129,7 +132,7 @@ class SamplingLayer(NoiseLayer):
 
         A word is pushed up by each of its targets, and down only in the steps that have it in their
         sample, a share P of them, by all its noise terms at once. Near the optimum both are equal
-        on average: with f targets a step it has `f / P` noise terms in a step that samples it, of
+        on average: with f targets per step it has `f / P` noise terms in a step that samples it, of
         mass m each. Were only these large steps bounded, by `m f / P`, and the small steps up not,
         the word's score would rise without end. So a target outside the sample counts as much as
         the step down that it leads to: `max(1, m f / P)` times its own mass. Here `f = min(1, N Q)`

@@ -6,15 +6,17 @@ more class for each tail, words a to b - 1 in the first tail and the rest in the
 Source: Grave et al., "Efficient softmax approximation for GPUs", 2017.
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from math import log
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kerasw2v.utils.checks import check_counts, check_int
+from kerasw2v.utils.checks import check_counts, check_int, check_non_negative
 
 
 class Measurement(NamedTuple):
@@ -36,8 +38,8 @@ class CostModel:
     Args:
         overhead: seconds of the smallest step, c.
         flat_scores: scores below which the time no longer falls, k0 B0.
-        per_score: seconds a score, whatever the width: exponentials and memory.
-        per_product: seconds a score and dimension.
+        per_score: seconds per score at any width: exponentials and memory.
+        per_product: seconds per score and dimension.
         measurements: timings that the model was fitted to.
 
     Example:
@@ -53,6 +55,10 @@ class CostModel:
     per_product: float
     measurements: tuple[Measurement, ...] = field(default=(), compare=False, repr=False)
 
+    def __post_init__(self) -> None:
+        for name in ("overhead", "flat_scores", "per_score", "per_product"):
+            check_non_negative(name, getattr(self, name))
+
     def __call__(self, classes: ArrayLike, rows: ArrayLike, dim: int) -> Any:
         """Returns the seconds of a step; `classes` and `rows` may be arrays."""
         scores = np.maximum(self.flat_scores, np.multiply(classes, rows))
@@ -67,7 +73,8 @@ def tail_dim(index: int, embedding_dim: int, div_value: float, min_projection_di
     >>> [tail_dim(i, 100, div_value=4.0, min_projection_dim=16) for i in range(3)]
     [25, 16, 16]
     """
-    narrowed = int(embedding_dim / div_value ** (index + 1))
+    is_finite = (index + 1) * log(div_value) < log(sys.float_info.max)
+    narrowed = int(embedding_dim / div_value ** (index + 1)) if is_finite else 0
     return min(embedding_dim, max(min_projection_dim, narrowed))
 
 
@@ -78,7 +85,7 @@ class StepCost:
     Args:
         model: the time of one softmax.
         embedding_dim: width of a hidden vector, d.
-        batch_size: hidden vectors a step, B.
+        batch_size: hidden vectors per step, B.
         div_value, min_projection_dim: see `AdaptiveSoftmax`.
     """
 

@@ -107,7 +107,7 @@ def path_lengths(parents: np.ndarray) -> NDArray[np.int32]:
 def ancestor_edges(parents: np.ndarray, codes: np.ndarray) -> NDArray[np.int32]:
     """Returns the first four edges from each node to the root, -1 beyond it: `(2 V - 1, 4)`.
 
-    A path is read four edges at a time, and the table needs 32 bytes a word however deep the tree
+    A path is read four edges at a time, and the table needs 32 bytes per word however deep the tree
     is.
     """
     nodes = np.arange(len(parents))

@@ -11,8 +11,26 @@ _TINY = 1e-37
 
 def noise_probabilities(counts: np.ndarray, exponent: float) -> np.ndarray:
     """Returns `counts ** exponent`, normalised, in float64."""
-    weights = np.where(counts > 0, np.asarray(counts, np.float64) ** exponent, 0.0)
+    weights = np.zeros(len(counts))
+    weights[counts > 0] = count_powers(counts[counts > 0], exponent)
     return np.asarray(weights / weights.sum())
+
+
+def count_powers(counts: np.ndarray, exponent: float) -> np.ndarray:
+    """Returns `counts ** exponent`, in float64; raises ValueError where that holds no such sum."""
+    with np.errstate(over="ignore", under="ignore"):
+        powers = np.asarray(counts, np.float64) ** exponent
+        total = powers.sum()
+    if powers.size and not 0 < total < np.inf:
+        raise _exponent_error(counts, exponent)
+    return powers
+
+
+def _exponent_error(counts: np.ndarray, exponent: float) -> ValueError:
+    return ValueError(
+        "The exponent of the noise distribution must leave numbers that float64 can hold. "
+        f"Received: exponent={exponent}, counts up to {counts.max()}."
+    )
 
 
 def noise_log_probabilities(counts: np.ndarray, noise: str, exponent: float) -> np.ndarray:
@@ -27,7 +45,10 @@ def noise_log_probabilities(counts: np.ndarray, noise: str, exponent: float) -> 
     """
     ranks = np.arange(len(counts))
     if noise == "counts":
-        logits = exponent * np.log(np.maximum(counts, counts[counts > 0].min()))
+        logarithms = np.log(np.maximum(counts, counts[counts > 0].min()))
+        if not np.isfinite(exponent * logarithms.max() * len(counts)):
+            raise _exponent_error(counts, exponent)
+        logits = exponent * logarithms
     else:
         logits = np.log(np.log1p(1 / (ranks + 1))) if noise == "log_uniform" else 0.0 * ranks
     return np.asarray(logits - np.logaddexp.reduce(logits))

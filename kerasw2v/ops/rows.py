@@ -1,5 +1,6 @@
 """Reading rows of a table, and what is done with rows one by one."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,10 +10,7 @@ from kerasw2v.ops.fused import bucketed_length, fused, fused_per_bucket
 from kerasw2v.ops.row_gradients import RowProducts, RowSlices, active_record
 from kerasw2v.ops.sharded_table import ShardedTable
 
-
-def as_ids(ids: Any) -> tf.Tensor:
-    """Returns `ids` as an int32 tensor (Keras hands symbolic builds floats)."""
-    return tf.cast(ids, tf.int32)
+_NUMBERS_READ = 2**23
 
 
 def gather_rows(table: Any, ids: tf.Tensor, dtype: Any, is_bucketed: bool = False) -> tf.Tensor:
@@ -36,6 +34,19 @@ def gather_rows(table: Any, ids: tf.Tensor, dtype: Any, is_bucketed: bool = Fals
         table, flat, lambda gradient: RowSlices(flat_ids, gradient, is_bucketed=is_bucketed)
     )
     return tf.cast(tf.reshape(flat, tf.shape(rows)), dtype)
+
+
+def is_finite(variable: Any) -> bool:
+    """Whether all numbers of a Keras weight are finite; read in parts, so that none is copied."""
+    value = _copy_of_replica(variable.value)
+    if not value.shape.rank:
+        return bool(tf.math.is_finite(tf.cast(value, tf.float32)))
+    rows = max(1, _NUMBERS_READ // max(1, math.prod(value.shape[1:])))
+    for start in range(0, value.shape[0], rows):
+        part = tf.gather(value, tf.range(start, min(start + rows, value.shape[0])))
+        if not math.isfinite(tf.reduce_sum(tf.cast(part, tf.float32))):
+            return False
+    return True
 
 
 def _copy_of_replica(variable: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The cross-entropy of a softmax, with several weighted targets a row, in closed form."""
+"""The cross-entropy of a softmax, with several weighted targets per row, in closed form."""
 
 from collections.abc import Callable
 from typing import Any

@@ -21,7 +21,7 @@ from kerasw2v.ops.windows import full_reach
 
 # Largest window, both sides together, that is summed token by token: compiling that takes time for
 # each token, while a product with a matrix of weights is mostly zeros.
-_MAX_TAPS = 48
+MAX_TAPS = 48
 
 
 def window_extents(
@@ -116,7 +116,7 @@ def extent_means(
 
     # Token by token is faster as one compiled kernel only.
     is_compiled = tf.inside_function() and rows.shape.is_fully_defined()
-    if is_compiled and rows.shape[1] - before.shape[1] <= _MAX_TAPS:
+    if is_compiled and rows.shape[1] - before.shape[1] <= MAX_TAPS:
         return means(rows)
     weights = _weights_of_extents(before, behind, rows.shape[1])
     return weight_means(rows, weights, scale, gradient_scale)

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from datetime import datetime
 from importlib import resources
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from kerasw2v.evaluation import Evaluation
 from kerasw2v.history import History
 from kerasw2v.utils.checks import check_int
 from kerasw2v.utils.files import PathLike, check_output_path, check_suffix, replace_on_success
-from kerasw2v.word_map import content_words, word_map
+from kerasw2v.word_map import content_words, example_word, word_map
 
 _SUFFIXES = (".html", ".htm")
 _WORDS = 5_000
@@ -59,8 +60,9 @@ def write_report(
 ) -> None:
     """Writes a page on a training for any browser; it needs no network.
 
-    The page contains the vectors of the most frequent words, rounded to a byte a number: cosines
-    differ from the exact ones by less than .01. With 5,000 words of 100 dimensions it has 1 MB.
+    The page contains the vectors of the most frequent words, rounded to one byte per number:
+    cosines differ from the exact ones by less than .01. With 5,000 words of 100 dimensions it has
+    1 MB.
 
     Args:
         path: where to save; an existing file is replaced.
@@ -132,9 +134,9 @@ def _text(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if isinstance(value, Integral):
+        return f"{int(value):,}"
+    return f"{float(value):.4g}" if isinstance(value, Real) else str(value)
 
 
 def _summary(vectors: Any, history: History | None) -> list[list[str]]:
@@ -144,14 +146,14 @@ def _summary(vectors: Any, history: History | None) -> list[list[str]]:
     last, speed = history.epochs[-1], history.words_per_second
     tiles.append(["epochs", f"{last.epoch:,.0f}"])
     tiles.append(["loss of the last epoch", f"{last.loss:.4f}"])
-    tiles.append(["words a second", "-" if speed is None else f"{speed:,.0f}"])
+    tiles.append(["words per second", "-" if speed is None else f"{speed:,.0f}"])
     return tiles
 
 
 def _history(history: History | None) -> dict[str, Any] | None:
     if history is None or not history.points:
         return None
-    note = "Words a second exclude the first call into TensorFlow's graph, which compiles it."
+    note = "The speed leaves out the first steps, while TensorFlow compiles them."
     if history.begun:
         note += f" Epochs 1 to {history.begun} were not recorded."
     points, epochs = (
@@ -170,10 +172,14 @@ def _evaluation(evaluation: Evaluation | None) -> list[list[Any]] | None:
     rows: list[tuple[str, str, float | None, int, str]] = []
     for pairs in evaluation.word_pairs:
         known = round(pairs.pairs * (1 - pairs.out_of_vocabulary))
-        rows.append((pairs.name, "Spearman", pairs.spearman, known, f"{known} of {pairs.pairs}"))
+        rows.append(
+            (pairs.name, "rank correlation", pairs.spearman, known, f"{known} of {pairs.pairs}")
+        )
     for score in filter(None, (evaluation.semantic, evaluation.syntactic, evaluation.total)):
         name = "Analogies" if score.name == "total" else f"Analogies, {score.name}"
-        rows.append((name, "accuracy", score.accuracy, score.total, f"{score.total:,}"))
+        rows.append(
+            (name, "share answered correctly", score.accuracy, score.total, f"{score.total:,}")
+        )
     too_few = f"too few are known ({_MIN_ANSWERS} needed)"
     return [
         [name, measure, None, too_few, asked]
@@ -187,7 +193,7 @@ def _words(vectors: Any, number: int) -> dict[str, Any]:
     words = content_words(vectors, number, among=number)
     shown = word_map(vectors, words, fit=_FITTED)
     counts = vectors.expandos.get("count")
-    rows = np.array([vectors[word] for word in words], np.float64)
+    rows = np.array([vectors.get_vector(word) for word in words], np.float64)
     places = (_within_frame(shown.places) * 32767).round().astype("<i2")
     return {
         "words": [str(word) for word in words],
@@ -196,7 +202,7 @@ def _words(vectors: Any, number: int) -> dict[str, Any]:
         "vectors": base64.b64encode(quantize_rows(rows)[0].tobytes()).decode("ascii"),
         "places": base64.b64encode(places.tobytes()).decode("ascii"),
         "shares": shown.shares,
-        "query": str(words[min(10, len(words) - 1)]),
+        "query": str(example_word(vectors, number)),
     }
 
 

@@ -144,7 +144,7 @@ function search(query) {
     asked = terms.map(([word]) => places.get(word));
     close = found.map(([i]) => i);
     byId("centre").disabled = false;
-    byId("status").textContent = `Nearest of the ${whole(words.length)} words of this page, by cosine.`;
+    byId("status").textContent = `Nearest of the ${whole(words.length)} words of this page. Similarity is the cosine of two vectors, at most 1.`;
     for (const [i, cosine] of found) {
       const button = element("button", words[i]);
       button.type = "button";
@@ -221,9 +221,11 @@ function draw() {
   // What was asked for gets room first, then frequent words that mean something.
   const order = [...seen.filter(([i]) => marked.has(i)), ...seen.filter(([i]) => !marked.has(i))];
   const boxes = [];
+  const most = Math.min(220, (width * height) / 1800); // fewer on a phone
+  pen.globalAlpha = 1; // labels are to be read, marked or not
   pen.textBaseline = "middle";
   for (const [i, x, y] of order) {
-    if (boxes.length > 220) break;
+    if (boxes.length > most) break;
     const isMarked = marked.has(i);
     pen.font = `${asked.includes(i) ? 700 : isMarked ? 600 : 400} ${isMarked ? 14 : 12}px ${font}`;
     const length = pen.measureText(words[i]).width;
@@ -234,11 +236,10 @@ function draw() {
     );
     if (!isFree && !asked.includes(i)) continue;
     boxes.push(box);
-    pen.globalAlpha = marked.size && !isMarked ? 0.6 : 1;
     pen.lineWidth = 3;
     pen.strokeStyle = card;
     pen.strokeText(words[i], left, y);
-    pen.fillStyle = isMarked ? ink : `hsl(${hue(i)} 55% ${lightness})`;
+    pen.fillStyle = isMarked ? ink : `hsl(${hue(i)} 45% ${lightness})`;
     pen.fillText(words[i], left, y);
   }
   pen.globalAlpha = 1;
@@ -359,14 +360,15 @@ function listenToMap() {
 }
 
 function showMap() {
-  const percent = run.shares.map((share) => `${Math.round(100 * share)} %`);
+  const shown = `${Math.round(100 * (run.shares[0] + run.shares[1]))} %`;
   canvas.setAttribute(
     "aria-label",
-    `Map of ${whole(words.length)} words by the principal components of their vectors.`,
+    `Map of ${whole(words.length)} words. Words that are used alike are mostly close together.`,
   );
   byId("map-help").textContent =
-    `${whole(words.length)} frequent words by the principal components of their vectors: across ` +
-    `${percent[0]} of the variance, upwards ${percent[1]}, colour ${percent[2]}. Drag to move; ` +
+    `${whole(words.length)} frequent words: those that are used alike are mostly close together. A flat map ` +
+    `shows only a part of how the vectors differ, here ${shown} of their variance by the first two ` +
+    "principal components; the colour is the third. Drag to move; " +
     "zoom with the buttons, two fingers, or + and − and the wheel after a click on the map; " +
     "click a word for its neighbours.";
   listenToMap();
@@ -421,7 +423,7 @@ function chart(box, points, name, fromZero) {
     picture.append(svg("text", { x: across(x), y: bottom + 17, "text-anchor": "middle" }, short(x)));
   }
   const middle = (left + right) / 2;
-  picture.append(svg("text", { x: middle, y: height - 3, "text-anchor": "middle" }, "epochs"));
+  picture.append(svg("text", { x: middle, y: height - 3, "text-anchor": "middle" }, "passes through the corpus (epochs)"));
   const path = points.map((p, i) => `${i ? "L" : "M"}${across(p.x).toFixed(1)} ${up(p.y).toFixed(1)}`);
   picture.append(svg("path", { d: path.join(""), class: "curve" }));
   const mark = svg("circle", { r: 5, class: "mark" });
@@ -460,7 +462,7 @@ function showCharts() {
   const none = () => element("p", "Too short a run to measure.", "note");
   if (losses.length) chart(byId("loss"), losses, "Loss", false);
   else byId("loss").replaceChildren(none());
-  if (speeds.length) chart(byId("speed"), speeds, "Words a second", true);
+  if (speeds.length) chart(byId("speed"), speeds, "Words per second", true);
   else byId("speed").replaceChildren(none());
 }
 

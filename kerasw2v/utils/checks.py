@@ -9,11 +9,17 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from kerasw2v.utils.memory import check_memory
+
 T = TypeVar("T")
 
 
-def check_int(name: str, value: object, minimum: int) -> int:
-    """Returns `value` as an int; TypeError unless it is a whole number, ValueError if too small.
+# The largest number of words, and of anything else that an int32 numbers.
+MAX_INT32 = 2**31 - 1
+
+
+def check_int(name: str, value: object, minimum: int, maximum: int | None = None) -> int:
+    """Returns `value` as an int; TypeError unless it is whole, ValueError if out of range.
 
     Python and NumPy integers pass, `bool` does not.
     """
@@ -22,6 +28,8 @@ def check_int(name: str, value: object, minimum: int) -> int:
     number = operator.index(value)  # type: ignore[arg-type]
     if number < minimum:
         raise ValueError(f"`{name}` must be at least {minimum}. Received: {name}={value!r}.")
+    if maximum is not None and number > maximum:
+        raise ValueError(f"`{name}` must be at most {maximum}. Received: {name}={value!r}.")
     return number
 
 
@@ -84,6 +92,14 @@ def check_non_negative(name: str, value: object) -> float:
     return number
 
 
+def check_positive(name: str, value: object) -> float:
+    """Returns `value` as a float; raises TypeError or ValueError unless it is finite and > 0."""
+    number = check_finite(name, value)
+    if number <= 0:
+        raise ValueError(f"`{name}` must be positive. Received: {name}={value}.")
+    return number
+
+
 def check_choice(name: str, value: T, choices: Sequence[T]) -> T:
     """Returns `value`; raises ValueError unless it is one of `choices`."""
     # An array would be compared number by number.
@@ -100,16 +116,20 @@ def check_counts(counts: ArrayLike) -> NDArray[np.float64]:
     finite, not negative, not all zero and in descending order.
     """
     if isinstance(counts, Integral):
-        return np.ones(check_int("counts", counts, minimum=1))
+        size = check_int("counts", counts, minimum=1, maximum=MAX_INT32)
+        check_memory("`counts`", 8 * size, f"a vocabulary of {size:,} words")
+        return np.ones(size)
     try:
         array = np.asarray(counts, np.float64)
     except (TypeError, ValueError) as error:
         raise TypeError(f"`counts` must be numbers. Received: counts={counts!r}.") from error
     if array.ndim != 1 or not array.size:
         raise ValueError(
-            f"`counts` must be a vector with an entry a word. Received: shape={array.shape}."
+            f"`counts` must be a vector with one entry per word. Received: shape={array.shape}."
         )
-    if not np.isfinite(array).all() or array.min() < 0 or array.max() == 0:
+    with np.errstate(over="ignore"):
+        total = array.sum()
+    if not np.isfinite(total) or array.min() < 0 or array.max() == 0:
         raise ValueError(
             "`counts` must be finite, not negative and not all zero. "
             f"Received: smallest {array.min()}, largest {array.max()}."

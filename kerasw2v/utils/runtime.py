@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 _ADVICE = (
@@ -82,20 +82,63 @@ def divide_cores() -> None:
         tf.config.threading.set_intra_op_parallelism_threads(max(1, (os.cpu_count() or 1) // 2))
 
 
+def _wants_start_messages() -> bool:
+    """Whether an environment variable of TensorFlow's own asks for what it says at the start."""
+    level = os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2")
+    verbose = (os.environ.get(name) for name in ("TF_CPP_MAX_VLOG_LEVEL", "TF_CPP_VMODULE"))
+    return level in ("0", "1") or any(value not in (None, "", "0") for value in verbose)
+
+
 @contextmanager
 def quiet_start() -> Iterator[None]:
-    """Keeps what TensorFlow's C++ code says while it starts away from the terminal."""
+    """Loads TensorFlow in the block without what its C++ code says then.
+
+    Nothing is changed where TensorFlow is loaded already, or where TF_CPP_MIN_LOG_LEVEL is 0 or 1
+    or TF_CPP_MAX_VLOG_LEVEL or TF_CPP_VMODULE is set. If the block raises, all that was said is
+    shown. TensorFlow's warnings stay hidden later: it reads TF_CPP_MIN_LOG_LEVEL once.
+    """
+    if "tensorflow" in sys.modules or _wants_start_messages():
+        yield
+        return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    sys.stderr.flush()
-    terminal = os.dup(2)
+    with _silent_stderr():
+        yield
+
+
+@functools.cache
+def find_devices_quietly() -> None:
+    """Lets TensorFlow look for its devices, which has much to say, as quietly as `quiet_start`."""
+    import tensorflow as tf
+
+    with nullcontext() if _wants_start_messages() else _silent_stderr():
+        tf.config.list_physical_devices()
+
+
+@contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Keeps what is written to the process's stderr away from it, unless the block raises."""
+    with suppress(AttributeError, OSError, ValueError):
+        sys.stderr.flush()
+    try:
+        terminal = os.dup(2)
+    except OSError:  # there is none
+        yield
+        return
     with tempfile.TemporaryFile() as sink:
         os.dup2(sink.fileno(), 2)
+        has_failed = True
         try:
             yield
+            has_failed = False
         finally:
+            with suppress(AttributeError, OSError, ValueError):
+                sys.stderr.flush()
             os.dup2(terminal, 2)
             os.close(terminal)
+            if has_failed:
+                sink.seek(0)
+                os.write(2, sink.read())
 
 
 def start_tensorflow() -> None:
@@ -103,9 +146,7 @@ def start_tensorflow() -> None:
     with quiet_start():
         require_tensorflow()
         divide_cores()
-        import tensorflow as tf
-
-        tf.config.list_physical_devices()
+    find_devices_quietly()
 
 
 def trace_without_gc(function: Callable[..., Any]) -> Callable[..., Any]:

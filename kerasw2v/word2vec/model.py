@@ -4,22 +4,34 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any, Self
 
 import numpy as np
 from gensim.models import KeyedVectors
 from gensim.models.keyedvectors import pseudorandom_weak_vector
-from gensim.utils import call_on_class_only
+from gensim.models.word2vec import LineSentence
+from gensim.utils import SaveLoad, call_on_class_only
 from numpy.typing import NDArray
 
 from kerasw2v.block_model import BlockModel
+from kerasw2v.data.token_stream import TokenStream
 from kerasw2v.data.vocabulary import effective_min_count
 from kerasw2v.layers.output_layer import OutputLayer
-from kerasw2v.utils.checks import check_convertible, check_int, check_seed
+from kerasw2v.ops.noise import count_powers
+from kerasw2v.utils.checks import (
+    MAX_INT32,
+    check_convertible,
+    check_finite,
+    check_int,
+    check_non_negative,
+    check_seed,
+)
+from kerasw2v.utils.memory import check_memory
 from kerasw2v.utils.runtime import check_not_forked
-from kerasw2v.word2vec import state
+from kerasw2v.word2vec import hooks, state
 from kerasw2v.word2vec.callbacks import Callbacks, as_keras, gensim_callbacks
+from kerasw2v.word2vec.epochs import EpochTraining
 from kerasw2v.word2vec.scoring import predict, score_sentences
 from kerasw2v.word2vec.sentences import (
     ScanCache,
@@ -27,8 +39,10 @@ from kerasw2v.word2vec.sentences import (
     TrimRule,
     as_corpus,
     check_corpus_arguments,
+    is_read_once,
 )
 from kerasw2v.word2vec.trainer import Schedule, Settings, Trainer, check_output_layer
+from kerasw2v.word2vec.values import check_plain
 from kerasw2v.word2vec.words import (
     add_null_word,
     counts_of,
@@ -38,14 +52,15 @@ from kerasw2v.word2vec.words import (
     select,
     set_paths,
     start_words,
+    whole_counts,
 )
 
 logger = logging.getLogger(__name__)
 
-SentenceCorpus = Iterable[Sequence[str]]
+SentenceCorpus = Iterable[Sequence[Hashable]]
 
 
-class Word2Vec:
+class Word2Vec(hooks.TrainingHooks):
     """gensim 4.4's `Word2Vec`, trained by Keras: change the import line, keep the script.
 
     Arguments, methods, attributes, exceptions and warnings are gensim's, and `wv` is a gensim
@@ -53,21 +68,28 @@ class Word2Vec:
 
     - The same `seed` gives the same vectors for any `workers` and PYTHONHASHSEED.
     - Sentences of any length are trained on whole; gensim cuts them at 10,000 words.
-    - The corpus is read once for any number of `epochs`; sentences for `build_vocab` and `train`
-      are read by both.
+    - Files, and lists of lists, are read once for any number of `epochs`. Other corpora are begun
+      as often as gensim begins them: once to count, once in each epoch.
     - `get_latest_training_loss()` is exact beyond 2**27, and `epoch_losses` has the mean loss of a
       pair in each epoch.
     - `callbacks` takes Keras callbacks too: early stopping, TensorBoard, checkpoints.
     - `output_layer` and `strategy` have no counterpart in gensim.
 
+    A subclass may override the methods that gensim calls while it trains, where they have a meaning
+    here: `_do_train_job`, `_job_producer`, `_worker_loop`, `_raw_word_count`, `_train_epoch`,
+    `_train_epoch_corpusfile`, `_scan_vocab` and those that check and log. Overriding others is
+    refused.
+
     Args:
-        sentences: re-iterable of token lists to train on now; None to train later.
-        corpus_file: path of a file with one sentence a line, instead of `sentences`.
+        sentences: re-iterable of token lists to train on now; None to train later. Tokens are
+            strings, numbers, tuples or anything else that is hashable.
+        corpus_file: path of a file with one sentence per line, instead of `sentences`.
         vector_size: width of a vector.
         alpha: learning rate of the first step, for one pair.
         window: largest distance of a context word.
         min_count: words that occur less often are left out.
-        max_vocab_size: rare words are forgotten while counting if more different ones are known.
+        max_vocab_size: rare words are forgotten while counting if more different ones are known;
+            None or 0 for no limit.
         sample: words of a higher relative frequency (or count, from 1 on) are downsampled; 0 for
             none.
         seed: seed of all random draws, from 0 to 2**32 - 1.
@@ -75,7 +97,7 @@ class Word2Vec:
         min_alpha: learning rate at the end.
         sg: 1 for skip-gram, 0 for CBOW.
         hs: 1 for hierarchical softmax.
-        negative: number of noise words a pair in negative sampling; 0 for no negative sampling.
+        negative: number of noise words per pair in negative sampling; 0 for no negative sampling.
         ns_exponent: power of the counts in the distribution of noise words; may be negative.
         cbow_mean: 1 for the mean of the context vectors, 0 for their sum, with gensim's gradients.
         hashfxn: accepted and not used for training, as in gensim 4.
@@ -86,7 +108,8 @@ class Word2Vec:
         batch_words: accepted and not used; see `batch_size`.
         compute_loss: True to sum the loss for `get_latest_training_loss`.
         callbacks: gensim's `CallbackAny2Vec` and `keras.callbacks.Callback`, in any mixture.
-        comment: any value, saved with the model.
+        comment: saved with the model: None, a number, string, bytes, or a tuple, list, set or dict
+            of these.
         max_final_vocab: if given, `min_count` is raised until at most so many words are left.
         shrink_windows: True to draw each word's window from 1 to `window`.
         output_layer: an output layer, or the name of one in `kerasw2v.layers`, instead of `hs` and
@@ -95,18 +118,22 @@ class Word2Vec:
         batch_size: tokens in a step; chosen for the size of the corpus when None, 256 to 4,096
             (8,192 for skip-gram with hierarchical softmax).
         progress_bar: True to show progress on standard error.
+        cache_corpus: True to read any corpus once and train on what was read in all epochs.
 
     Attributes:
         wv: `gensim.models.KeyedVectors` of the words; training starts from its vectors and writes
             to them.
-        syn1neg: output vectors of negative sampling, a row a word.
+        syn1neg: output vectors of negative sampling, one row per word.
         syn1: vectors of the inner nodes of hierarchical softmax.
         epoch_losses: mean loss of a pair in each epoch of the last `train` call.
         corpus_count, corpus_total_words: sentences and words of the corpus that was counted.
 
     Raises:
-        TypeError: if the corpus is not one, or can be read only once.
+        TypeError: if the corpus is not one, or can be read only once, or if `comment` could not be
+            saved.
         ValueError: if there is nothing to train, or an argument is out of range.
+        FloatingPointError: if training diverges; `wv` then keeps the vectors from before, or of the
+            last epoch that a gensim callback saw.
         RuntimeError: if no word is left.
 
     Example:
@@ -156,6 +183,7 @@ class Word2Vec:
         strategy: Any = None,
         batch_size: int | None = None,
         progress_bar: bool = False,
+        cache_corpus: bool = False,
     ) -> None:
         check_output_layer(output_layer)
         if output_layer is not None and hs:
@@ -164,35 +192,25 @@ class Word2Vec:
                 f"output_layer={output_layer!r}."
             )
         check_convertible(float, alpha=alpha, min_alpha=min_alpha)
-        check_convertible(
-            int,
-            vector_size=vector_size,
-            window=window,
-            workers=workers,
-            sg=sg,
-            hs=hs,
-            negative=negative,
-            cbow_mean=cbow_mean,
+        check_convertible(int, sg=sg, hs=hs, cbow_mean=cbow_mean)
+        self.vector_size = check_int(
+            "vector_size", _whole("vector_size", vector_size), 1, MAX_INT32
         )
-        self.vector_size = check_int("vector_size", int(vector_size), minimum=1)
-        if self.vector_size >= 2**31:
-            raise ValueError(
-                f"`vector_size` must be below 2**31. Received: vector_size={vector_size}."
-            )
-        self.layer1_size = self.vector_size
-        self.window = check_int("window", int(window), minimum=1)
-        self.alpha = self.min_alpha_yet_reached = float(alpha)
-        self.min_alpha = float(min_alpha)
+        if not hasattr(self, "layer1_size"):  # a subclass may have set it, as in gensim
+            self.layer1_size = self.vector_size
+        self.window = check_int("window", _whole("window", window), minimum=1)
+        self.alpha = self.min_alpha_yet_reached = check_non_negative("alpha", float(alpha))
+        self.min_alpha = check_non_negative("min_alpha", float(min_alpha))
         self.min_count = min_count
         self.max_vocab_size = max_vocab_size
         self.max_final_vocab = max_final_vocab
-        self.sample = sample
+        self.sample = check_non_negative("sample", sample or 0)
         self.seed = check_seed("seed", seed, limit=2**32)
-        self.workers = int(workers)
+        self.workers = _whole("workers", workers)
         self.sg = int(sg)
         self.hs = int(hs)
-        self.negative = 0 if output_layer is not None else int(negative)
-        self.ns_exponent = ns_exponent
+        self.negative = 0 if output_layer is not None else _whole("negative", negative)
+        self.ns_exponent = check_finite("ns_exponent", ns_exponent)
         self.cbow_mean = int(cbow_mean)
         self.hashfxn = hashfxn
         self.epochs = epochs
@@ -200,21 +218,27 @@ class Word2Vec:
         self.sorted_vocab = sorted_vocab
         self.batch_words = batch_words
         self.compute_loss = bool(compute_loss)
-        self.comment = comment
+        self.comment = check_plain("comment", comment)
         self.shrink_windows = bool(shrink_windows)
         self.output_layer = output_layer
         self.strategy = strategy
         self.batch_size = batch_size
         self.progress_bar = progress_bar
+        self.cache_corpus = bool(cache_corpus)
         self._start_state()
         if sentences is not None or corpus_file is not None:
             check_not_forked()
-            check_corpus_arguments(sentences, corpus_file, passes=epochs + 1)
-            self._scan_cache = ScanCache(reusable=sentences)
-            self.build_vocab(sentences, corpus_file, trim_rule=trim_rule)
+            self._check_corpus_sanity(
+                corpus_iterable=sentences, corpus_file=corpus_file, passes=epochs + 1
+            )
+            if self._is_read_once(as_corpus(sentences, corpus_file)):
+                self._scan_cache = ScanCache(reusable=sentences)
+            self.build_vocab(
+                corpus_iterable=sentences, corpus_file=corpus_file, trim_rule=trim_rule
+            )
             self.train(
-                sentences,
-                corpus_file,
+                corpus_iterable=sentences,
+                corpus_file=corpus_file,
                 total_examples=self.corpus_count,
                 total_words=self.corpus_total_words,
                 epochs=epochs,
@@ -228,13 +252,17 @@ class Word2Vec:
                 logger.warning("`trim_rule` is ignored without a corpus: give it to `build_vocab`.")
             if callbacks:
                 logger.warning("`callbacks` are ignored without a corpus: give them to `train`.")
+        self.add_lifecycle_event("created", params=str(self))
+
+    add_lifecycle_event = SaveLoad.add_lifecycle_event
 
     def _start_state(self) -> None:
         """Sets the attributes that building the vocabulary and training change."""
-        self.wv = KeyedVectors(self.vector_size)
+        if not hasattr(self, "wv"):
+            self.wv = KeyedVectors(self.vector_size)
         self.wv.vectors_lockf = np.ones(1, np.float32)
         self.cum_table: NDArray[np.uint32] | None = None
-        self.raw_vocab: Mapping[str, int] | None = None
+        self.raw_vocab: Mapping[Any, int] | None = None
         self.corpus_count = 0
         self.corpus_total_words = 0
         self.train_count = 0
@@ -243,8 +271,23 @@ class Word2Vec:
         self.epoch_losses: list[float] = []
         self.random = np.random.RandomState(self.seed)
         vars(self)["load"] = call_on_class_only
+        self._start_transients()
+
+    def _start_transients(self) -> None:
+        """Sets the attributes that copies and pickles leave out."""
         self._scan_cache = ScanCache()
         self._trainer: Trainer | None = None
+        self._training: EpochTraining | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What the Keras side has learnt is in the arrays, or in the output layer.
+        left_out = ("_scan_cache", "_trainer", "_training")
+        attributes = {name: value for name, value in vars(self).items() if name not in left_out}
+        return {**attributes, "output_layer": self.trained_output_layer()}
+
+    def __setstate__(self, attributes: dict[str, Any]) -> None:
+        vars(self).update(attributes)
+        self._start_transients()
 
     # Vocabulary
 
@@ -268,16 +311,22 @@ class Word2Vec:
             TypeError: if not exactly one corpus is given, or it is not one.
             RuntimeError: if there is no vocabulary to update.
         """
-        check_corpus_arguments(corpus_iterable, corpus_file, passes=1)
+        self._check_corpus_sanity(
+            corpus_iterable=corpus_iterable, corpus_file=corpus_file, passes=1
+        )
         self._check_update(update)
         self.corpus_total_words, self.corpus_count = self.scan_vocab(
-            corpus_iterable, corpus_file, progress_per, trim_rule=trim_rule
+            corpus_iterable=corpus_iterable,
+            corpus_file=corpus_file,
+            progress_per=progress_per,
+            trim_rule=trim_rule,
         )
         self._prepare(update, keep_raw_vocab, trim_rule, **kwargs)
+        self.add_lifecycle_event("build_vocab", update=update, trim_rule=str(trim_rule))
 
     def build_vocab_from_freq(
         self,
-        word_freq: Mapping[str, int],
+        word_freq: Mapping[Any, int],
         keep_raw_vocab: bool = False,
         corpus_count: int | None = None,
         trim_rule: TrimRule | None = None,
@@ -287,10 +336,12 @@ class Word2Vec:
 
         Raises:
             RuntimeError: if there is no vocabulary to update.
+            TypeError, ValueError: if a count is not a whole number, or negative.
         """
         self._check_update(update)
+        counts = whole_counts(word_freq)
         self.corpus_count = corpus_count or 0
-        self.raw_vocab = word_freq
+        self.raw_vocab = counts
         self._prepare(update, keep_raw_vocab, trim_rule)
 
     def scan_vocab(
@@ -302,16 +353,31 @@ class Word2Vec:
         trim_rule: TrimRule | None = None,
     ) -> tuple[int, int]:
         """Counts a corpus into `raw_vocab`; returns its numbers of words and of sentences."""
-        scanned = self._scan_cache.scan(
-            as_corpus(corpus_iterable, corpus_file), self.max_vocab_size, trim_rule, progress_per
-        )
-        self.raw_vocab = scanned.counts
+        if hooks.overridden(self, ["_scan_vocab"]):
+            sentences: Any = corpus_iterable if corpus_file is None else LineSentence(corpus_file)
+            num_words, num_sentences = self._scan_vocab(sentences, progress_per, trim_rule)
+        else:
+            corpus = as_corpus(corpus_iterable, corpus_file)
+            num_words, num_sentences = self._scan(corpus, progress_per, trim_rule)
         logger.info(
             "%i different words among %i in %i sentences",
-            len(scanned.counts),
-            scanned.num_words,
-            scanned.num_sentences,
+            len(self.raw_vocab or ()),
+            num_words,
+            num_sentences,
         )
+        return num_words, num_sentences
+
+    def _scan_vocab(
+        self, sentences: SentenceCorpus, progress_per: int, trim_rule: TrimRule | None
+    ) -> tuple[int, int]:
+        """Counts sentences as `scan_vocab` does; for subclasses."""
+        return self._scan(Sentences(sentences), progress_per, trim_rule)
+
+    def _scan(
+        self, corpus: Sentences | str, progress_per: int, trim_rule: TrimRule | None
+    ) -> tuple[int, int]:
+        scanned = self._scan_cache.scan(corpus, self.max_vocab_size, trim_rule, progress_per)
+        self.raw_vocab = scanned.counts
         return scanned.num_words, scanned.num_sentences
 
     def prepare_vocab(
@@ -332,7 +398,8 @@ class Word2Vec:
             `num_retained_words`.
         """
         counts = self.raw_vocab if self.raw_vocab is not None else {}
-        min_count, sample = min_count or self.min_count, sample or self.sample
+        min_count = min_count or self.min_count
+        sample = check_non_negative("sample", sample or self.sample or 0)
         self.effective_min_count = effective_min_count(counts, min_count, self.max_final_vocab)
         selection = select(counts, self.effective_min_count, trim_rule, sample)
         report = selection.report()
@@ -362,9 +429,11 @@ class Word2Vec:
     def _prepare(
         self, update: bool, keep_raw_vocab: bool, trim_rule: TrimRule | None, **kwargs: Any
     ) -> None:
-        report = self.prepare_vocab(update, keep_raw_vocab, trim_rule, **kwargs)
-        self.estimate_memory(report["num_retained_words"])
-        self.prepare_weights(update)
+        report = self.prepare_vocab(
+            update=update, keep_raw_vocab=keep_raw_vocab, trim_rule=trim_rule, **kwargs
+        )
+        self.estimate_memory(vocab_size=report["num_retained_words"])
+        self.prepare_weights(update=update)
         if self.wv.key_to_index and self._is_trainable():
             self._synchronised_trainer()
 
@@ -391,7 +460,7 @@ class Word2Vec:
 
     def make_cum_table(self, domain: int = 2**31 - 1) -> None:
         """Makes gensim's `cum_table` for drawing noise words: shares of counts, summed up."""
-        running = np.cumsum(counts_of(self.wv).astype(np.float64) ** float(self.ns_exponent))
+        running = np.cumsum(count_powers(counts_of(self.wv), float(self.ns_exponent)))
         self.cum_table = np.round(running / running[-1:] * domain).astype(np.uint32)
 
     # Weights
@@ -405,6 +474,7 @@ class Word2Vec:
 
     def init_weights(self) -> None:
         """Sets all weights to an untrained state and keeps the vocabulary."""
+        self._check_memory()
         self.wv.vectors = np.zeros((0, self.vector_size), np.float32)
         self.wv.resize_vectors(seed=self.seed)
         for name in self._output_tables():
@@ -414,12 +484,19 @@ class Word2Vec:
     def update_weights(self) -> None:
         """Keeps all weights, adds untrained ones for new words; RuntimeError if there are none."""
         self._check_update(True)
+        self._check_memory()
         gained = len(self.wv) - len(self.wv.vectors)
         self.wv.resize_vectors(seed=self.seed)
         for name in self._output_tables():
             added = np.zeros((gained, self.layer1_size), np.float32)
             setattr(self, name, np.concatenate([getattr(self, name), added]))
         self._trainer = None
+
+    def _check_memory(self) -> None:
+        tables = 1 + len(self._output_tables())
+        size = f"{tables} tables of {len(self.wv):,} words, vector_size={self.vector_size:,},"
+        # Each is there twice: here, and in the Keras model.
+        check_memory("`vector_size`", 8 * tables * len(self.wv) * self.vector_size, size)
 
     def _output_tables(self) -> list[str]:
         return ["syn1"] * bool(self.hs) + ["syn1neg"] * bool(self.negative)
@@ -475,7 +552,7 @@ class Word2Vec:
 
         Args:
             corpus_iterable: re-iterable of token lists.
-            corpus_file: path of a file with one sentence a line, instead.
+            corpus_file: path of a file with one sentence per line, instead.
             total_examples: number of sentences; this or `total_words` says how far the learning
                 rate falls in an epoch.
             total_words: number of words.
@@ -500,83 +577,282 @@ class Word2Vec:
             TypeError: if not exactly one corpus is given, or it can be read only once.
         """
         check_not_forked()
-        alpha, min_alpha = start_alpha or self.alpha, end_alpha or self.min_alpha
-        self._check_training(alpha, epochs, total_examples, total_words)
+        alpha = check_non_negative("start_alpha", start_alpha or self.alpha)
+        min_alpha = check_non_negative("end_alpha", end_alpha or self.min_alpha)
+        self._check_training_sanity(
+            epochs=epochs, total_examples=total_examples, total_words=total_words
+        )
         epochs = check_int("epochs", epochs, minimum=1)
-        check_corpus_arguments(corpus_iterable, corpus_file, passes=epochs)
+        self._check_corpus_sanity(
+            corpus_iterable=corpus_iterable, corpus_file=corpus_file, passes=epochs
+        )
         if corpus_file is not None and not total_words:
             raise ValueError("`total_words` must be given with `corpus_file`.")
-        self.alpha, self.min_alpha, self.epochs = alpha, min_alpha, epochs
+        hooks.check_training_hooks(self, reads_file=corpus_file is not None)
+        if alpha > self.min_alpha_yet_reached:
+            logger.warning("Effective 'alpha' higher than previous training cycles")
+        self.alpha, self.min_alpha, self.epochs = float(alpha), float(min_alpha), epochs
         self.compute_loss = bool(compute_loss)
         self.running_training_loss = 0.0
         self.epoch_losses = []
+        self.add_lifecycle_event("train", msg=f"{epochs} epochs on {len(self.wv)} words")
         callbacks = list(callbacks)
         for callback in gensim_callbacks(callbacks):
             callback.on_train_begin(self)
-        words, raw_words = self._fit(
-            as_corpus(corpus_iterable, corpus_file), total_examples, total_words, callbacks
-        )
+        corpus = as_corpus(corpus_iterable, corpus_file)
+        begin = time.perf_counter()
+        trainer = self._synchronised_trainer()
+        keras_callbacks = as_keras(callbacks, self, lambda: self._pull(trainer))
+        diverged = False
+        try:
+            if self._is_read_once(corpus):
+                sums = self._fit(trainer, corpus, total_examples, total_words, keras_callbacks)
+            else:
+                sums = self._fit_each_epoch(
+                    trainer,
+                    corpus,
+                    total_examples,
+                    total_words,
+                    keras_callbacks,
+                    queue_factor=queue_factor,
+                    report_delay=report_delay,
+                    callbacks=callbacks,
+                )
+        except FloatingPointError as error:
+            diverged, self._trainer = True, None
+            raise FloatingPointError(
+                f"{error} Received: alpha={self.alpha}; `wv` is as before."
+            ) from None
+        finally:
+            if not diverged:
+                self._pull(trainer)  # also after an interruption
+            self.min_alpha_yet_reached = trainer.alpha()
+            elapsed = time.perf_counter() - begin
+            self.total_train_time += elapsed
+        words, raw_words, jobs = sums
+        self._log_train_end(raw_words, words, elapsed, jobs)
         self.train_count += 1
+        self._clear_post_train()
         for callback in gensim_callbacks(callbacks):
             callback.on_train_end(self)
         return words, raw_words
 
+    def _is_read_once(self, corpus: Sentences | str) -> bool:
+        """Whether all epochs train on what one pass reads."""
+        names: tuple[str, ...] = hooks.FILE_HOOKS
+        if isinstance(corpus, Sentences):
+            names = (*hooks.EPOCH_HOOKS, *hooks.JOB_HOOKS)
+        return not hooks.overridden(self, names) and (self.cache_corpus or is_read_once(corpus))
+
     def _fit(
         self,
+        trainer: Trainer,
         corpus: Sentences | str,
         total_examples: int | None,
         total_words: int | None,
         callbacks: list[Any],
-    ) -> tuple[int, int]:
-        if isinstance(corpus, Sentences) and corpus.is_empty():
-            logger.warning("The corpus is empty: nothing was trained.")
-            return 0, 0
-        begin = time.perf_counter()
-        trainer = self._synchronised_trainer()
+    ) -> tuple[int, int, int]:
+        """Reads the corpus once, and trains on it; returns words, raw words and epochs."""
         stream, sentences = self._scan_cache.encode(corpus, trainer.vocabulary)
-        raw_words, share = stream.corpus_words, 1.0
-        if isinstance(corpus, Sentences) and sentences is not None:
+        if stream is None:
+            logger.warning("The corpus is empty: nothing was trained.")
+            return 0, 0, 0
+        if isinstance(corpus, Sentences):
             _warn_of_another_size("sentences", total_examples, sentences)
-            _warn_of_another_size("words", total_words, raw_words)
-            share = sentences / total_examples if total_examples else 1.0
-        if total_words and not total_examples:
-            share = raw_words / total_words
-        try:
-            outcome = trainer.fit(
-                stream,
-                keep_of(self.wv),
-                Schedule(self.alpha, self.min_alpha, self.epochs, share),
-                self.train_count,
-                self.batch_size,
-                as_keras(callbacks, self, lambda: self._pull(trainer)),
-                self.progress_bar,
-            )
-        finally:
-            self._pull(trainer)  # also after an interruption
-            self.min_alpha_yet_reached = trainer.alpha()
-            elapsed = time.perf_counter() - begin
-            self.total_train_time += elapsed
-        words = round(outcome.epochs * outcome.tokens_per_epoch)
-        raw_words *= outcome.epochs
-        logger.info(
-            "%i raw words (%i effective words) took %.1fs, %.0f effective words/s",
-            raw_words,
-            words,
-            elapsed,
-            words / elapsed,
+            _warn_of_another_size("words", total_words, stream.corpus_words)
+        else:
+            sentences = None  # gensim reads files in parts, by their words
+        share = _share(sentences, stream.corpus_words, total_examples, total_words)
+        outcome = trainer.fit(
+            stream,
+            keep_of(self.wv),
+            Schedule(self.alpha, self.min_alpha, self.epochs, share),
+            self.train_count,
+            self.batch_size,
+            callbacks,
+            self.progress_bar,
         )
-        return words, raw_words
+        words = round(outcome.epochs * outcome.tokens_per_epoch)
+        return words, stream.corpus_words * outcome.epochs, outcome.epochs
+
+    def _fit_each_epoch(
+        self,
+        trainer: Trainer,
+        corpus: Sentences | str,
+        total_examples: int | None,
+        total_words: int | None,
+        keras_callbacks: list[Any],
+        **options: Any,
+    ) -> tuple[int, int, int]:
+        """Trains by `_train_epoch` in each epoch; returns words, raw words and jobs."""
+        self._training = EpochTraining(
+            trainer,
+            keep_of(self.wv),
+            Schedule(self.alpha, self.min_alpha, self.epochs, share=1.0),
+            self.train_count,
+            self.batch_size,
+            keras_callbacks,
+            (total_words or self.corpus_total_words) if self.progress_bar else None,
+        )
+        totals: Any = {"total_examples": total_examples, "total_words": total_words}
+
+        def train_epoch(epoch: int) -> tuple[int, int, int]:
+            if isinstance(corpus, Sentences):
+                sums = self._train_epoch(corpus.source, cur_epoch=epoch, **totals, **options)
+            else:
+                sums = self._train_epoch_corpusfile(
+                    corpus, cur_epoch=epoch, callbacks=options["callbacks"], **totals
+                )
+            self._push_changes(trainer)
+            return sums
+
+        try:
+            return self._training.run(train_epoch)
+        finally:
+            self._training = None
+
+    def _train_epoch(
+        self,
+        data_iterable: Iterable[Any],
+        cur_epoch: int = 0,
+        total_examples: int | None = None,
+        total_words: int | None = None,
+        queue_factor: int = 2,
+        report_delay: float = 1.0,
+        callbacks: Any = (),
+    ) -> tuple[int, int, int]:
+        """Trains one epoch of a `train` call on what one pass over a corpus yields; for subclasses.
+
+        Returns:
+            The numbers of words that were trained on, of all words, and of jobs.
+        """
+        begin, training = time.perf_counter(), self._current_training()
+        if hooks.overridden(self, hooks.JOB_HOOKS):
+            report = hooks.run_jobs(
+                self, data_iterable, cur_epoch, total_examples, total_words, queue_factor
+            )
+            stream = training.collected()
+        else:
+            stream, sentences = self._scan_cache.encode(
+                Sentences(data_iterable), training.vocabulary
+            )
+            report = hooks.JobReport(sentences or 0, 0, stream.corpus_words if stream else 0, 1)
+        if not report.examples:
+            logger.warning("The corpus is empty: nothing was trained.")
+        words = report.words
+        if stream is not None:
+            share = _share(report.examples, report.raw_words, total_examples, total_words)
+            words = self._fit_epoch(training, stream, cur_epoch, share)
+        self._log_epoch_end(
+            cur_epoch,
+            report.examples,
+            total_examples,
+            report.raw_words,
+            total_words,
+            words,
+            time.perf_counter() - begin,
+            False,
+        )
+        return words, report.raw_words, report.jobs
+
+    def _train_epoch_corpusfile(
+        self,
+        corpus_file: str,
+        cur_epoch: int = 0,
+        total_examples: int | None = None,
+        total_words: int | None = None,
+        callbacks: Any = (),
+    ) -> tuple[int, int, int]:
+        """Trains one epoch of a `train` call on a file; for subclasses, as `_train_epoch`."""
+        begin, training = time.perf_counter(), self._current_training()
+        stream, _ = self._scan_cache.encode(os.fspath(corpus_file), training.vocabulary)
+        if stream is None:
+            return 0, 0, 0
+        share = _share(None, stream.corpus_words, total_examples, total_words)
+        words = self._fit_epoch(training, stream, cur_epoch, share)
+        elapsed = time.perf_counter() - begin
+        totals = (total_examples, stream.corpus_words, total_words)
+        self._log_epoch_end(cur_epoch, stream.num_sentences, *totals, words, elapsed, True)
+        return words, stream.corpus_words, 1
+
+    def _fit_epoch(
+        self, training: EpochTraining, stream: TokenStream, epoch: int, share: float
+    ) -> int:
+        """Trains one epoch; returns the number of words that subsampling leaves."""
+        is_pushed = self._push_changes(training.trainer)
+        words = training.fit(stream, epoch, share)
+        if is_pushed:
+            self._pull(training.trainer)
+        return words
+
+    def _push_changes(self, trainer: Trainer) -> bool:
+        """Copies the arrays to the Keras side if a subclass may have changed them in an epoch."""
+        may_have = bool(hooks.overridden(self, hooks.ALL_HOOKS))
+        if may_have:
+            trainer.push(self._tables())
+        return may_have
+
+    def _current_training(self) -> EpochTraining:
+        if self._training is None:
+            raise RuntimeError("An epoch must be trained by `train`, which says at which rate.")
+        return self._training
+
+    def _clear_post_train(self) -> None:
+        """Forgets what training has made wrong: the vectors' lengths."""
+        self.wv.norms = None
+
+    def _log_epoch_end(
+        self,
+        cur_epoch: int,
+        example_count: int,
+        total_examples: int | None,
+        raw_word_count: int,
+        total_words: int | None,
+        trained_word_count: int,
+        elapsed: float,
+        is_corpus_file_mode: bool,
+    ) -> None:
+        """Logs the end of an epoch that was read for itself."""
+        logger.info(
+            "epoch %i: %i raw words (%i effective words) took %.1fs",
+            cur_epoch,
+            raw_word_count,
+            trained_word_count,
+            elapsed,
+        )
+        if not is_corpus_file_mode:
+            _warn_of_another_size("sentences", total_examples, example_count)
+            _warn_of_another_size("words", total_words, raw_word_count)
+
+    def _log_train_end(
+        self, raw_word_count: int, trained_word_count: int, total_elapsed: float, job_tally: int
+    ) -> None:
+        """Logs the end of a training."""
+        speed = trained_word_count / max(total_elapsed, 1e-9)
+        message = (
+            f"{raw_word_count} raw words ({trained_word_count} effective words) took "
+            f"{total_elapsed:.1f}s, {speed:.0f} effective words/s"
+        )
+        logger.info(message)
+        self.add_lifecycle_event("train", log_level=logging.DEBUG, msg=message)
 
     def _is_trainable(self) -> bool:
         return bool(self.hs or self.negative or self.output_layer is not None)
 
-    def _check_training(
-        self,
-        alpha: float,
-        epochs: int | None,
-        total_examples: int | None,
-        total_words: int | None,
+    def _check_corpus_sanity(
+        self, corpus_iterable: Any = None, corpus_file: Any = None, passes: int = 1
     ) -> None:
+        """Raises TypeError unless exactly one corpus is given, and can be read `passes` times."""
+        check_corpus_arguments(corpus_iterable, corpus_file, passes)
+
+    def _check_training_sanity(
+        self,
+        epochs: int | None = 0,
+        total_examples: int | None = None,
+        total_words: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Raises what `train` raises, unless this model can be trained."""
         if not self._is_trainable():
             raise ValueError(
                 "`hs` or `negative` must be positive, or `output_layer` given, for there to be "
@@ -587,8 +863,6 @@ class Word2Vec:
                 "Both hierarchical softmax and negative sampling are activated. "
                 "Both are trained, at the cost of both; set `hs=0` or `negative=0` for one."
             )
-        if alpha > self.min_alpha_yet_reached:
-            logger.warning("Effective 'alpha' higher than previous training cycles")
         if not self.wv.key_to_index:
             raise RuntimeError("There must be a vocabulary before training: no word is known.")
         if total_examples is None and total_words is None:
@@ -623,12 +897,14 @@ class Word2Vec:
                 self.trained_output_layer(),
                 self.strategy,
             )
-        trainer.push(
-            {"vectors": self.wv.vectors}
-            | {name: getattr(self, name) for name in self._output_tables()}
-        )
+        trainer.push(self._tables())
         self._trainer = trainer
         return trainer
+
+    def _tables(self) -> dict[str, NDArray[np.float32]]:
+        """Returns the arrays that are trained, by name."""
+        outputs = {name: getattr(self, name) for name in self._output_tables()}
+        return {"vectors": self.wv.vectors, **outputs}
 
     def _pull(self, trainer: Trainer) -> None:
         """Copies what was trained to `wv`, `syn1` and `syn1neg`."""
@@ -737,27 +1013,37 @@ class Word2Vec:
 
     def save(
         self,
-        fname: str | os.PathLike[str],
+        fname_or_handle: state.File,
         separately: Any = None,
         sep_limit: int = 0,
-        ignore: Any = (),
+        ignore: Iterable[str] = (),
         pickle_protocol: int = 0,
     ) -> None:
         """Saves the model in one file; a loaded model can be trained further.
 
         The file, a ZIP archive of NumPy arrays with nothing pickled, appears whole or not at all.
-        The other arguments are accepted and not used.
+        Attributes that you have set on the model or on `wv` are saved with it.
+
+        Args:
+            fname_or_handle: a path, or a file that is open for bytes.
+            separately: accepted and not used, as are `sep_limit` and `pickle_protocol`.
+            sep_limit: not used: there is one file.
+            ignore: names of attributes to leave out; those of the model are None when it is loaded.
+            pickle_protocol: not used: nothing is pickled.
 
         Raises:
+            TypeError: if an attribute or a word is of a kind that the file cannot hold; the message
+                names it.
             OSError: if the file cannot be written.
         """
-        state.save_model(self, fname)
+        state.save_model(self, fname_or_handle, ignore)
 
     @classmethod
-    def load(
-        cls, fname: str | os.PathLike[str], mmap: str | None = None, rethrow: bool = False
-    ) -> "Word2Vec":
-        """Loads a model that `save` wrote; `mmap="r"` maps its arrays into memory.
+    def load(cls, fname: state.File, mmap: str | None = None, rethrow: bool = False) -> Self:
+        """Loads a model that `save` wrote, as an object of the class that it is called on.
+
+        A constructor that a subclass has written is not called: all attributes are in the file.
+        `mmap="r"` maps the arrays into memory.
 
         Raises:
             AttributeError: if it is another kind of file, such as one of gensim's; see
@@ -765,10 +1051,12 @@ class Word2Vec:
             FileNotFoundError: if there is no such file.
             ValueError: if it is damaged.
         """
-        return state.load_model(cls, fname, mmap)
+        model = state.load_model(cls, fname, mmap)
+        model.add_lifecycle_event("loaded", fname=str(fname))
+        return model
 
     @classmethod
-    def from_gensim(cls, model: Any) -> "Word2Vec":
+    def from_gensim(cls, model: Any) -> Self:
         """Makes a copy of a `gensim.models.Word2Vec`, with all that it has learnt.
 
         The copy can be trained further, scored and saved.
@@ -787,8 +1075,29 @@ class Word2Vec:
         return state.to_gensim(self)
 
 
-def _warn_of_another_size(unit: str, stated: int | None, size: int) -> None:
-    if stated and stated != size:
+def _whole(name: str, value: Any) -> int:
+    """Returns a number as an int, also "5" and 5.0, as gensim does; ValueError for 5.5."""
+    try:
+        number = int(value)
+        is_whole = float(value) == number
+    except (TypeError, ValueError, OverflowError):
+        is_whole = False
+    if not is_whole:
+        raise ValueError(f"`{name}` must be a whole number. Received: {name}={value!r}.")
+    return number
+
+
+def _share(
+    sentences: int | None, words: int, total_examples: int | None, total_words: int | None
+) -> float:
+    """Returns the size of a corpus as a share of what the caller says it is."""
+    if total_examples:
+        return sentences / total_examples if sentences is not None else 1.0
+    return words / total_words if total_words else 1.0
+
+
+def _warn_of_another_size(unit: str, stated: int | None, size: int | None) -> None:
+    if stated and size is not None and stated != size:
         logger.warning("The corpus has %i %s, not %i as given.", size, unit, stated)
 
 

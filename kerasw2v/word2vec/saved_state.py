@@ -73,11 +73,11 @@ ARGUMENTS: dict[str, Rule] = {
     "sorted_vocab": _FLAG,
     "batch_words": _or_none(_NUMBER),
     "compute_loss": _FLAG,
-    "comment": ("any value", lambda value: True),
     "max_final_vocab": _or_none(_NOT_NEGATIVE),
     "shrink_windows": _FLAG,
     "batch_size": _or_none(_whole(1)),
     "progress_bar": _FLAG,
+    "cache_corpus": _FLAG,
 }
 
 # Attributes that building the vocabulary and training set.
@@ -146,9 +146,10 @@ def _check_arrays(arrays: Arrays, number: int, size: int) -> None:
             _check_array(name, array, "iu", (int(lengths.sum()),), minimum=0)
         elif attribute != name:
             is_count = attribute in ("count", "sample_int")
-            kinds, minimum = ("iu", 0) if is_count else ("biuf", None)
-            # An attribute of the user's own may be NaN for some words.
-            _check_array(name, array, kinds, (number,), minimum, is_finite=is_count)
+            if is_count:
+                _check_array(name, array, "iu", (number,), minimum=0)
+            elif array.shape[:1] != (number,):  # a user's own, of any kind
+                raise ValueError(f"its {name} must have an entry for each word")
         elif name.startswith("output_layer."):
             _check_array(name, array, "biuf", array.shape)
 
@@ -159,14 +160,13 @@ def _check_array(
     kinds: str,
     shape: tuple[int, ...],
     minimum: float | None = None,
-    is_finite: bool = True,
 ) -> None:
     if array.dtype.kind not in kinds or array.shape != shape:
         expected = "numbers" if "f" in kinds else "integers"
         raise ValueError(
             f"its {name} must be {expected} of shape {shape}, not {array.dtype} of {array.shape}"
         )
-    if is_finite and array.size:
+    if array.size:
         # NaN is passed on by both; unlike `np.isfinite`, they need no memory.
         smallest, largest = array.min(), array.max()
         if not (np.isfinite(smallest) and np.isfinite(largest)):

@@ -1,17 +1,21 @@
 """Copies of a `Word2Vec`: in a file, and as gensim's class.
 
-The file is a ZIP archive of NumPy arrays and one JSON text, with nothing pickled; `numpy.load`
-opens it too. The archive is not compressed, so arrays can be mapped into memory.
+The file is a ZIP archive of NumPy arrays and one JSON text, with nothing pickled. The archive is
+not compressed, so arrays can be mapped into memory. Before it stand bytes that `pickle.load`, and
+so gensim's `load`, takes for a name that does not exist: its error then says how to load the file.
 """
 
 import copy
 import inspect
+import io
 import json
 import logging
 import os
 import struct
 import zipfile
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import keras
 import numpy as np
@@ -22,78 +26,176 @@ from numpy.typing import NDArray
 
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.utils.files import replace_on_success
+from kerasw2v.word2vec.hooks import check_file_hooks
 from kerasw2v.word2vec.saved_state import ARGUMENTS, PATHS, STATE, TABLES, check_room, check_saved
+from kerasw2v.word2vec.values import (
+    decode,
+    decode_attributes,
+    decode_words,
+    encode_attributes,
+    encode_words,
+)
 
 if TYPE_CHECKING:
     from kerasw2v.word2vec.model import Word2Vec
+
+Model = TypeVar("Model", bound="Word2Vec")
+File = str | os.PathLike[str] | IO[bytes]
 
 logger = logging.getLogger("kerasw2v.word2vec")
 
 Arrays = dict[str, NDArray[Any]]
 
-_NOT_SAVED = {"self", "sentences", "corpus_file", "hashfxn", "trim_rule", "callbacks"}
+_NOTARGUMENTS = {"self", "sentences", "corpus_file", "hashfxn", "trim_rule", "callbacks", "comment"}
 _GENSIMS = [
-    name for name in inspect.signature(GensimWord2Vec.__init__).parameters if name not in _NOT_SAVED
+    name
+    for name in inspect.signature(GensimWord2Vec.__init__).parameters
+    if name not in _NOTARGUMENTS
 ]
+
+# Attributes that are no arguments, and are made anew or saved in a way of their own.
+_OWN = {
+    *STATE,
+    *TABLES,
+    "wv",
+    "comment",
+    "hashfxn",
+    "output_layer",
+    "strategy",
+    "layer1_size",
+    "cum_table",
+    "raw_vocab",
+    "epoch_losses",
+    "random",
+    "load",
+    "_scan_cache",
+    "_trainer",
+    "_training",
+}
+_OWN_OF_VECTORS = {*vars(KeyedVectors(1)), "vectors_lockf"}
+
+# A pickle of protocol 0 that asks for this name of `builtins`.
+_ADVICE = (
+    "(this file was saved by kerasw2v.Word2Vec.save: load it by kerasw2v.Word2Vec.load(path); "
+    "for a gensim model, kerasw2v.Word2Vec.load(path).to_gensim())"
+)
+_REFUSAL_TO_UNPICKLE = f"cbuiltins\n{_ADVICE}\n.".encode()
 
 _HEADER = "model.json"
 _FORMAT = "kerasw2v.Word2Vec"
 
 
-def save_model(model: "Word2Vec", path: str | os.PathLike[str]) -> None:
-    """Writes a `Word2Vec` to a file, without its callbacks, rules and strategy."""
+def save_model(model: "Word2Vec", file: File, ignore: Iterable[str] = ()) -> None:
+    """Writes a `Word2Vec` to a file, without its callbacks, rules and strategy.
+
+    Attributes that the user has set are saved too, but for those in `ignore`.
+    """
+    check_file_hooks(model)
+    if type(model.wv) is not KeyedVectors:
+        raise TypeError(
+            "`wv` must be a gensim KeyedVectors to be saved. "
+            f"Received: wv of type {type(model.wv).__module__}.{type(model.wv).__qualname__}."
+        )
+    ignore = {ignore} if isinstance(ignore, str) else set(ignore)
     arguments = {name: _plain(getattr(model, name)) for name in ARGUMENTS}
     state = {name: _plain(getattr(model, name)) for name in STATE if hasattr(model, name)}
     layer, weights = _serialized_output_layer(model)
-    header = {
+    raw_vocab = {} if "raw_vocab" in ignore else dict(model.raw_vocab or {})
+    values: list[NDArray[Any]] = []
+    own = {*_OWN, *arguments}
+    attributes = {name: value for name, value in vars(model).items() if name not in own}
+    header: dict[str, Any] = {
         "format": _FORMAT,
         "arguments": arguments,
         "state": state,
-        "words": model.wv.index_to_key,
-        "raw_vocab": dict(model.raw_vocab or {}),
+        "words": encode_words(model.wv.index_to_key),
+        "raw_words": encode_words(list(raw_vocab)),
+        "raw_counts": [int(count) for count in raw_vocab.values()],
         "output_layer": layer,
+        "comment": encode_attributes({"comment": model.comment}, values)["comment"],
+        "attributes": encode_attributes(
+            {name: value for name, value in attributes.items() if name not in ignore}, values
+        ),
+        "ignored": sorted(ignore & set(attributes)),
+        "wv_attributes": encode_attributes(
+            {
+                name: value
+                for name, value in vars(model.wv).items()
+                if name not in _OWN_OF_VECTORS | ignore
+            },
+            values,
+            owner="wv.",
+        ),
+        "vecattrs": _object_vecattrs(model.wv, values),
     }
-    text = json.dumps(header)  # first: nothing that JSON cannot hold is looked at
+    text = json.dumps(header)
     arrays = {"vectors": model.wv.vectors, "vectors_lockf": model.wv.vectors_lockf}
-    arrays |= {name: getattr(model, name) for name in TABLES if hasattr(model, name)}
+    arrays |= {
+        name: getattr(model, name) for name in TABLES if hasattr(model, name) and name not in ignore
+    }
     arrays |= _vecattrs(model.wv) | weights
+    arrays |= {f"value.{i:03d}": array for i, array in enumerate(values)}
     try:
-        check_saved(
-            header, header["words"], header["raw_vocab"].values(), arrays
-        )  # else the file could not be loaded
-    except ValueError as error:
+        check_saved(header, model.wv.index_to_key, header["raw_counts"], arrays)
+    except ValueError as error:  # the file could not be loaded
         raise ValueError(f"A model that is saved must be in order: {error}.") from error
-    with replace_on_success(path) as file, zipfile.ZipFile(file, "w") as archive:
-        archive.writestr(_HEADER, text)
-        for name, array in arrays.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                npy.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+    with _opened_to_write(file) as opened:
+        opened.write(_REFUSAL_TO_UNPICKLE)
+        with zipfile.ZipFile(opened, "w") as archive:
+            archive.writestr(_HEADER, text)
+            for name, array in arrays.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    npy.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
 
 
-def load_model(cls: "type[Word2Vec]", path: str | os.PathLike[str], mmap: str | None) -> "Word2Vec":
+@contextmanager
+def _opened_to_write(file: File) -> Iterator[IO[bytes]]:
+    """Yields an open file as it is, or one that appears whole or not at all."""
+    if isinstance(file, str | os.PathLike):
+        with replace_on_success(file) as opened:
+            yield opened
+    elif isinstance(file, io.TextIOBase) or not hasattr(file, "write"):
+        raise TypeError(
+            "`fname_or_handle` must be a path, or a file that is open for bytes, as by "
+            f"open(path, 'wb'). Received: {file!r}."
+        )
+    else:
+        yield file
+
+
+def load_model(cls: "type[Model]", file: File, mmap: str | None) -> "Model":
     """Loads a model of class `cls` from a file that `save_model` wrote; see `Word2Vec.load`."""
+    check_file_hooks(cls)
     if mmap not in (None, "r", "c"):
         raise ValueError(f"`mmap` must be None, 'r' or 'c'. Received: mmap={mmap!r}.")
-    if not os.path.exists(path):
-        raise FileNotFoundError(f"`fname` must name a file that exists. Received: {path!r}.")
-    if not zipfile.is_zipfile(path):
-        raise _foreign_file_error(path)
+    if isinstance(file, str | os.PathLike):
+        if not os.path.exists(file):
+            raise FileNotFoundError(f"`fname` must name a file that exists. Received: {file!r}.")
+    elif not hasattr(file, "read"):
+        raise TypeError(f"`fname` must be a path or an open file. Received: {file!r}.")
+    elif mmap is not None:
+        raise ValueError(
+            f"`mmap` must be None for an open file, which has no path. Received: mmap={mmap!r}."
+        )
+    if not zipfile.is_zipfile(file):
+        raise _foreign_file_error(file)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(file) as archive:
             if _HEADER not in archive.namelist():
-                raise _foreign_file_error(path)
+                raise _foreign_file_error(file)
             members = archive.infolist()
-            _check_members(path, members)
+            _check_members(archive, members)
             header = json.loads(archive.read(_HEADER))
             if header["format"] != _FORMAT:
-                raise _foreign_file_error(path)
+                raise _foreign_file_error(file)
             arrays = {
-                info.filename.removesuffix(".npy"): _read(path, archive, info, mmap)
+                info.filename.removesuffix(".npy"): _read(file, archive, info, mmap)
                 for info in members
                 if info.filename.endswith(".npy")
             }
-        check_saved(header, header["words"], header["raw_vocab"].values(), arrays)
-        return _restored(cls, header, arrays)
+        words = decode_words(header["words"])
+        check_saved(header, words, header["raw_counts"], arrays)
+        return _restored(cls, header, words, arrays)
     except _ForeignFileError:
         raise
     except Exception as error:
@@ -104,24 +206,40 @@ def load_model(cls: "type[Word2Vec]", path: str | os.PathLike[str], mmap: str | 
         reason = " ".join(str(error).split())[:300]
         raise ValueError(
             f"`fname` must be an undamaged file ({type(error).__name__}: {reason}). "
-            f"Received: {os.fspath(path)!r}."
+            f"Received: {_name_of(file)}."
         ) from error
 
 
-def _restored(cls: "type[Word2Vec]", header: dict[str, Any], arrays: Arrays) -> "Word2Vec":
+def _name_of(file: File) -> str:
+    return repr(os.fspath(file) if isinstance(file, str | os.PathLike) else file)
+
+
+def _made(cls: Any, **arguments: Any) -> Any:
+    """Makes a model of a class without calling a constructor that a user has written."""
+    model = cls.__new__(cls)
+    base = next(base for base in cls.__mro__ if base.__module__.partition(".")[0] == "kerasw2v")
+    base.__init__(model, **arguments)
+    return model
+
+
+def _restored(
+    cls: "type[Model]", header: dict[str, Any], words: list[Any], arrays: Arrays
+) -> "Model":
     layer = header["output_layer"]
     if isinstance(layer, dict):
         layer = keras.saving.deserialize_keras_object(layer)
-        if not isinstance(layer, OutputLayer) or layer.vocabulary_size != len(header["words"]):
+        if not isinstance(layer, OutputLayer) or layer.vocabulary_size != len(words):
             raise ValueError("its output_layer must be one for its words")
     arguments = header["arguments"]
     if layer is not None:
         arguments = {**arguments, "hs": 0, "negative": 0}
-    model = cls(**arguments, output_layer=layer)
+    values = [arrays[name] for name in sorted(arrays) if name.startswith("value.")]
+    comment = decode(header["comment"], values)
+    model: Model = _made(cls, **arguments, comment=comment, output_layer=layer)
     for name, value in header["state"].items():
         setattr(model, name, value)
-    model.raw_vocab = header["raw_vocab"]
-    words = header["words"]
+    raw_words = decode_words(header["raw_words"])
+    model.raw_vocab = dict(zip(raw_words, header["raw_counts"], strict=True))
     model.wv.index_to_key = words
     model.wv.key_to_index = {word: i for i, word in enumerate(words)}
     model.wv.vectors = arrays["vectors"]
@@ -130,8 +248,23 @@ def _restored(cls: "type[Word2Vec]", header: dict[str, Any], arrays: Arrays) -> 
         if name in arrays:
             setattr(model, name, arrays[name])
     _restore_vecattrs(model.wv, arrays)
+    for name, encoded in header["vecattrs"].items():
+        if len(encoded) != len(words):
+            raise ValueError(f"its words have no {name!r} each")
+        model.wv.expandos[name] = np.empty(len(words), object)
+        model.wv.expandos[name][:] = decode(encoded, values)
     if model.negative:
         model.make_cum_table()
+    ignored = dict.fromkeys(header["ignored"])  # None, as in gensim
+    attributes = decode_attributes(header["attributes"], values) | ignored
+    wv_attributes = decode_attributes(header["wv_attributes"], values)
+    for name in {*_OWN, *ARGUMENTS} & set(attributes) | _OWN_OF_VECTORS & set(wv_attributes):
+        raise ValueError(f"{name!r} is no attribute of a user")
+    for name in attributes:
+        if callable(getattr(cls, name, None)):
+            raise ValueError(f"{name!r} is a method")
+    vars(model).update(attributes)
+    vars(model.wv).update(wv_attributes)
     weights = [arrays[name] for name in arrays if name.startswith("output_layer.")]
     if weights:
         if not layer.built:  # Keras builds some layers from their config
@@ -157,11 +290,18 @@ def _vecattrs(vectors: Any) -> Arrays:
         if name in PATHS and len(values):
             arrays[f"vecattr.{name}"] = np.concatenate(values)
             arrays["path_lengths"] = np.array([len(path) for path in values], np.int32)
-        elif values.dtype.kind in "biuf":
+        elif not values.dtype.hasobject:
             arrays[f"vecattr.{name}"] = values
-        else:
-            logger.warning("The words' attribute %r is not numeric and was not saved.", name)
     return arrays
+
+
+def _object_vecattrs(vectors: Any, values: list[NDArray[Any]]) -> dict[str, Any]:
+    """Returns the words' attributes that are objects, paths aside, as JSON can hold them."""
+    return {
+        name: encode_attributes({name: list(objects)}, values, owner="wv.expandos.")[name]
+        for name, objects in vectors.expandos.items()
+        if objects.dtype.hasobject and name not in PATHS
+    }
 
 
 def _restore_vecattrs(vectors: Any, arrays: Arrays) -> None:
@@ -179,17 +319,18 @@ def _restore_vecattrs(vectors: Any, arrays: Arrays) -> None:
 
 
 def _read(
-    path: str | os.PathLike[str], archive: zipfile.ZipFile, info: zipfile.ZipInfo, mmap: str | None
+    path: File, archive: zipfile.ZipFile, info: zipfile.ZipInfo, mmap: str | None
 ) -> NDArray[Any]:
     with archive.open(info) as member:
         version = npy.read_magic(member)
         read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         shape, is_fortran, dtype = read_header(member)
-        check_room(info.filename, shape, dtype, info.file_size - member.tell())
-        begin = _data_offset(path, info) + member.tell()
-    if mmap is None:
+        begin = member.tell()
+    check_room(info.filename, shape, dtype, info.file_size - begin)
+    if mmap is None or not isinstance(path, str | os.PathLike):
         with archive.open(info) as member:
             return np.asarray(npy.read_array(member, allow_pickle=False))
+    begin += _data_offset(path, info)
     if is_fortran:
         raise ValueError(f"{info.filename!r} cannot be mapped")
     if not np.prod(shape):
@@ -198,12 +339,12 @@ def _read(
     return array
 
 
-def _check_members(path: str | os.PathLike[str], members: list[zipfile.ZipInfo]) -> None:
+def _check_members(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> None:
     """Refuses an archive that would fill the memory: its members are as large as they seem."""
-    size = os.path.getsize(path)
+    end = archive.start_dir  # of all members
     for info in members:
         is_stored = info.compress_type == zipfile.ZIP_STORED
-        if not is_stored or info.file_size != info.compress_size or info.file_size > size:
+        if not is_stored or info.file_size != info.compress_size or info.file_size > end:
             raise ValueError(f"{info.filename!r} must not be compressed")
     if len({info.filename for info in members}) != len(members):
         raise ValueError("it has a member twice")
@@ -226,22 +367,22 @@ class _ForeignFileError(AttributeError):
     """The file is none of ours; gensim raises an AttributeError for a model of another class."""
 
 
-def _foreign_file_error(path: str | os.PathLike[str]) -> AttributeError:
+def _foreign_file_error(file: File) -> AttributeError:
     return _ForeignFileError(
         "`fname` must be a file that kerasw2v.Word2Vec.save wrote; to load one of gensim's, use "
         "Word2Vec.from_gensim(gensim.models.Word2Vec.load(fname)). "
-        f"Received: {os.fspath(path)!r}."
+        f"Received: {_name_of(file)}."
     )
 
 
-def from_gensim(cls: "type[Word2Vec]", model: Any) -> "Word2Vec":
+def from_gensim(cls: "type[Model]", model: Any) -> "Model":
     """Makes a model of class `cls` from a gensim model, with copies of all arrays."""
     if not isinstance(model, GensimWord2Vec) or type(model.wv) is not KeyedVectors:
         raise TypeError(
             "`model` must be a gensim.models.Word2Vec. "
             f"Received: {type(model).__module__}.{type(model).__qualname__}."
         )
-    ours: Word2Vec = _converted(model, cls)
+    ours: Model = _converted(model, cls)
     return ours
 
 
@@ -257,7 +398,8 @@ def to_gensim(model: "Word2Vec") -> GensimWord2Vec:
 
 
 def _converted(source: Any, cls: Any) -> Any:
-    target = cls(**{name: getattr(source, name) for name in (*_GENSIMS, "hashfxn")})
+    arguments = {name: getattr(source, name) for name in (*_GENSIMS, "hashfxn", "comment")}
+    target = cls(**arguments) if cls is GensimWord2Vec else _made(cls, **arguments)
     for name in ("wv", "raw_vocab", "cum_table", "random", *TABLES):
         if hasattr(source, name):
             setattr(target, name, copy.deepcopy(getattr(source, name)))

@@ -24,6 +24,7 @@ from kerasw2v.ops import seeds
 from kerasw2v.ops.huffman import Path, tree_of_paths
 from kerasw2v.optimizers import RowSGD
 from kerasw2v.utils.checks import check_choice
+from kerasw2v.utils.runtime import find_devices_quietly
 
 # Compiling a model takes about as long as this many small steps without compiling.
 _EAGER_STEPS = 32
@@ -103,12 +104,13 @@ class Trainer:
     def __init__(
         self,
         settings: Settings,
-        words: Sequence[str],
+        words: Sequence[Any],
         counts: NDArray[np.int64],
         paths: Sequence[Path] | None = None,
         output_layer: OutputLayer | str | None = None,
         strategy: Any = None,
     ) -> None:
+        find_devices_quietly()
         self.settings = settings
         self._order = np.argsort(-counts, kind="stable")
         self._rows = np.argsort(self._order)  # the model's row of each word
@@ -146,6 +148,10 @@ class Trainer:
         if self.settings.negative:
             tables["syn1neg"] = (self.part(NegativeSampling).embeddings, self._rows)
         return tables
+
+    def in_order(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Returns values of the words in the model's order; they are given in gensim's."""
+        return values[self._order]
 
     def push(self, arrays: dict[str, NDArray[np.float32]]) -> None:
         """Sets the model's tables to gensim's arrays; ValueError for an array of another shape."""
@@ -185,15 +191,20 @@ class Trainer:
         schedule: Schedule,
         training: int,
         batch_size: int | None = None,
-        callbacks: Iterable[keras.callbacks.Callback] = (),
+        callbacks: Iterable[keras.callbacks.Callback] | keras.callbacks.CallbackList = (),
         progress_bar: bool = False,
+        epochs: range | None = None,
     ) -> Outcome:
         """Trains the model on a corpus that is encoded with `vocabulary`.
 
         `keep` is the probability of each word's tokens to be kept in an epoch, in gensim's order;
-        `training` is the number of this `train` call, from 0: each draws other random numbers.
+        `training` is the number of this `train` call, from 0: each draws other random numbers;
+        `epochs` are those of the schedule to train now, after `restart_draws`; all when None.
         """
-        keep = keep[self._order]
+        keep = self.in_order(keep)
+        if epochs is None:
+            epochs = range(schedule.epochs)
+            self.restart_draws(training)
         dataset = block_dataset(
             stream,
             self.vocabulary,
@@ -202,17 +213,26 @@ class Trainer:
             batch_size=batch_size or suitable_batch_size(self.model, stream.corpus_words),
             block_length=self.model.block_length,
             seed=self.settings.seed,
-            first_epoch=training * _DRAWS_PER_TRAINING,
+            first_epoch=training * _DRAWS_PER_TRAINING + epochs.start,
         )
-        seeds.restart(self.model, training * _DRAWS_PER_TRAINING)
-        self._alpha.set(schedule, len(dataset), self._steps_done())
+        steps_before = epochs.start * len(dataset)
+        self._alpha.set(schedule, len(dataset), self._steps_done() - steps_before)
         self._compile(is_eager=len(dataset) * schedule.epochs <= _EAGER_STEPS)
-        callbacks = list(callbacks)
         if progress_bar:
-            callbacks.append(Progress(stream.corpus_words))
-        history = self.model.fit(dataset, epochs=schedule.epochs, verbose=0, callbacks=callbacks)
+            callbacks = [*callbacks, Progress(stream.corpus_words)]
+        history = self.model.fit(
+            dataset,
+            initial_epoch=epochs.start,
+            epochs=epochs.stop,
+            verbose=0,
+            callbacks=callbacks,
+        )
         tokens = float(keep @ count_ids(stream, len(self.vocabulary)))
         return Outcome(len(history.epoch), tokens)
+
+    def restart_draws(self, training: int) -> None:
+        """Makes the random draws those of a `train` call."""
+        seeds.restart(self.model, training * _DRAWS_PER_TRAINING)
 
     def alpha(self) -> float:
         """Returns the learning rate of the next step."""
@@ -220,6 +240,11 @@ class Trainer:
 
     def _steps_done(self) -> int:
         return int(_numpy(self._optimizer.iterations))
+
+    def compile_once(self) -> None:
+        """Compiles the model unless it is."""
+        if self._is_eager is None:
+            self._compile(is_eager=False)
 
     def _compile(self, is_eager: bool) -> None:
         is_eager = is_eager and self._replicas == 1

@@ -7,6 +7,7 @@ and `point`.
 
 from collections.abc import Mapping
 from math import sqrt
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,7 +26,7 @@ _SAMPLE_DOMAIN = 2**32 - 1
 class Selection(NamedTuple):
     """The words of a vocabulary, in the order of counting, and how they are downsampled."""
 
-    words: list[str]
+    words: list[Any]
     counts: NDArray[np.int64]
     keep: NDArray[np.float64]  # probability with which downsampling keeps a token of each
     drop_unique: int  # number of words left out
@@ -42,7 +43,7 @@ class Selection(NamedTuple):
 
 
 def select(
-    counts: Mapping[str, int], min_count: int, trim_rule: TrimRule | None, sample: float
+    counts: Mapping[Any, int], min_count: int, trim_rule: TrimRule | None, sample: float
 ) -> Selection:
     """Chooses the words that occur often enough, and how much to downsample each.
 
@@ -61,6 +62,28 @@ def select(
     return Selection(words, selected, keep, len(counts) - len(words))
 
 
+def whole_counts(frequencies: Mapping[Any, Any]) -> dict[Any, int]:
+    """Returns the count of each word as Python's numbers; 2.0 is 2.
+
+    Raises:
+        TypeError: if a count is no number.
+        ValueError: if it is negative, or no whole number.
+    """
+    counts = {}
+    for word, count in frequencies.items():
+        if isinstance(count, bool) or not isinstance(count, Real):
+            raise TypeError(
+                f"`word_freq` must hold numbers. Received: {count!r} for the word {word!r}."
+            )
+        if not (float(count) >= 0 and float(count).is_integer()):
+            raise ValueError(
+                "`word_freq` must hold whole numbers that are not negative: how often each word "
+                f"occurs. Received: {count!r} for the word {word!r}."
+            )
+        counts[word] = int(count)  # type: ignore[call-overload]
+    return counts
+
+
 def start_words(vectors: Any, selection: Selection) -> None:
     """Replaces the words of a `KeyedVectors` by the selected ones."""
     _set_words(vectors, list(selection.words))
@@ -68,7 +91,7 @@ def start_words(vectors: Any, selection: Selection) -> None:
     _set_sampling(vectors, selection)
 
 
-def grow_words(vectors: Any, selection: Selection, counts: Mapping[str, int]) -> list[str]:
+def grow_words(vectors: Any, selection: Selection, counts: Mapping[Any, int]) -> list[Any]:
     """Appends the selected words that are new to a `KeyedVectors`, and adds all counts.
 
     Returns the new words.
@@ -83,7 +106,7 @@ def grow_words(vectors: Any, selection: Selection, counts: Mapping[str, int]) ->
     return new
 
 
-def _set_words(vectors: Any, words: list[str]) -> None:
+def _set_words(vectors: Any, words: list[Any]) -> None:
     vectors.index_to_key = words
     vectors.key_to_index = {word: i for i, word in enumerate(words)}
     vectors.allocate_vecattrs()

@@ -1,4 +1,4 @@
-"""The word vectors that come with the package: packed small, a byte a number."""
+"""The word vectors that come with the package: packed small, one byte per number."""
 
 import os
 import zlib

@@ -119,13 +119,17 @@ def header_changes(folder):
         "words": ["a", "b", "c", "a"],
         "arguments": [],
         "state": 3,
-        "raw_vocab": {"a": "x"},
+        "raw_counts": ["x"],
+        "raw_words": ["a"],
+        "vecattrs": {"more": [1]},
+        "attributes": {"train": "x"},
+        "comment": {"pickle": "x"},
         "output_layer": {"class_name": "Lambda", "module": "keras.layers", "config": {}},
     }.items():
         yield f"header {name}", lambda h, arrays, name=name, value=value: h.update({name: value})
     yield "too few words", lambda header, arrays: header["words"].pop()
     yield "words that are lists", lambda h, arrays: h.update(words=[[w] for w in WORDS])
-    for name in ("arguments", "state", "words", "raw_vocab", "format", "output_layer"):
+    for name in ("arguments", "state", "words", "raw_words", "format", "output_layer"):
         yield f"no {name}", lambda header, arrays, name=name: header.pop(name)
 
 

@@ -381,6 +381,27 @@ class TestSimilar:
         ]
         assert lines[1:3] == expected
 
+    @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+    def test_a_console_that_cannot_show_all_words(self, saved, monkeypatch, encoding):
+        printed = io.BytesIO()
+        stdout = io.TextIOWrapper(printed, encoding)
+        monkeypatch.setattr(sys, "stdout", stdout)
+        assert main(["similar", "vectors.kv", "cat", "--topn", "5"]) == 0
+        assert stdout.errors == "strict"
+        shown = printed.getvalue().decode(encoding)
+        for word in ("käse", "東京"):
+            assert word.encode(encoding, "backslashreplace").decode(encoding) in shown
+        assert len(shown.splitlines()) == 6
+
+    def test_words_that_are_no_strings(self, folder, capsys):
+        numbers = KeyedVectors(2)
+        numbers.add_vectors([7, "seven"], np.ones((2, 2)))
+        save_vectors(numbers, "numbers.kv")
+        assert main(["similar", "numbers.kv", "seven"]) == 0
+        assert capsys.readouterr().out.endswith("  7\n")
+        assert main(["similar", "numbers.kv", "sevn"]) == 1
+        assert "Did you mean 'seven'?" in capsys.readouterr().err
+
     @pytest.mark.parametrize(
         ("query", "positive", "negative"),
         [

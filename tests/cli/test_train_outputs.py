@@ -18,7 +18,7 @@ from kerasw2v.history import History, Measurement
 from kerasw2v.keyed_vectors import load_vectors
 from kerasw2v.ops.learning_rates import default_learning_rate
 from kerasw2v.plots import plot_training, save_plot
-from kerasw2v.word_map import content_words, word_map
+from kerasw2v.word_map import content_words, example_word, word_map
 
 from ..test_report import data_of, make_vectors
 
@@ -63,6 +63,15 @@ class TestReport:
         of_workers = {"workers", "index", "local-steps", "wait"}
         assert options - shown - of_workers == {"sg", "cbow", "quiet"}
         assert {"architecture"} | (options & shown) <= shown
+
+    def test_tells_nobody_where_files_are(self, folder):
+        assert (
+            train("--report", str(folder / "run.html"), "--save-vocab", f"{folder}/words.txt") == 0
+        )
+        assert str(folder) not in (folder / "run.html").read_text("utf-8")
+        groups = {g: dict(rows) for g, rows in data_of(folder / "run.html")["settings"]}
+        assert groups["Files"]["report"] == "run.html"
+        assert groups["Files"]["save vocab"] == "words.txt"
 
     def test_records_every_epoch(self, folder):
         assert train("--report", "run.html", "--quiet") == 0
@@ -328,6 +337,18 @@ class TestWordMap:
         fillers = ["the", "und", "1999", "x", "!"]
         assert content_words(vectors, 99) == ["cat", "東", *words[7:], *fillers]
         assert content_words(vectors, 99, among=3) == ["cat", "the", "und"]
+
+    def test_example_is_a_content_word_with_close_neighbours(self):
+        words = ["the", "a1", "ox", *(f"dog{chr(97 + i)}" for i in range(20))]
+        vectors = make_vectors(words, size=16)
+        rng = np.random.default_rng(0)
+        vectors.vectors[:] = rng.normal(size=(23, 16))
+        # Closest of all, but a filler, an item number and a word of two letters.
+        vectors.vectors[:3] = vectors.vectors[3] + 1e-3 * rng.normal(size=(3, 16))
+        vectors.vectors[10:16] = vectors.vectors[10] + 0.1 * rng.normal(size=(6, 16))
+        assert example_word(vectors) in words[10:16]
+        assert example_word(make_vectors(["7", "8", "9"])) in ("7", "8", "9")
+        assert example_word(make_vectors(["cat"])) == "cat"
 
     def test_number(self):
         with pytest.raises(ValueError, match="`number` must be at least 1"):

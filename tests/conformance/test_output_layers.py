@@ -93,6 +93,21 @@ def test_shapes_and_types(row):
 
 
 @each_layer
+def test_what_is_no_id_is_refused(row):
+    layer = make(row)
+    hidden = tf.ones((2, DIM))
+    for wrong in (V, -1, 2**32 + 3, 1.7, float("nan")):
+        with pytest.raises(ValueError, match=r"^`targets` must be .*: targets\[1\]=[^ ]*\.$"):
+            layer(hidden, np.array([0, wrong]))
+    call = tf.function(lambda hidden, targets: layer(hidden, targets))
+    for wrong in (V, -1, 2**32 + 3):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=rf"to {V - 1}|\[0, {V}\)"):
+            call(hidden, tf.constant([0, wrong], tf.int64))
+    with pytest.raises(ValueError, match=r"^`weights` must be finite\. .*weights\[1\]=nan\.$"):
+        layer(hidden, tf.constant([0, 1]), tf.constant([1.0, float("nan")]))
+
+
+@each_layer
 def test_weights_scale_pairs(row):
     call = FixedDraws(make(row))
     hidden, targets = pairs()

@@ -12,7 +12,10 @@ import pytest
 from gensim.models.word2vec import LineSentence, PathLineSentences, Text8Corpus
 
 from kerasw2v.data import corpus as corpus_module
+from kerasw2v.data.block_dataset import block_dataset
 from kerasw2v.data.corpus import check_corpus, iter_batches
+from kerasw2v.data.counted_corpus import read_corpus
+from kerasw2v.data.vocabulary import Vocabulary
 
 BLANKS = [" ", "  ", "\t", "\r", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x1f", "\x85", "\xa0"]
 BLANKS += ["\u1680", "\u2003", "\u2028", "\u2029", "\u202f", "\u205f", "\u3000", "\r\n", "\n", "\n"]
@@ -126,7 +129,7 @@ def test_file_that_may_not_be_read(tmp_path, monkeypatch):
 @pytest.mark.parametrize("empty", [[], (), {}.values()])
 def test_no_sentences(empty):
     with pytest.raises(ValueError, match="`corpus` must not be empty"):
-        check_corpus(empty)
+        iter_batches(empty)
 
 
 def test_empty_file(tmp_path):
@@ -134,6 +137,22 @@ def test_empty_file(tmp_path):
     for corpus in (tmp_path / "text", [tmp_path / "text"]):
         with pytest.raises(ValueError, match=r"`corpus` must not be empty\. Received: corpus='"):
             check_corpus(corpus)
+
+
+@pytest.mark.parametrize("corpus", [(["a"] for _ in range(3)), iter([["a"]]), map(list, ["ab"])])
+def test_generator(corpus):
+    with pytest.raises(TypeError, match="`corpus` must be iterable more than once"):
+        check_corpus(corpus)
+    assert list(corpus)  # and was not begun
+
+
+def test_an_open_file_is_exhausted_by_a_pass(tmp_path):
+    (tmp_path / "text").write_text("a b\n")
+    with (
+        open(tmp_path / "text") as file,
+        pytest.raises(TypeError, match="`corpus` must be iterable more than once"),
+    ):
+        check_corpus(file)
 
 
 class HandsOutOneGenerator:
@@ -144,12 +163,48 @@ class HandsOutOneGenerator:
         return self.generator
 
 
-@pytest.mark.parametrize(
-    "corpus", [(["a"] for _ in range(3)), iter([["a"]]), HandsOutOneGenerator()]
-)
-def test_generator(corpus):
-    with pytest.raises(TypeError, match="`corpus` must be iterable more than once"):
-        check_corpus(corpus)
+def test_a_corpus_that_turns_out_to_be_exhausted():
+    corpus = HandsOutOneGenerator()
+    assert len(read(corpus)) == 3
+    with pytest.raises(ValueError, match="`corpus` must not be empty"):
+        iter_batches(corpus)
+
+
+class Begun:
+    """Sentences that count how often they are begun; as an iterator that starts anew, or not."""
+
+    def __init__(self, returns_itself):
+        self.returns_itself, self.begun = returns_itself, 0
+
+    def __iter__(self):
+        self.begun += 1
+        self.left = [["the", "cat"], ["a", "dog"]]
+        return self if self.returns_itself else iter(self.left)
+
+    def __next__(self):
+        if not self.left:
+            raise StopIteration
+        return self.left.pop(0)
+
+
+@pytest.mark.parametrize("returns_itself", [False, True])
+def test_each_pass_begins_a_corpus_once(returns_itself):
+    corpus = Begun(returns_itself)
+    check_corpus(corpus)
+    assert corpus.begun == 0
+    for passes in (1, 2):
+        assert read(corpus) == [["the", "cat"], ["a", "dog"]]
+        assert corpus.begun == passes
+    vocabulary, _ = read_corpus(corpus, min_count=1)
+    assert corpus.begun == 3
+    block_dataset(corpus, vocabulary, batch_size=32)
+    assert corpus.begun == 4
+
+
+def test_an_array_is_a_corpus_of_python_numbers():
+    sentences = next(iter(iter_batches(np.array([[1, 2], [3, 4]])))).sentences
+    assert sentences == [[1, 2], [3, 4]]
+    assert {type(word) for words in sentences for word in words} == {int}
 
 
 @pytest.mark.parametrize(
@@ -158,7 +213,7 @@ def test_generator(corpus):
 )
 def test_sentences_that_are_strings(corpus):
     with pytest.raises(TypeError, match="sentences that are lists of words, not strings"):
-        check_corpus(corpus)
+        iter_batches(corpus)
 
 
 def test_sentence_that_is_a_string_further_on():
@@ -182,12 +237,28 @@ def test_sentence_that_is_no_list(sentence):
         list(iter_batches([["a"], sentence]))
 
 
-@pytest.mark.parametrize("word", [None, 3, b"cat", ["cat"]])
-def test_word_that_is_no_string(word):
-    with pytest.raises(TypeError, match=r"words that are strings. Received: .* in sentence 1"):
+@pytest.mark.parametrize("word", [["cat"], {"cat"}, ("cat", []), np.array(["cat"])], ids=str)
+def test_word_that_is_not_hashable(word):
+    message = (
+        r"words that are strings, numbers or other hashable objects. Received: .* in sentence "
+    )
+    with pytest.raises(TypeError, match=f"{message}1"):
         check_corpus([["a", word]])
-    with pytest.raises(TypeError, match="in sentence 20003"):
+    with pytest.raises(TypeError, match=f"{message}20003"):
         list(iter_batches([["a"]] * 20_002 + [["a", word]]))
+
+
+@pytest.mark.parametrize(
+    "words", [[1, 2], [np.int64(1), 2], [("a", 1), ("a", 2)], ["1", 1], [b"a", None], [2.5, True]]
+)
+def test_words_that_are_no_strings(words):
+    assert read([words, words]) == [words, words]
+    vocabulary, tokens = read_corpus([words, words[:1]], min_count=1)
+    assert vocabulary.words == words
+    assert vocabulary.counts.tolist() == [2, 1]
+    assert [vocabulary.index(word) for word in words] == [0, 1]
+    assert tokens.tokens.tolist() == [-1, 1, -1]
+    assert vocabulary == Vocabulary.from_corpus([words, words[:1]], min_count=1)
 
 
 @pytest.mark.parametrize("block", [8, 1 << 16])

@@ -130,7 +130,12 @@ def test_word_that_is_not_there():
         (["a", "b"], [1, 2], ValueError, "`counts` must descend. Received: 2 after 1"),
         (["a", "b"], [2.0, 1.0], TypeError, "`counts` must be integers"),
         (["a", "b"], [True, True], TypeError, "`counts` must be integers"),
-        (["a", 3], [2, 1], TypeError, "`words` must be strings. Received: 3 of type int"),
+        (
+            ["a", []],
+            [2, 1],
+            TypeError,
+            r"`words` must be strings, numbers .* Received: \[\] of type",
+        ),
         ("ab", [2, 1], TypeError, "`words` must be a list of words"),
     ],
 )
@@ -144,6 +149,13 @@ def test_bad_corpus_sizes():
         Vocabulary(["a", "b"], [2, 1], corpus_words=2)
     with pytest.raises(ValueError, match=r"`corpus_sentences` must be at least 1. Received"):
         Vocabulary(["a", "b"], [2, 1], corpus_sentences=0)
+
+
+@pytest.mark.parametrize("word", [1, ("a", "b"), b"a", None])
+def test_words_that_are_no_strings_are_not_saved_as_text(word, tmp_path):
+    with pytest.raises(TypeError, match="`words` must be strings to be saved as text, which does"):
+        Vocabulary([word], [1]).save(tmp_path / "vocabulary")
+    assert not list(tmp_path.iterdir())
 
 
 def test_counts_cannot_be_changed_by_accident():

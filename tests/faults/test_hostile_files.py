@@ -7,8 +7,8 @@ import pytest
 
 # `importlib` mode keeps that folder off the path.
 sys.path.insert(0, str(Path(__file__).parents[1] / "campaign"))
-import cases  # noqa: E402
-import hostile  # noqa: E402
+import cases
+import hostile
 
 
 @pytest.mark.parametrize(

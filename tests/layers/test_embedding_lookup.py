@@ -133,11 +133,15 @@ def test_in_a_functional_model(tmp_path):
     np.testing.assert_array_equal(model.predict(IDS, verbose=0), loaded.predict(IDS, verbose=0))
 
 
-@pytest.mark.parametrize("wrong", [6, -1])
+@pytest.mark.parametrize("wrong", [6, -1, 2**32 + 3])
 def test_an_id_outside_the_table_is_named(wrong):
     layer, _ = built()
-    with pytest.raises(tf.errors.InvalidArgumentError, match=rf"= {wrong} is not in \[0, 6\)"):
+    with pytest.raises(
+        ValueError, match=rf"^`ids` must be ids from 0 to 5\. .*ids\[1\]={wrong}\.$"
+    ):
         layer(np.array([0, wrong]))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"is not in \[0, 6\)"):
+        tf.function(layer)(tf.constant([0, wrong], tf.int64))
 
 
 @pytest.mark.parametrize(

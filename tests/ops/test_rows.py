@@ -8,7 +8,6 @@ import tensorflow as tf
 from kerasw2v.ops.row_gradients import record_rows
 from kerasw2v.ops.row_mass import add_row_mass
 from kerasw2v.ops.rows import (
-    as_ids,
     count_equal,
     distinct,
     gather_rows,
@@ -16,13 +15,6 @@ from kerasw2v.ops.rows import (
     rows_at,
     sum_by_owner,
 )
-
-
-def test_ids_become_integers():
-    # Lists, NumPy's integers, and what a symbolic build hands over.
-    for ids in ([0, 7], np.array([0, 7]), np.array([0, 7], np.uint8), np.array([0.0, 7.0])):
-        assert as_ids(ids).dtype == tf.int32
-        assert as_ids(ids).numpy().tolist() == [0, 7]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

@@ -103,9 +103,9 @@ def test_a_size_stands_for_equal_counts(size):
     [
         (["a", "b"], TypeError, "`counts` must be numbers"),
         (None, (TypeError, ValueError), "`counts` must be"),
-        ([], ValueError, "`counts` must be a vector with an entry a word"),
-        ([[2, 1], [1, 1]], ValueError, "`counts` must be a vector with an entry a word"),
-        (2.5, ValueError, "`counts` must be a vector with an entry a word"),
+        ([], ValueError, "`counts` must be a vector with one entry per word"),
+        ([[2, 1], [1, 1]], ValueError, "`counts` must be a vector with one entry per word"),
+        (2.5, ValueError, "`counts` must be a vector with one entry per word"),
         ([1, -1], ValueError, "`counts` must be finite, not negative and not all zero"),
         ([0, 0], ValueError, "`counts` must be finite, not negative and not all zero"),
         ([float("nan"), 1], ValueError, "`counts` must be finite"),
