@@ -63,8 +63,9 @@ napoleon_use_ivar = True
 napoleon_custom_sections = [("Call arguments", "params_style")]
 python_use_unqualified_type_names = True
 
-# Names of other libraries lead nowhere: a build must not need the network. Our own must be there.
-nitpick_ignore_regex = [("py:.*", r"(?!kerasw2v\.).*|.*\.T")]
+# Names of other libraries lead nowhere: a build must not need the network. Our own must be there,
+# but for type variables.
+nitpick_ignore_regex = [("py:.*", r"(?!kerasw2v\.).*|.*\.(T|Model)")]
 
 _ARRAY_LIKE = stringify_annotation(ArrayLike, "smart")
 _NDARRAY = re.compile(

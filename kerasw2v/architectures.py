@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from numpy.typing import ArrayLike
+
 from kerasw2v.block_model import BlockModel
 from kerasw2v.cbow import CBOW
 from kerasw2v.data.block_dataset import default_batch_size
@@ -25,9 +27,24 @@ def make_model(
     return model_class(output_layer.vocabulary_size, embedding_dim, output_layer, **arguments)
 
 
-def suitable_batch_size(model: BlockModel, corpus_words: int) -> int:
-    """Returns the number of tokens per step that suits a model and the words of its corpus."""
-    return default_batch_size(corpus_words, model.window, model.largest_batch)
+def suitable_batch_size(model: BlockModel, kept: ArrayLike, epochs: int = 1) -> int:
+    """Returns the number of tokens per step that suits a model, its corpus and its training.
+
+    Args:
+        model: the model.
+        kept: how many tokens of each word an epoch is expected to keep, `(V,)`: the counts, or
+            those that subsampling leaves, from `kerasw2v.data.block_dataset.kept_tokens`.
+        epochs: passes over the corpus.
+
+    Example:
+
+    >>> from kerasw2v import SkipGram, layers
+    >>> from kerasw2v.architectures import suitable_batch_size
+    >>> model = SkipGram(3, 8, layers.NegativeSampling(3))
+    >>> [suitable_batch_size(model, [size, size, size]) for size in (100, 100_000, 10_000_000)]
+    [32, 512, 4096]
+    """
+    return default_batch_size(kept, epochs, model.halo, model.largest_batch)
 
 
 def compile_model(

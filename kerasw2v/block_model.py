@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import keras
@@ -12,12 +12,15 @@ from kerasw2v.divergence import with_stop
 from kerasw2v.layers.embedding_lookup import EmbeddingLookup
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.layers.tables import check_room, check_table
+from kerasw2v.ops.examples import as_vector
 from kerasw2v.ops.ids import as_ids, check_examples, check_ids, is_array, one_sentence_id_errors
 from kerasw2v.ops.row_gradients import as_slices, record_rows
 from kerasw2v.ops.seeds import add_draw_state, evaluation_draws, next_seed
+from kerasw2v.ops.step_loop import NO_BATCH, StepLoop
 from kerasw2v.ops.strategies import lost_workers_are_errors, reducible_logs, repeated_for_workers
-from kerasw2v.ops.windows import decode_blocks, default_block_length
+from kerasw2v.ops.windows import check_halo, decode_blocks, default_block_length
 from kerasw2v.optimizers import RowSGD
+from kerasw2v.optimizers.row_optimizer import RowOptimizer
 from kerasw2v.utils.checks import MAX_INT32, check_int, check_seed
 from kerasw2v.utils.runtime import check_not_forked, trace_without_gc
 
@@ -62,15 +65,20 @@ class BlockModel(keras.Model):
         output_layer: a `kerasw2v.layers.OutputLayer` for the same vocabulary.
         window: largest distance between a centre and a context word.
         shrink_windows: True to draw each centre's window from 1 to `window`, as word2vec does.
-        block_length: centres in a block; that of `block_dataset` for this window when None.
+        block_length: centres in a block; that of `block_dataset` for this halo when None.
         seed: seed of the initial vectors and of the windows.
         shards: number of shards of the table of input vectors, see `EmbeddingLookup`; the output
             layer has a number of its own.
+        halo: tokens at each end of a block that are context only, as in `block_dataset`; `window`
+            when None.
         **kwargs: arguments of `keras.Model`.
     """
 
     # The smallest id among plain inputs; None if all negative ones are padding.
     lowest_input: int | None = 0
+
+    steps_per_execution: int
+    predict_function: Any
 
     def __init__(
         self,
@@ -82,14 +90,16 @@ class BlockModel(keras.Model):
         block_length: int | None = None,
         seed: int | None = None,
         shards: int = 1,
+        halo: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.window = check_int("window", window, minimum=1, maximum=MAX_INT32)
         self.shrink_windows = bool(shrink_windows)
-        if block_length is None:
-            block_length = default_block_length(window)
-        self.block_length = check_int("block_length", block_length, minimum=1)
+        self._block_length = block_length
+        if block_length is not None:
+            self._block_length = check_int("block_length", block_length, minimum=1)
+        self._halo = self.window if halo is None else check_halo(halo, self.window)
         self.seed = check_seed("seed", seed)
         self.embedding = EmbeddingLookup(
             vocabulary_size,
@@ -102,14 +112,14 @@ class BlockModel(keras.Model):
         _check_output_layer(output_layer, vocabulary_size)
         tables = 1 if output_layer.built or not output_layer.has_output_vectors else 2
         check_table(vocabulary_size, embedding_dim, tables)
-        block = f"a single block, window={self.window:,}, block_length={self.block_length:,},"
-        check_room("`window` or `block_length`", self._numbers_of_block(), block)
+        self._check_block()
         self.output_layer = output_layer
         self._draw_state = add_draw_state(self, self.seed, "windows")
         self.embedding.build()
         if not self.output_layer.built:
             self.output_layer.build((None, embedding_dim), (None,))
         self.pair_mean = PairMean()
+        self._epoch_iterator: Any = None  # Keras', while it iterates
         self.built = True
 
     @property
@@ -123,13 +133,34 @@ class BlockModel(keras.Model):
         return self.embedding.embedding_dim
 
     @property
+    def halo(self) -> int:
+        """Tokens at each end of a block that are context only; it may be set between trainings."""
+        return self._halo
+
+    @halo.setter
+    def halo(self, halo: int) -> None:
+        self._halo = check_halo(halo, self.window)
+        self._check_block()
+
+    @property
+    def block_length(self) -> int:
+        """Centres in a block."""
+        return self._block_length or default_block_length(self.halo)
+
+    @property
     def largest_batch(self) -> int:
         """Tokens of a step from which on a larger one is not worth its fewer updates."""
         return 4096
 
     def _numbers_of_block(self) -> int:
         """Returns how many floats a step has for each block, at least."""
-        return (self.block_length + 2 * self.window) * self.embedding_dim
+        return (self.block_length + 2 * self.halo) * self.embedding_dim
+
+    def _check_block(self) -> None:
+        sizes = f"window={self.window:,}, halo={self.halo:,}, block_length={self.block_length:,}"
+        check_room(
+            "`window` or `block_length`", self._numbers_of_block(), f"a single block, {sizes},"
+        )
 
     def loss_of_blocks(
         self, ids: tf.Tensor, sentences: tf.Tensor, reach: tf.Tensor | None
@@ -137,7 +168,7 @@ class BlockModel(keras.Model):
         """Returns summed losses, and the number of pairs in each.
 
         Args:
-            ids: int32, `(batch, length + 2 * window)`.
+            ids: int32, `(batch, length + 2 * halo)`.
             sentences: of the same shape, see `ops.windows.decode_blocks`.
             reach: int32, `(batch, length)`, the window of each centre; None for full windows.
         """
@@ -161,8 +192,10 @@ class BlockModel(keras.Model):
         """Configures training.
 
         Args:
-            optimizer: any Keras optimizer; `RowSGD()` when None. Others than `RowSGD` may update
-                whole tables at every step.
+            optimizer: any Keras optimizer; `RowSGD()` when None. Others than those of
+                `kerasw2v.optimizers` may update whole tables at every step. Of a
+                `LossScaleOptimizer` the one inside is used, and `auto_scale_loss` has no effect:
+                losses are sums in float32, whose slopes float16 can hold.
             loss: None: the output layer computes it.
             steps_per_execution: steps in one call into the graph; callbacks see every such call.
                 Small steps are cheaper by the dozen, so the default is 32. Always 1 on several
@@ -186,14 +219,17 @@ class BlockModel(keras.Model):
                 "row-sparse gradients dense; the parts that gain from XLA use it by themselves. "
                 "Received: jit_compile=True."
             )
+        optimizer = RowSGD() if optimizer is None else keras.optimizers.get(optimizer)
+        while isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            optimizer = optimizer.inner_optimizer
         replicas = self.distribute_strategy.num_replicas_in_sync
         super().compile(
-            optimizer=RowSGD() if optimizer is None else optimizer,
+            optimizer=optimizer,
             # Keras' loop over several steps fails on replicas, for any model (Keras 3.15).
             steps_per_execution=1 if run_eagerly or replicas > 1 else steps_per_execution,
             run_eagerly=run_eagerly,
             jit_compile=False,
-            **kwargs,
+            **{**kwargs, "auto_scale_loss": False},
         )
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
@@ -224,23 +260,34 @@ class BlockModel(keras.Model):
             parts = keras.utils.unpack_x_y_sample_weight(tuple(validation))
             self._check_arrays("validation_data: {}", *parts)
         named["callbacks"] = with_stop(named.get("callbacks"))
-        with self._checked(x, y, named.get("sample_weight")):
+        with self._checked(x, y, named.get("sample_weight")), self._iterating():
             return super().fit(**named)
 
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Evaluates as `keras.Model.evaluate` does; arrays are checked first, as in `fit`."""
         check_not_forked()
         named = inspect.signature(super().evaluate).bind(x, y, *args, **kwargs).arguments
-        with self._checked(x, y, named.get("sample_weight")):
+        with self._checked(x, y, named.get("sample_weight")), self._iterating():
             return super().evaluate(x, y, *args, **kwargs)
 
-    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: Any = None,
+        callbacks: Any = None,
+    ) -> Any:
         """Predicts as `keras.Model.predict` does; arrays are checked first, as in `fit`."""
         check_not_forked()
         if is_array(x):
             check_ids("x", x, self.vocabulary_size, self.lowest_input)
-        with one_sentence_id_errors():
-            return super().predict(x, *args, **kwargs)
+        exact = nullcontext() if steps is None else self._one_step_an_execution()
+        try:
+            with one_sentence_id_errors(), exact:
+                return super().predict(x, batch_size, verbose, steps, callbacks)
+        except UnboundLocalError:  # Keras', for it has no output to look at
+            raise ValueError(NO_BATCH) from None
 
     def train_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Trains as `keras.Model.train_on_batch` does; arrays are checked first, as in `fit`."""
@@ -262,12 +309,51 @@ class BlockModel(keras.Model):
     def _check_arrays(self, name: str, x: Any, y: Any, weights: Any) -> None:
         check_examples(name, x, y, weights, self.vocabulary_size, self.lowest_input)
 
+    @contextmanager
+    def _iterating(self) -> Iterator[None]:
+        """Forgets at its end which data Keras iterates over, for it may validate inside `fit`."""
+        outer = self._epoch_iterator
+        try:
+            yield
+        finally:
+            self._epoch_iterator = outer
+
+    @contextmanager
+    def _one_step_an_execution(self) -> Iterator[None]:
+        """Makes Keras take batches one by one: it would take as many as an execution has."""
+        steps, self.steps_per_execution = self.steps_per_execution, 1
+        function, self.predict_function = self.predict_function, None
+        try:
+            yield
+        finally:
+            self.steps_per_execution, self.predict_function = steps, function
+
     def make_train_function(self, force: bool = False) -> None:
         """Makes the function that `fit` calls; its first call traces the graph."""
         before: Any = self.train_function
         super().make_train_function(force)
         if self.train_function is not before:
-            self.train_function: Any = trace_without_gc(self.train_function)
+            function = self._step_loop(self.train_step, self.train_function)
+            self.train_function: Any = trace_without_gc(function)
+
+    def make_test_function(self, force: bool = False) -> None:
+        """Makes the function that `evaluate` calls."""
+        before: Any = self.test_function
+        super().make_test_function(force)
+        if self.test_function is not before:
+            self.test_function: Any = self._step_loop(self.test_step, self.test_function)
+
+    def _step_loop(self, step: Any, function: Any) -> Any:
+        """Returns the loop of steps that `fit` or `evaluate` calls, given Keras' own."""
+        if self.run_eagerly or self.distribute_strategy.num_replicas_in_sync > 1:
+            return function
+        return StepLoop(
+            step,
+            function,
+            self.steps_per_execution,
+            lambda: self._epoch_iterator,
+            self.distribute_strategy,
+        )
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -280,7 +366,7 @@ class BlockModel(keras.Model):
             losses, pairs = self._batch_losses(data)
             loss = self.optimizer.scale_loss(tf.reduce_sum(losses))
         gradients = record.gradients(loss, variables)
-        if not isinstance(self.optimizer, RowSGD):
+        if not isinstance(self.optimizer, RowOptimizer):
             gradients = [as_slices(gradient) for gradient in gradients]
         self.optimizer.apply(gradients, variables)
         return self._report(losses, pairs)
@@ -300,17 +386,24 @@ class BlockModel(keras.Model):
             return self.loss_of_blocks(*self._decoded(inputs))
         inputs = as_ids("x", inputs, self.vocabulary_size, self.lowest_input)
         targets = as_ids("y", targets, self.vocabulary_size)
+        inputs, targets, weights = self._examples(inputs, targets, weights)
         if weights is None:
             weights = tf.ones_like(targets, tf.float32)
         return self.loss_of_examples(inputs, targets, tf.cast(weights, tf.float32))
 
+    def _examples(self, inputs: Any, targets: Any, weights: Any) -> tuple[Any, Any, Any]:
+        """Returns inputs as `loss_of_examples` takes them, and targets and weights `(n,)`."""
+        weights = None if weights is None else as_vector("sample_weight", weights)
+        return inputs, as_vector("targets", targets), weights
+
     def _decoded(self, blocks: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
         """Returns the ids and sentences of blocks, and the windows of their centres, drawn anew."""
-        width = self.block_length + 2 * self.window
+        width = self.block_length + 2 * self.halo
         if blocks.shape.rank != 2 or blocks.shape[1] != width:
             raise ValueError(
                 f"Blocks must have shape (batch, {width}): block_length={self.block_length} and "
-                f"twice window={self.window}, the same in the dataset as in the model. "
+                f"twice halo={self.halo}, the same in the dataset as in the model (the halo is "
+                "the window, unless it is given). "
                 f"Received: shape={tuple(blocks.shape)}."
             )
         blocks = as_ids("x", blocks, self.vocabulary_size, lowest=-self.vocabulary_size)
@@ -322,10 +415,52 @@ class BlockModel(keras.Model):
                 shape, next_seed(self._draw_state), 1, self.window + 1, tf.int32
             )
             reach = tf.ensure_shape(reach, (blocks.shape[0], self.block_length))
+            reach = reach if self.halo == self.window else tf.minimum(reach, self.halo)
         return ids, sentences, reach
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        """Does nothing: the model is built from the start, so no batch is spent on building."""
+        """Builds nothing: the model is built from the start, so no batch is spent on building."""
+        self._epoch_iterator = iterator
+
+    def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """Saves the model to a `.keras` file, as `keras.Model.save` does.
+
+        Raises:
+            ValueError: for a `.h5` or `.hdf5` file.
+        """
+        if str(filepath).lower().endswith((".h5", ".hdf5")):
+            raise ValueError(
+                "`filepath` must end in .keras: Keras cannot load models of other classes than its "
+                f"own from HDF5. Received: filepath={str(filepath)!r}."
+            )
+        super().save(filepath, *args, **kwargs)
+
+    def export(
+        self,
+        filepath: Any,
+        format: str = "tf_saved_model",
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Exports the hidden vectors of plain inputs for serving, as `keras.Model.export` does.
+
+        Args:
+            filepath: folder to write.
+            format: one of Keras' formats.
+            verbose: whether Keras says what it has written.
+            input_signature: `keras.InputSpec` of the inputs; int32 of any number of examples when
+                None.
+            **kwargs: other arguments of `keras.Model.export`.
+        """
+        if input_signature is None:
+            input_signature = [self._serving_spec]
+        super().export(filepath, format, verbose, input_signature, **kwargs)
+
+    @property
+    def _serving_spec(self) -> keras.InputSpec:
+        """What `call` takes."""
+        return keras.InputSpec(shape=(None,), dtype="int32")
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -335,7 +470,8 @@ class BlockModel(keras.Model):
             "output_layer": keras.saving.serialize_keras_object(self.output_layer),
             "window": self.window,
             "shrink_windows": self.shrink_windows,
-            "block_length": self.block_length,
+            "block_length": self._block_length,
+            "halo": self.halo,
             "seed": self.seed,
             "shards": self.embedding.shards,
         }

@@ -14,6 +14,7 @@ from kerasw2v.history import History, Measurement
 from kerasw2v.ops.strategies import from_chief, is_chief, lost_workers_are_errors
 from kerasw2v.utils.checks import check_int
 from kerasw2v.utils.files import PathLike, save_keras_weights
+from kerasw2v.utils.paths import check_path
 
 __all__ = ["AverageTables", "Checkpoint", "Progress", "Record", "StopOnNaN"]
 
@@ -264,7 +265,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def __init__(self, path: PathLike) -> None:
         super().__init__()
-        self.path = os.fspath(path)
+        self.path = check_path("path", path)
         if not self.path.endswith(".weights.h5"):
             raise ValueError(f"`path` must end in .weights.h5. Received: path={self.path!r}.")
 

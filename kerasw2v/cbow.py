@@ -39,8 +39,9 @@ class CBOW(BlockModel):
     `loss = sum over centres of output_layer(mean over its window of embedding(context), centre)`.
 
     Trained on blocks, each token's rows are gathered once, and added up by windows in one kernel.
-    Trained on arrays, `fit(contexts, targets)` takes int arrays `(n, width)` and `(n,)`;
-    negative ids pad short contexts. `predict(contexts)` returns the means.
+    Trained on arrays, `fit(contexts, targets)` takes int arrays `(n, width)` and `(n,)` or
+    `(n, 1)`; negative ids pad short contexts, or contexts are a `tf.RaggedTensor`, `(n, None)`.
+    `predict(contexts)` returns the means.
 
     Args:
         vocabulary_size: number of words, V.
@@ -54,10 +55,12 @@ class CBOW(BlockModel):
             `cbow_mean=0`). With `"sum"`, the exact gradient adds the whole error to each context
             row, and `"word2vec"` an n-th of it, as gensim does.
         shrink_windows: True to draw each centre's window from 1 to `window`, as word2vec does.
-        block_length: centres in a block; that of `block_dataset` for this window when None.
+        block_length: centres in a block; that of `block_dataset` for this halo when None.
         seed: seed of the initial vectors and of the windows.
         shards: number of parts that the table of input vectors is kept in, see `EmbeddingLookup`;
             the output layer has a number of its own.
+        halo: tokens at each end of a block that are context only, as in `block_dataset`; `window`
+            when None.
         **kwargs: arguments of `keras.Model`.
 
     Raises:
@@ -118,19 +121,23 @@ class CBOW(BlockModel):
         return weight_means(self.embedding(ids), weights, scale, gradient_scale)[:, 0]
 
     @property
+    def _serving_spec(self) -> keras.InputSpec:
+        return keras.InputSpec(shape=(None, None), dtype="int32")
+
+    @property
     def _powers(self) -> tf.Tensor:
         return tf.constant(_POWERS[self.combiner, self.gradient], tf.float32)
 
     def _numbers_of_block(self) -> int:
-        is_product = 2 * self.window > MAX_TAPS
-        weights = self.block_length * (self.block_length + 2 * self.window)
+        is_product = 2 * self.halo > MAX_TAPS
+        weights = self.block_length * (self.block_length + 2 * self.halo)
         return super()._numbers_of_block() + is_product * 2 * weights
 
     def loss_of_blocks(
         self, ids: tf.Tensor, sentences: tf.Tensor, reach: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        centres = ids[:, self.window : self.window + self.block_length]
-        tensors = ids, centres, *window_extents(sentences, reach, self.window)
+        centres = ids[:, self.halo : self.halo + self.block_length]
+        tensors = ids, centres, *window_extents(sentences, reach, self.halo)
         if self.output_layer.can_split_batch:
             return in_two_branches(self._loss_of_extents, *tensors)
         return self._loss_of_extents(*tensors)
@@ -174,6 +181,13 @@ def _contexts(ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the ids of contexts, 0 for padding, and their weights: `(n, width)`, `(n, 1, width)`.
 
     Args:
-        ids: int32, negative for padding.
+        ids: int32, `(n, width)`, negative for padding, or a `tf.RaggedTensor` of them.
     """
+    if isinstance(ids, tf.RaggedTensor):
+        ids = ids.to_tensor(-1)
+    if ids.shape.rank not in (2, None):
+        raise ValueError(
+            f"`contexts` must have shape (n, width). Received: shape={tuple(ids.shape)}."
+        )
+    ids = tf.ensure_shape(ids, (None, None))
     return tf.maximum(ids, 0), tf.cast(ids >= 0, tf.float32)[:, None, :]

@@ -14,7 +14,9 @@ from typing import Any
 
 from gensim.test.utils import datapath
 
+from kerasw2v.utils.checks import check_int, check_vectors
 from kerasw2v.utils.files import PathLike
+from kerasw2v.utils.paths import check_path
 
 _WORD_PAIRS = {"WordSim353": "wordsim353.tsv", "SimLex999": "simlex999.txt"}
 
@@ -168,10 +170,8 @@ def evaluate(
     >>> evaluate(vectors).total.accuracy is None
     True
     """
-    if restrict_vocab < 1:
-        raise ValueError(
-            f"`restrict_vocab` must be at least 1. Received: restrict_vocab={restrict_vocab}."
-        )
+    check_vectors("vectors", vectors)
+    check_int("restrict_vocab", restrict_vocab, minimum=1)
     if word_pairs is not None and not isinstance(word_pairs, Mapping):
         raise TypeError(
             f"`word_pairs` must be names with files. Received: word_pairs={word_pairs!r}."
@@ -261,7 +261,7 @@ def _check_questions(path: PathLike) -> None:
 
 
 def _read_lines(path: PathLike, argument: str) -> list[str]:
-    if not os.path.exists(path):
+    if not os.path.exists(check_path(argument, path)):
         raise FileNotFoundError(
             f"`{argument}` must name a file that exists. Received: {os.fspath(path)!r}."
         )

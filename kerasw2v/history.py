@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from kerasw2v.utils.files import PathLike, replace_on_success
+from kerasw2v.utils.paths import check_path
 
 _MAX_POINTS = 1000
 
@@ -93,6 +94,7 @@ class History:
         >>> History.load("no-such-file.json", epochs=3).begun
         3
         """
+        check_path("path", path)
         try:
             with open(path, encoding="utf-8") as file:
                 begun, points, ends = json.load(file)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from gensim.models import KeyedVectors as KeyedVectors
 from smart_open import open as open_any
 
+from kerasw2v.utils.checks import check_int, check_vectors, check_words
 from kerasw2v.utils.files import (
     PathLike,
     check_output_path,
@@ -21,6 +22,7 @@ from kerasw2v.utils.files import (
     replace_on_success,
     temporary_sibling,
 )
+from kerasw2v.utils.paths import check_path
 
 _TEXT = (".vec", ".txt", ".vec.gz", ".txt.gz")
 _BINARY = (".bin", ".bin.gz")
@@ -86,6 +88,10 @@ def to_keyed_vectors(
     ((8,), np.int64(3))
     """
     matrix = _table(model, table)
+    if not hasattr(vocabulary, "words"):
+        raise TypeError(
+            f"`vocabulary` must be a kerasw2v.Vocabulary. Received: vocabulary={vocabulary!r}."
+        )
     matrix = matrix.copy() if copy else matrix
     if len(vocabulary.words) != len(matrix):
         raise ValueError(
@@ -187,6 +193,7 @@ def save_vectors(vectors: KeyedVectors, path: PathLike) -> None:
     to 1.0 0.0
     be 0.0 1.0
     """
+    check_vectors("vectors", vectors)
     suffix = check_suffix(path, SUFFIXES)
     if suffix != ".kv":
         _check_words(vectors)
@@ -274,9 +281,9 @@ def save_projector(vectors: KeyedVectors, folder: PathLike, max_words: int = 10_
     >>> sorted(os.listdir(folder))
     ['metadata.tsv', 'projector_config.pbtxt', 'tensors.tsv']
     """
-    if max_words < 1:
-        raise ValueError(f"`max_words` must be at least 1. Received: max_words={max_words}.")
-    folder = Path(folder)
+    check_vectors("vectors", vectors)
+    check_int("max_words", max_words, minimum=1)
+    folder = Path(check_path("folder", folder))
     folder.mkdir(exist_ok=True)
     words = vectors.index_to_key[:max_words]
     counts = vectors.expandos.get("count", np.arange(len(vectors), 0, -1))
@@ -311,6 +318,10 @@ def _table(model: Any, table: str) -> npt.NDArray[np.float32]:
     """Returns the vectors in the model's own memory, read-only."""
     if table not in ("input", "output"):
         raise ValueError(f"`table` must be 'input' or 'output'. Received: table={table!r}.")
+    if not hasattr(model, "embedding"):
+        raise TypeError(
+            f"`model` must have an `embedding`, as SkipGram and CBOW do. Received: model={model!r}."
+        )
     layer = model.embedding if table == "input" else model.output_layer
     if not hasattr(layer, "embeddings"):
         raise ValueError(
@@ -325,6 +336,7 @@ def _table(model: Any, table: str) -> npt.NDArray[np.float32]:
 
 
 def _check_words(vectors: KeyedVectors) -> None:
+    check_words("vectors", vectors.index_to_key)
     for word in vectors.index_to_key:
         if not isinstance(word, str):
             raise TypeError(
@@ -351,7 +363,7 @@ def _checksum(array: npt.NDArray[Any]) -> int:
 
 
 def _printable(word: str) -> str:
-    return re.sub(r"[\x00-\x1f\x7f]", lambda match: repr(match[0])[1:-1], word)
+    return re.sub(r"[\x00-\x1f\x7f\ud800-\udfff]", lambda match: repr(match[0])[1:-1], word)
 
 
 def _damaged(path: str, error: Exception) -> ValueError:
@@ -383,7 +395,7 @@ def _load_kv(path: str) -> KeyedVectors:
         state[name] = np.load(_side_file(path, name), allow_pickle=False)
     checksum = state.pop("vectors_crc32", None)  # gensim writes none
     if checksum is not None and checksum != _checksum(state["vectors"]):
-        raise ValueError(f"{_side_file(path, 'vectors')!r} is of another save")
+        raise ValueError(f"{_side_file(path, 'vectors')!r} belongs to another save")
     for name in state.get("__ignoreds", ()):
         state[name] = None
     _check_state(state)
@@ -412,7 +424,7 @@ def _check_state(state: dict[str, Any]) -> None:
     if array.size and not np.isfinite([array.min(), array.max()]).all():
         raise ValueError("a number in it is infinite or none")
     if not isinstance(state.setdefault("expandos", {}), dict):
-        raise ValueError("its counts are no table")
+        raise ValueError("its counts are not a table")
     for name, values in state["expandos"].items():
         # gensim makes them longer than there are words if it is told to.
         if not isinstance(values, np.ndarray) or len(values) < len(words):

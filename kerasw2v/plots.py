@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from kerasw2v.history import History
 from kerasw2v.ops.cutoffs import StepCost, best_plans, expected_cost
-from kerasw2v.utils.checks import check_int
+from kerasw2v.utils.checks import check_int, check_vectors
 from kerasw2v.utils.files import PathLike, check_output_path, check_suffix, temporary_sibling
 from kerasw2v.word_map import content_words, word_map
 
@@ -82,6 +82,7 @@ def plot_training(vectors: Any, history: History | None = None, words: int = _WO
     >>> sorted(label.get_text() for label in plot_training(vectors).axes[0].texts)
     ['cat', 'milk']
     """
+    check_vectors("vectors", vectors)
     check_int("words", words, minimum=1)
     has_loss = history is not None and len(history.points) > 1
     height = _INCHES * (1.25 if has_loss else 1)
@@ -166,7 +167,7 @@ def _label(figure: Any, axes: Any, words: list[str], coordinates: Any, points: A
         colour = np.array(points.to_rgba(points.get_array()[i])[:3]) * 0.65
         # A `$` in a word does not start a formula.
         text = axes.annotate(
-            str(word),
+            str(word).encode("utf-8", "replace").decode(),  # half of a pair is no letter
             coordinates[i],
             textcoords="offset points",
             fontsize=9,

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from kerasw2v.block_model import BlockModel
+from kerasw2v.ops.examples import as_pairs, as_vector
 from kerasw2v.ops.windows import split_blocks, sub_block_length, window_weights
 
 
@@ -16,8 +17,9 @@ class SkipGram(BlockModel):
     `loss = sum over pairs (centre, context) of output_layer(embedding(centre), context)`.
 
     Trained on blocks, each token's rows are gathered once and all windows of a block are scored in
-    one matrix product. Trained on arrays, `fit(centres, contexts)` takes int arrays `(n,)`, one
-    pair per entry. `predict(words)` returns word vectors.
+    one matrix product. Trained on arrays, `fit(centres, contexts)` takes int arrays `(n,)` or
+    `(n, 1)`, one pair per entry; or contexts as a `tf.RaggedTensor`, `(n, None)`, all those of each
+    centre. `predict(words)` returns word vectors.
 
     Args:
         vocabulary_size: number of words, V.
@@ -25,7 +27,9 @@ class SkipGram(BlockModel):
         output_layer: a `kerasw2v.layers.OutputLayer` for the same vocabulary.
         window: largest distance between a centre and a context word.
         shrink_windows: True to draw each centre's window from 1 to `window`, as word2vec does.
-        block_length: centres in a block; that of `block_dataset` for this window when None.
+        block_length: centres in a block; that of `block_dataset` for this halo when None.
+        halo: tokens at each end of a block that are context only, as in `block_dataset`; `window`
+            when None.
         seed: seed of the initial vectors and of the windows.
         shards: number of parts that the table of input vectors is kept in, see `EmbeddingLookup`;
             the output layer has a number of its own.
@@ -64,16 +68,16 @@ class SkipGram(BlockModel):
         return self.embedding(inputs)
 
     def _numbers_of_block(self) -> int:
-        pairs = self.block_length * (self.block_length + 2 * self.window)
+        pairs = self.block_length * (self.block_length + 2 * self.halo)
         return super()._numbers_of_block() + 2 * pairs  # their scores and weights
 
     def loss_of_blocks(
         self, ids: tf.Tensor, sentences: tf.Tensor, reach: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        weights = window_weights(sentences, reach, self.window)
+        weights = window_weights(sentences, reach, self.halo)
         if self.output_layer.targets_are_costly:
             return self._loss_of_centres(ids, weights), weights
-        words = ids[:, self.window : -self.window]
+        words = ids[:, self.halo : -self.halo]
         terms = weights * self.output_layer.target_mass(ids[:, None, :])
         self.embedding.add_mass(words, tf.reduce_sum(terms, axis=-1))
         losses = self.output_layer(self.embedding(words), ids, weights)
@@ -85,14 +89,22 @@ class SkipGram(BlockModel):
         So does word2vec.c: the pairs are the same, seen from the other word, and there are fewer
         targets. Each target is scored against all words of its block, so blocks are made short.
         """
-        centres = slice(self.window, -self.window)
+        centres = slice(self.halo, -self.halo)
         terms = weights * self.output_layer.target_mass(ids[:, centres, None])
         self.embedding.add_mass(ids, tf.reduce_sum(terms, axis=1))
         hidden, words, indices = self.embedding.distinct_rows(ids)
-        length = min(sub_block_length(self.window), self.block_length)
+        length = min(sub_block_length(self.halo), self.block_length)
         indices, weights = split_blocks(indices, weights, length)
         targets = tf.gather(words, indices[:, centres])
         return self.output_layer.shared_loss(hidden, indices, targets, weights)
+
+    def _examples(self, inputs: Any, targets: Any, weights: Any) -> tuple[Any, Any, Any]:
+        inputs = as_vector("centres", inputs)
+        if isinstance(targets, tf.RaggedTensor):
+            if weights is not None and not isinstance(weights, tf.RaggedTensor):
+                weights = as_vector("sample_weight", weights)
+            return as_pairs(inputs, targets, weights)
+        return super()._examples(inputs, targets, weights)
 
     def loss_of_examples(
         self, inputs: Any, targets: tf.Tensor, weights: tf.Tensor

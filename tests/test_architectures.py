@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from kerasw2v import CBOW, SkipGram, layers
@@ -29,13 +30,15 @@ def test_unknown_architecture():
 )
 def test_largest_batch(architecture, layer, size):
     model = make_model(architecture, 8, layer(50))
-    assert suitable_batch_size(model, 10_000_000) == size
-    assert suitable_batch_size(model, 1000) == 256
+    assert suitable_batch_size(model, np.full(50, 200_000)) == size
+    assert suitable_batch_size(model, np.full(50, 20_000)) == 2048
+    assert suitable_batch_size(model, np.full(50, 2000), epochs=10) == 2048
+    assert suitable_batch_size(model, np.full(50, 20)) == 32
 
 
 def test_a_batch_holds_a_block():
     model = make_model("cbow", 8, layers.NegativeSampling(50), window=300)
-    assert suitable_batch_size(model, 1000) == model.block_length > 256
+    assert suitable_batch_size(model, np.full(50, 20)) == model.block_length == 256
 
 
 @pytest.mark.parametrize("architecture", ["skip-gram", "cbow"])

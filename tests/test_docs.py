@@ -104,6 +104,15 @@ def load(name):
     return module
 
 
+def test_see_also_names_pages_that_are_there():
+    see_also = load("extensions/see_also")
+    assert doctest.testmod(see_also).failed == 0
+    pages = "".join(path.read_text("utf-8") for path in (ROOT / "docs").glob("*.md"))
+    for label, number in see_also.SEE_ALSO.values():
+        assert f"({label})=" in pages
+        assert len(list((ROOT / "tutorials").glob(f"{number:02}_*.ipynb"))) == 1
+
+
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
     """The pictures of the concept page, drawn anew."""

@@ -639,7 +639,7 @@ def test_the_second_argument_of_compile_is_keras_s(vocabulary):
 def test_blocks_of_another_width(model_class, width, vocabulary):
     model = make(model_class, vocabulary, block_length=16)
     model.compile()
-    sentence = r"^Blocks must have shape \(batch, 20\): block_length=16 and twice window=2"
+    sentence = r"^Blocks must have shape \(batch, 20\): block_length=16 and twice halo=2"
     with pytest.raises(ValueError, match=sentence):
         model.fit(tf.data.Dataset.from_tensors(tf.zeros((4, width), tf.int32)), verbose=0)
 

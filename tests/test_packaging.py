@@ -265,12 +265,13 @@ class TestBackend:
 BUILD = "import sys; from setuptools import build_meta; build_meta.build_{}(sys.argv[1])"
 LOOK = """
 import site, sys
-# Neither the checkout nor an editable installation of it may answer.
+# Neither the checkout nor another installation may answer.
 sys.meta_path[:] = [each for each in sys.meta_path if "Editable" not in repr(each)]
 for name in [name for name in sys.modules if name.startswith("__editable__")]:
     del sys.modules[name]
 sys.path.insert(0, sys.argv[1])
 site.addsitedir(sys.argv[1])
+sys.meta_path.sort(key=lambda each: "Editable" not in repr(each))
 import kerasw2v.zoo
 from kerasw2v.cli import main
 print(kerasw2v.zoo.FOLDER)

@@ -376,7 +376,7 @@ class TestInChromium:
         )
         assert nameless == []
 
-    @pytest.mark.parametrize("width", [340, 800, 1600])
+    @pytest.mark.parametrize("width", [340, 400, 800, 1200])
     def test_fits_any_width(self, page, width):
         size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
         page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)

@@ -118,7 +118,9 @@ def _add_training(group: Any) -> None:
         metavar="X",
         help="randomly drop words whose share of the corpus exceeds X; 0 keeps all (%(default)s)",
     )
-    _add_count(group, "--batch-size", "words per step (256 to 4096, by the size of the corpus)")
+    _add_count(
+        group, "--batch-size", "words per step (32 to 4096, by the words and epochs to train on)"
+    )
     group.add_argument("--seed", type=seed, metavar="N", help="make the random draws repeatable")
     group.add_argument("--quiet", action="store_true", help="print no progress and no summary")
 

@@ -12,6 +12,7 @@ from kerasw2v.architectures import compile_model, make_model, suitable_batch_siz
 from kerasw2v.block_model import BlockModel
 from kerasw2v.callbacks import AverageTables, Checkpoint, Progress, Record
 from kerasw2v.cli.options import RunState, TrainOptions
+from kerasw2v.data.block_dataset import count_ids, kept_tokens
 from kerasw2v.data.corpus import Corpus
 from kerasw2v.data.counted_corpus import read_corpus
 from kerasw2v.data.demo_corpus import lee_corpus
@@ -20,6 +21,7 @@ from kerasw2v.evaluation import evaluate
 from kerasw2v.history import History
 from kerasw2v.keyed_vectors import save_projector, save_vectors, to_keyed_vectors
 from kerasw2v.multi_worker import check_same, connect, sharded_blocks
+from kerasw2v.ops.windows import sufficient_halo
 from kerasw2v.plots import plot_training, save_plot
 from kerasw2v.report import write_report
 from kerasw2v.utils.files import save_keras_model
@@ -94,13 +96,14 @@ def _fit(
     """Returns the trained model, and loss and speed over time if a plot or report shows them."""
     shared = None if options.local_steps else strategy  # alone, workers share no variables
     with shared.scope() if shared else nullcontext():
-        model = _model(options, vocabulary)
+        halo = sufficient_halo(options.window, stream.longest_sentence())
+        model = _model(options, vocabulary, halo)
         batch_size = _batch_size(options, model, stream)
-        dataset, steps = _dataset(options, vocabulary, stream, batch_size, shared)
+        dataset, steps = _dataset(options, vocabulary, stream, batch_size, shared, halo)
         compile_model(model, steps, options.epochs, options.alpha)
     checkpoint, epochs_done = _resume(options, state, model, steps)
     if epochs_done:
-        dataset, _ = _dataset(options, vocabulary, stream, batch_size, shared, epochs_done)
+        dataset, _ = _dataset(options, vocabulary, stream, batch_size, shared, halo, epochs_done)
     record = _record(options, state, stream, epochs_done)
     callbacks = [
         None if options.quiet else Progress(stream.corpus_words),
@@ -130,11 +133,13 @@ def _dataset(
     stream: TokenStream,
     batch_size: int,
     shared: Any,
+    halo: int,
     first_epoch: int = 0,
 ) -> tuple[Any, int]:
     """Returns the blocks to train on, and the number of batches in an epoch."""
     arguments: dict[str, Any] = {
         "window": options.window,
+        "halo": halo,
         "sample": options.sample,
         "batch_size": batch_size,
         "seed": options.worker_seed,
@@ -149,15 +154,20 @@ def _dataset(
 
 
 def _batch_size(options: TrainOptions, model: BlockModel, stream: TokenStream) -> int:
-    return options.batch_size or suitable_batch_size(model, stream.corpus_words)
+    if options.batch_size:
+        return options.batch_size
+    counts = count_ids(stream, model.vocabulary_size)
+    return suitable_batch_size(model, kept_tokens(counts, options.sample), options.epochs)
 
 
-def _model(options: TrainOptions, vocabulary: Vocabulary) -> BlockModel:
+def _model(options: TrainOptions, vocabulary: Vocabulary, halo: int) -> BlockModel:
     size = f"2 tables of {len(vocabulary):,} words, --size {options.size:,},"
     check_memory("`--size`", 8 * len(vocabulary) * options.size, size)
-    seed = options.worker_seed
+    seed, window = options.worker_seed, options.window
     noise = layers.NegativeSampling(vocabulary.counts, options.negative, seed=seed)
-    return make_model(options.architecture, options.size, noise, window=options.window, seed=seed)
+    return make_model(
+        options.architecture, options.size, noise, window=window, halo=halo, seed=seed
+    )
 
 
 def _resume(
@@ -194,8 +204,7 @@ def _divergence(options: TrainOptions, state: RunState | None) -> ValueError:
     if state and state.weights.exists():
         kept = f" {state.folder} holds the state after the last good epoch."
     return ValueError(
-        "Training diverged; `--alpha` must be smaller, or `--batch-size`. "
-        f"Received: --alpha {options.alpha}.{kept}"
+        f"Training diverged; `--alpha` must be smaller. Received: --alpha {options.alpha}.{kept}"
     )
 
 

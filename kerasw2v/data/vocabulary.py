@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from kerasw2v.data.corpus import Corpus, Word, iter_batches, no_words_error
-from kerasw2v.utils.checks import check_int
+from kerasw2v.utils.checks import check_instance, check_int, check_words
 from kerasw2v.utils.files import replace_on_success
+from kerasw2v.utils.paths import check_path
 
 _SENTENCE_END = "</s>"
 
@@ -37,8 +38,9 @@ class Vocabulary:
 
     Raises:
         TypeError: if `words` is not a sequence of hashable objects or `counts` not of integers.
-        ValueError: if `words` is empty or has a word twice, `counts` has another length, is not
-            positive or not descending, or `corpus_words` is smaller than their sum.
+        ValueError: if `words` is empty, has a word twice, or one that UTF-8 cannot hold; if
+            `counts` has another length, is not positive or not descending, or `corpus_words` is
+            smaller than their sum.
 
     Example:
 
@@ -125,6 +127,7 @@ class Vocabulary:
         ['the', 'of']
         """
         check_limits(min_count, max_final_vocab)
+        check_instance("counts", counts, Mapping)
         if not counts:
             raise ValueError("`counts` must hold at least one word. Received: counts={}.")
         least = effective_min_count(counts, min_count, max_final_vocab)
@@ -156,6 +159,7 @@ class Vocabulary:
         >>> Vocabulary.load(path) == vocabulary
         True
         """
+        check_path("path", path)
         if not os.path.exists(path):
             raise FileNotFoundError(
                 f"`path` must name a file that exists. Received: path={os.fspath(path)!r}."
@@ -179,7 +183,7 @@ class Vocabulary:
 
         Raises:
             TypeError: if a word is not a string.
-            ValueError: if a word is empty, has whitespace in it or cannot be written as UTF-8.
+            ValueError: if a word is empty or has whitespace in it.
             OSError: if the folder does not exist, cannot be written, or the disk is full.
         """
         for word in self.words:
@@ -195,12 +199,7 @@ class Vocabulary:
                 )
         with replace_on_success(path) as file:
             for word, count in zip(self.words, self.counts.tolist(), strict=True):
-                try:
-                    file.write(f"{word} {count}\n".encode())
-                except UnicodeEncodeError:
-                    raise ValueError(
-                        f"`words` must be writable as UTF-8 to be saved. Received: {word!r}."
-                    ) from None
+                file.write(f"{word} {count}\n".encode())
 
     def index(self, word: Word) -> int:
         """Returns the id of a word; raises KeyError for a word outside the vocabulary."""
@@ -221,7 +220,7 @@ class Vocabulary:
 
         Costs about 0.1 microseconds per word. Raises TypeError for a string instead of a list.
         """
-        if isinstance(tokens, str | bytes):
+        if isinstance(tokens, str | bytes) or not isinstance(tokens, Iterable):
             raise TypeError(
                 f"`tokens` must be a list of words, not a string. Received: tokens={tokens!r}."
             )
@@ -260,7 +259,10 @@ def _in_order(words: Iterable[Any]) -> list[Any]:
 def _checked_words(words: Sequence[Any]) -> list[Any]:
     if isinstance(words, str | bytes) or not isinstance(words, Iterable):
         raise TypeError(f"`words` must be a list of words. Received: words={words!r}.")
-    checked = list(words)
+    try:
+        checked = list(words)
+    except TypeError:
+        raise TypeError(f"`words` must be a list of words. Received: words={words!r}.") from None
     if not checked:
         raise ValueError("`words` must hold at least one word. Received: words=[].")
     for word in checked:
@@ -271,6 +273,7 @@ def _checked_words(words: Sequence[Any]) -> list[Any]:
                 "`words` must be strings, numbers or other hashable objects. "
                 f"Received: {word!r} of type {type(word).__name__}."
             ) from None
+    check_words("words", checked)
     return checked
 
 
@@ -280,7 +283,8 @@ def _checked_counts(
     array = np.asarray(counts)
     if array.shape != (length,):
         raise ValueError(
-            f"`counts` must hold one count a word, {length} in all. Received: shape {array.shape}."
+            f"`counts` must hold one count per word, {length} in all. "
+            f"Received: shape {array.shape}."
         )
     if array.dtype.kind not in "iu":
         raise TypeError(f"`counts` must be integers. Received: counts of type {array.dtype}.")

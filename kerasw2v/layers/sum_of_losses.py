@@ -47,13 +47,11 @@ class SumOfLosses(OutputLayer):
         layers = list(layers)
         for layer in layers:
             if not isinstance(layer, OutputLayer):
-                raise TypeError(
-                    f"`layers` must be kerasw2v.layers.OutputLayer. Received: {layer!r}."
-                )
+                raise TypeError(f"`layers` must be output layers of kerasw2v. Received: {layer!r}.")
         sizes = sorted({layer.vocabulary_size for layer in layers})
         if len(sizes) != 1:
             raise ValueError(
-                "`layers` must have one vocabulary between them. "
+                "`layers` must all have the same vocabulary. "
                 f"Received: {len(layers)} layers with vocabularies of {sizes} words."
             )
         super().__init__(sizes[0], **kwargs)

@@ -19,7 +19,13 @@ _OUT_OF_RANGE = re.compile(r" = (-?\d+) is (?:not in|out of range) \[0, (\d+)\)"
 _ASSERTION = re.compile(r"assertion failed: \[(.*?)\] \[(-?\d+)\]")
 
 
-def as_ids(name: str, ids: Any, vocabulary_size: int, lowest: int | None = 0) -> tf.Tensor:
+def as_ids(
+    name: str,
+    ids: Any,
+    vocabulary_size: int,
+    lowest: int | None = 0,
+    ignored: int | None = None,
+) -> tf.Tensor:
     """Returns ids as an int32 tensor.
 
     Arrays and eager tensors are checked by `check_ids`. In a graph values are not known: there what
@@ -31,6 +37,7 @@ def as_ids(name: str, ids: Any, vocabulary_size: int, lowest: int | None = 0) ->
         ids: integers of any type, or whole floats; any shape, ragged too.
         vocabulary_size: number of words, V.
         lowest: the smallest id; None if all negative ones are padding.
+        ignored: a number that is allowed too, whatever it is: it stands for no word.
 
     Raises:
         TypeError, ValueError: as `check_ids`; in a graph, if the type is not one of numbers.
@@ -41,11 +48,11 @@ def as_ids(name: str, ids: Any, vocabulary_size: int, lowest: int | None = 0) ->
     tf.int32
     """
     if isinstance(ids, tf.RaggedTensor):
-        values = as_ids(name, ids.flat_values, vocabulary_size, lowest)
+        values = as_ids(name, ids.flat_values, vocabulary_size, lowest, ignored)
         return ids.with_flat_values(values)
     if _is_known(ids):
         with one_sentence_errors():
-            check_ids(name, ids, vocabulary_size, lowest)
+            check_ids(name, ids, vocabulary_size, lowest, ignored)
         return tf.cast(ids, tf.int32)
     if ids.dtype.name in _FLOAT_LIMITS:
         limit = _FLOAT_LIMITS[ids.dtype.name]
@@ -62,7 +69,13 @@ def as_ids(name: str, ids: Any, vocabulary_size: int, lowest: int | None = 0) ->
     return tf.cast(tf.clip_by_value(wide, -(2**31), NO_WORD), tf.int32)
 
 
-def check_ids(name: str, ids: Any, vocabulary_size: int, lowest: int | None = 0) -> None:
+def check_ids(
+    name: str,
+    ids: Any,
+    vocabulary_size: int,
+    lowest: int | None = 0,
+    ignored: int | None = None,
+) -> None:
     """Checks ids whose values are known, in one pass and without a copy of them.
 
     Arguments are those of `as_ids`.
@@ -87,6 +100,8 @@ def check_ids(name: str, ids: Any, vocabulary_size: int, lowest: int | None = 0)
         if limit is not None:
             chunk = chunk.astype(np.float32 if limit < 2**24 else chunk.dtype, copy=False)
             _check_whole(name, chunk, start, type_name, limit)
+        if ignored is not None:
+            chunk = np.where(chunk == ignored, 0, chunk)
         _check_range(name, chunk, start, vocabulary_size, lowest)
 
 

@@ -13,7 +13,6 @@ masses; `extent_means` and `weight_means` return the hidden vectors.
 
 from collections.abc import Callable
 
-import numpy as np
 import tensorflow as tf
 
 from kerasw2v.ops.fused import fused
@@ -32,7 +31,24 @@ def window_extents(
     `sentences` and `reach` are those of `ops.windows.window_weights`.
     """
     reach = full_reach(sentences, window) if reach is None else reach
+    if 2 * window > MAX_TAPS:
+        return _wide_extents(sentences, reach, window)
     before, behind = _extents(sentences, reach)
+    return before, behind
+
+
+def _wide_extents(
+    sentences: tf.Tensor, reach: tf.Tensor, window: int
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns what `window_extents` does, from where the sentence of each centre starts and ends.
+
+    The numbers of sentences rise along a block, so both places are found by bisection.
+    """
+    length = sentences.shape[-1] - 2 * window
+    centres, places = sentences[:, window : window + length], tf.range(window, window + length)
+    before = places - tf.searchsorted(sentences, centres, side="left")
+    behind = tf.searchsorted(sentences, centres, side="right") - 1 - places
+    before, behind = (tf.cast(tf.minimum(reach, each), tf.float32) for each in (before, behind))
     return before, behind
 
 
@@ -49,11 +65,10 @@ def _extents(sentences: tf.Tensor, reach: tf.Tensor) -> tuple[tf.Tensor, tf.Tens
     return extent(range(window)), extent(range(window + 1, 2 * window + 1))
 
 
-@fused
 def sum_over_extents(
     before: tf.Tensor, behind: tf.Tensor, terms: tf.Tensor, powers: tf.Tensor, like: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Returns `(n, n ** p, n ** q, mass)` of windows in blocks, in one kernel.
+    """Returns `(n, n ** p, n ** q, mass)` of windows in blocks.
 
     Args:
         before: from `window_extents`.
@@ -64,6 +79,19 @@ def sum_over_extents(
         like: `(batch, C)`, the shape of `mass`: for each token the sum of `terms * n ** r` over the
             windows that it is in.
     """
+    if like.shape[-1] - before.shape[-1] > MAX_TAPS:
+        weights = _weights_of_extents(before, behind, like.shape[-1])
+        sums = sum_over_weights(weights, terms, powers)
+    else:
+        sums = _sum_over_taps(before, behind, terms, powers, like)
+    sizes, scale, gradient_scale, mass = sums
+    return sizes, scale, gradient_scale, mass
+
+
+@fused
+def _sum_over_taps(
+    before: tf.Tensor, behind: tf.Tensor, terms: tf.Tensor, powers: tf.Tensor, like: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
     window = (like.shape[-1] - before.shape[-1]) // 2
     sizes = before + behind
     scale, gradient_scale, mass_scale = _powers_of(sizes, powers)
@@ -145,8 +173,8 @@ def _weights_of_extents(before: tf.Tensor, behind: tf.Tensor, tokens: int) -> tf
     """Returns which tokens each centre sees: float32, `(batch, L, C)`."""
     length = before.shape[1]
     window = (tokens - length) // 2
-    offsets = np.arange(tokens) - np.arange(length)[:, None] - window
-    offsets = tf.constant(offsets, tf.float32)
+    offsets = tf.range(tokens)[None, :] - tf.range(length)[:, None] - window
+    offsets = tf.cast(offsets, tf.float32)
     is_seen = (-offsets <= before[:, :, None]) & (offsets <= behind[:, :, None]) & (offsets != 0)
     return tf.cast(is_seen, tf.float32)
 

@@ -6,25 +6,52 @@ sentence boundaries without spending a slot on them. Padding is `~0`, a sentence
 has no neighbours, so it is never part of a pair.
 """
 
-import numpy as np
 import tensorflow as tf
 
 from kerasw2v.ops.fused import fused
+from kerasw2v.utils.checks import check_int
 
 PADDING = ~0
 _REGISTER = 16  # floats that a CPU multiplies at once
+# Widest halo that is not narrowed for short sentences.
+_NARROW_HALO = 16
 
 
-def default_block_length(window: int) -> int:
-    """Returns the default number of centres in a block: 32, doubled for wide windows.
+def default_block_length(halo: int) -> int:
+    """Returns the default number of centres in a block: 32, doubled for wide halos up to 256.
 
     Longer blocks share their halos among more centres, but score more words that are not in a
-    window; 32 balances the two.
+    window; 32 balances the two. Scores, `length * (length + 2 * halo)`, must fit into memory: from
+    256 on the rows of a halo cost little beside them.
     """
     length = 32
-    while length < 2 * window:
+    while length < min(2 * halo, 256):
         length *= 2
     return length
+
+
+def sufficient_halo(window: int, longest_sentence: int) -> int:
+    """Returns the width of a halo that holds all pairs of sentences of up to so many words.
+
+    A word sees at most the rest of its sentence, however wide the window. Of the widths below a
+    wide window only powers of two are used, so that few shapes are compiled.
+
+    Example:
+
+    >>> [sufficient_halo(window, 24) for window in (5, 16, 30, 3000)]
+    [5, 16, 30, 32]
+    """
+    halo = _NARROW_HALO
+    while halo < longest_sentence - 1:
+        halo *= 2
+    return min(window, halo)
+
+
+def check_halo(halo: int, window: int) -> int:
+    """Returns the halo of blocks for a window; raises TypeError or ValueError if it is none."""
+    if check_int("halo", halo, minimum=1) > window:
+        raise ValueError(f"`halo` must be at most `window`, {window}. Received: halo={halo}.")
+    return halo
 
 
 def decode_blocks(blocks: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -82,7 +109,8 @@ def window_weights(sentences: tf.Tensor, reach: tf.Tensor | None, window: int) -
         sentences: int32, `(batch, width)`, from `decode_blocks`.
         reach: int32, `(batch, length)`, the window of each centre from 0 to `window`; None for
             full windows.
-        window: the largest distance of a pair; `width = length + 2 * window`.
+        window: the largest distance of a pair in the block, that is the halo;
+            `width = length + 2 * window`.
     """
     reach = full_reach(sentences, window) if reach is None else reach
     weights: tf.Tensor = _mark_pairs(sentences, reach)
@@ -90,7 +118,10 @@ def window_weights(sentences: tf.Tensor, reach: tf.Tensor | None, window: int) -
 
 
 def full_reach(sentences: tf.Tensor, window: int) -> tf.Tensor:
-    """Returns the reach of full windows, for centres of any block: int32, `(1, length)`."""
+    """Returns the reach of full windows, for centres of any block: int32, `(1, length)`.
+
+    `window` may be the halo, beyond which a block has no pairs.
+    """
     return tf.fill((1, sentences.shape[-1] - 2 * window), window)
 
 
@@ -98,8 +129,9 @@ def full_reach(sentences: tf.Tensor, window: int) -> tf.Tensor:
 def _mark_pairs(sentences: tf.Tensor, reach: tf.Tensor) -> tf.Tensor:
     length, width = reach.shape[-1], sentences.shape[-1]
     window = (width - length) // 2
-    distance = np.abs(np.arange(width)[None, :] - np.arange(length)[:, None] - window)
+    # Not a constant: of a wide window it would be the largest array in the program.
+    distance = tf.abs(tf.range(width)[None, :] - tf.range(length)[:, None] - window)
     centres = sentences[:, window : window + length]
     same_sentence = centres[:, :, None] == sentences[:, None, :]
-    in_reach = tf.constant(distance, tf.int32) <= reach[:, :, None]
-    return tf.cast(same_sentence & in_reach & tf.constant(distance > 0), tf.float32)
+    in_reach = (distance <= reach[:, :, None]) & (distance > 0)
+    return tf.cast(same_sentence & in_reach, tf.float32)

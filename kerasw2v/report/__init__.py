@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from kerasw2v.evaluation import Evaluation
 from kerasw2v.history import History
-from kerasw2v.utils.checks import check_int
+from kerasw2v.utils.checks import check_int, check_vectors
 from kerasw2v.utils.files import PathLike, check_output_path, check_suffix, replace_on_success
 from kerasw2v.word_map import content_words, example_word, word_map
 
@@ -90,6 +90,7 @@ def write_report(
     True
     """
     check_report_path(path)
+    check_vectors("vectors", vectors)
     check_int("max_words", max_words, minimum=1)
     data: dict[str, Any] = {
         "title": title,
@@ -105,7 +106,7 @@ def write_report(
     }
     page = _page(data)
     with replace_on_success(path, "w") as file:
-        file.write(page)
+        file.write(page.encode("utf-8", "replace").decode())  # lone surrogates are no text
 
 
 def _page(data: Mapping[str, Any]) -> str:

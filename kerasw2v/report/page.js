@@ -220,7 +220,7 @@ function draw() {
   }
   // What was asked for gets room first, then frequent words that mean something.
   const order = [...seen.filter(([i]) => marked.has(i)), ...seen.filter(([i]) => !marked.has(i))];
-  const boxes = [];
+  const boxes = [[width - 50, 0, width, 128]]; // the buttons
   const most = Math.min(220, (width * height) / 1800); // fewer on a phone
   pen.globalAlpha = 1; // labels are to be read, marked or not
   pen.textBaseline = "middle";

@@ -144,6 +144,41 @@ def check_counts(counts: ArrayLike) -> NDArray[np.float64]:
     return array
 
 
+def check_instance(name: str, value: Any, kind: type) -> None:
+    """Raises TypeError unless a value is an instance of a class."""
+    if not isinstance(value, kind):
+        raise TypeError(
+            f"`{name}` must be a {kind.__module__}.{kind.__qualname__}. Received: {name}={value!r}."
+        )
+
+
+def check_vectors(name: str, value: Any) -> None:
+    """Raises TypeError unless a value has words and vectors, as gensim's `KeyedVectors`."""
+    if not (hasattr(value, "index_to_key") and hasattr(value, "vectors")):
+        raise TypeError(
+            f"`{name}` must be a gensim.models.KeyedVectors. Received: {name}={value!r}."
+        )
+
+
+def check_words(name: str, words: Sequence[Any]) -> None:
+    """Raises ValueError if a word holds half of a surrogate pair, which no file can hold."""
+    try:
+        "\n".join(word for word in words if isinstance(word, str)).encode()
+    except UnicodeEncodeError as error:
+        word = next(word for word in words if not _is_text(word))
+        raise ValueError(
+            f"`{name}` must be text that UTF-8 can hold. Received: {word!r}."
+        ) from error
+
+
+def _is_text(word: Any) -> bool:
+    try:
+        str(word).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def check_workers(workers: Any, index: Any) -> tuple[list[str], int]:
     """Returns the addresses and the index of this process, or raises TypeError or ValueError."""
     if isinstance(workers, str):
@@ -154,7 +189,7 @@ def check_workers(workers: Any, index: Any) -> tuple[list[str], int]:
     for address in addresses:
         host, _, port = address.rpartition(":")
         if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
-            raise ValueError(f"`workers` must be host:port each. Received: {address!r}.")
+            raise ValueError(f"Each of `workers` must be host:port. Received: {address!r}.")
     if len(set(addresses)) != len(addresses) or not addresses:
         raise ValueError(f"`workers` must be different addresses. Received: {addresses}.")
     if index is None:

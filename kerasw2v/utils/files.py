@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from kerasw2v.utils.locks import try_lock
+from kerasw2v.utils.paths import check_path
 
 PathLike = str | os.PathLike[str]
 
@@ -48,7 +49,7 @@ def check_output_path(path: PathLike) -> None:
     FileNotFoundError: `path` must lie in a folder that exists. Received: \
 path='/no/such/folder/vectors.kv'.
     """
-    received = f"Received: path={os.fspath(path)!r}."
+    received = f"Received: path={check_path('path', path)!r}."
     target = _destination(path)
     folder = target.parent
     if target.is_dir() or not target.name:
@@ -84,7 +85,7 @@ def check_suffix(path: PathLike, suffixes: Sequence[str]) -> str:
     ...
     ValueError: `path` must end in .html or .htm. Received: path='run.pdf'.
     """
-    name = os.path.basename(os.fspath(path)).lower()
+    name = os.path.basename(check_path("path", path)).lower()
     for suffix in suffixes:
         if name.endswith(suffix) and name != suffix:
             return suffix

@@ -43,7 +43,7 @@ def meet(addresses: Sequence[str], index: int, timeout: float) -> None:
         missing = _Meeting(addresses, index).wait(listener, timeout)
     if missing:
         raise ConnectionError(
-            f"Worker {index} ({addresses[index]}) waited {timeout:g} s in vain for "
+            f"Worker {index} ({addresses[index]}) waited {timeout:g} s and did not hear from "
             f"{', '.join(missing)}."
         )
 

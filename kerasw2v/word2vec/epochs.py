@@ -131,7 +131,7 @@ class EpochTraining:
 
     def next_alpha(self, progress: float, epoch: int) -> float:
         """Returns the learning rate after a share of an epoch, and knows it from then on."""
-        start, end, epochs, _ = self._schedule
+        start, end, epochs, *_ = self._schedule
         alpha = max(end, start - (start - end) * (epoch + progress) / epochs)
         self._alphas.add(alpha)
         return alpha

@@ -105,7 +105,8 @@ class Word2Vec(hooks.TrainingHooks):
         null_word: 1 to add gensim's padding word, which never occurs.
         trim_rule: gensim's rule `(word, count, min_count)` of which words to keep.
         sorted_vocab: 1 to order words by descending count.
-        batch_words: accepted and not used; see `batch_size`.
+        batch_words: the learning rate falls each time that so many words were read, as in gensim;
+            for the size of a step see `batch_size`.
         compute_loss: True to sum the loss for `get_latest_training_loss`.
         callbacks: gensim's `CallbackAny2Vec` and `keras.callbacks.Callback`, in any mixture.
         comment: saved with the model: None, a number, string, bytes, or a tuple, list, set or dict
@@ -115,8 +116,8 @@ class Word2Vec(hooks.TrainingHooks):
         output_layer: an output layer, or the name of one in `kerasw2v.layers`, instead of `hs` and
             `negative`.
         strategy: a `tf.distribute.Strategy` to train on several devices.
-        batch_size: tokens in a step; chosen for the size of the corpus when None, 256 to 4,096
-            (8,192 for skip-gram with hierarchical softmax).
+        batch_size: tokens in a step; chosen for the words and epochs to train on when None, 32 to
+            4,096 (8,192 for skip-gram with hierarchical softmax).
         progress_bar: True to show progress on standard error.
         cache_corpus: True to read any corpus once and train on what was read in all epochs.
 
@@ -666,7 +667,7 @@ class Word2Vec(hooks.TrainingHooks):
         outcome = trainer.fit(
             stream,
             keep_of(self.wv),
-            Schedule(self.alpha, self.min_alpha, self.epochs, share),
+            self._schedule(share),
             self.train_count,
             self.batch_size,
             callbacks,
@@ -674,6 +675,11 @@ class Word2Vec(hooks.TrainingHooks):
         )
         words = round(outcome.epochs * outcome.tokens_per_epoch)
         return words, stream.corpus_words * outcome.epochs, outcome.epochs
+
+    def _schedule(self, share: float) -> Schedule:
+        return Schedule(
+            self.alpha, self.min_alpha, self.epochs, share, max(1, int(self.batch_words))
+        )
 
     def _fit_each_epoch(
         self,
@@ -688,7 +694,7 @@ class Word2Vec(hooks.TrainingHooks):
         self._training = EpochTraining(
             trainer,
             keep_of(self.wv),
-            Schedule(self.alpha, self.min_alpha, self.epochs, share=1.0),
+            self._schedule(share=1.0),
             self.train_count,
             self.batch_size,
             keras_callbacks,

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.utils.files import replace_on_success
+from kerasw2v.utils.paths import check_path
 from kerasw2v.word2vec.hooks import check_file_hooks
 from kerasw2v.word2vec.saved_state import ARGUMENTS, PATHS, STATE, TABLES, check_room, check_saved
 from kerasw2v.word2vec.values import (
@@ -169,7 +170,7 @@ def load_model(cls: "type[Model]", file: File, mmap: str | None) -> "Model":
     if mmap not in (None, "r", "c"):
         raise ValueError(f"`mmap` must be None, 'r' or 'c'. Received: mmap={mmap!r}.")
     if isinstance(file, str | os.PathLike):
-        if not os.path.exists(file):
+        if not os.path.exists(check_path("fname", file)):
             raise FileNotFoundError(f"`fname` must name a file that exists. Received: {file!r}.")
     elif not hasattr(file, "read"):
         raise TypeError(f"`fname` must be a path or an open file. Received: {file!r}.")
@@ -217,9 +218,13 @@ def _name_of(file: File) -> str:
 def _made(cls: Any, **arguments: Any) -> Any:
     """Makes a model of a class without calling a constructor that a user has written."""
     model = cls.__new__(cls)
-    base = next(base for base in cls.__mro__ if base.__module__.partition(".")[0] == "kerasw2v")
-    base.__init__(model, **arguments)
+    _base_of(cls).__init__(model, **arguments)
     return model
+
+
+def _base_of(cls: Any) -> Any:
+    """Returns the class of this package that a class is, or is derived from."""
+    return next(base for base in cls.__mro__ if base.__module__.partition(".")[0] == "kerasw2v")
 
 
 def _restored(
@@ -248,21 +253,22 @@ def _restored(
         if name in arrays:
             setattr(model, name, arrays[name])
     _restore_vecattrs(model.wv, arrays)
-    for name, encoded in header["vecattrs"].items():
-        if len(encoded) != len(words):
-            raise ValueError(f"its words have no {name!r} each")
+    for name, objects in decode_attributes(header["vecattrs"], values).items():
+        if not isinstance(objects, list) or len(objects) != len(words):
+            raise ValueError(f"its vecattr {name} must be a list with a value for each word")
         model.wv.expandos[name] = np.empty(len(words), object)
-        model.wv.expandos[name][:] = decode(encoded, values)
+        model.wv.expandos[name][:] = objects
     if model.negative:
         model.make_cum_table()
     ignored = dict.fromkeys(header["ignored"])  # None, as in gensim
     attributes = decode_attributes(header["attributes"], values) | ignored
     wv_attributes = decode_attributes(header["wv_attributes"], values)
-    for name in {*_OWN, *ARGUMENTS} & set(attributes) | _OWN_OF_VECTORS & set(wv_attributes):
-        raise ValueError(f"{name!r} is no attribute of a user")
-    for name in attributes:
-        if callable(getattr(cls, name, None)):
-            raise ValueError(f"{name!r} is a method")
+    for given, own in (
+        (attributes, {*_OWN, *ARGUMENTS, *dir(_base_of(cls))}),
+        (wv_attributes, {*_OWN_OF_VECTORS, *dir(KeyedVectors)}),
+    ):
+        for name in own & set(given):
+            raise ValueError(f"{name!r} is no attribute of a user")
     vars(model).update(attributes)
     vars(model.wv).update(wv_attributes)
     weights = [arrays[name] for name in arrays if name.startswith("output_layer.")]

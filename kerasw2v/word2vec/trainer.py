@@ -22,6 +22,7 @@ from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.layers.sum_of_losses import SumOfLosses
 from kerasw2v.ops import seeds
 from kerasw2v.ops.huffman import Path, tree_of_paths
+from kerasw2v.ops.windows import sufficient_halo
 from kerasw2v.optimizers import RowSGD
 from kerasw2v.utils.checks import check_choice
 from kerasw2v.utils.runtime import find_devices_quietly
@@ -53,6 +54,7 @@ class Schedule(NamedTuple):
     end: float
     epochs: int
     share: float  # size of the corpus, divided by the size that the caller states
+    batch_words: int  # it falls each time that so many words were read
 
 
 class Outcome(NamedTuple):
@@ -64,21 +66,30 @@ class Outcome(NamedTuple):
 
 @keras.saving.register_keras_serializable("kerasw2v")
 class LinearAlpha(keras.optimizers.schedules.LearningRateSchedule):
-    """gensim's falling learning rate; each `train` call sets it without tracing a new graph."""
+    """gensim's falling learning rate; each `train` call sets it without tracing a new graph.
+
+    gensim hands its workers batches of 10,000 words, each with the rate that is right for its first
+    word. An epoch of fewer words has one rate, and its mean is twice that of a steady fall: for a
+    small corpus this decides whether anything is learnt.
+    """
 
     def __init__(self, values: Sequence[float] | None = None) -> None:
         super().__init__()
-        self._values = tf.Variable(values or [0.025, 0.025, 1, 1, 1, 0], dtype=tf.float64)
+        self._values = tf.Variable(values or [0.025, 0.025, 1, 1, 1, 1, 0], dtype=tf.float64)
 
-    def set(self, schedule: Schedule, steps_per_epoch: int, first_step: int) -> None:
+    def set(
+        self, schedule: Schedule, corpus_words: int, steps_per_epoch: int, first_step: int
+    ) -> None:
         """Sets the schedule of the training that starts at optimizer step `first_step`."""
-        self._values.assign([*schedule, steps_per_epoch, first_step])
+        *values, batch_words = schedule
+        falls = corpus_words / batch_words
+        self._values.assign([*values, falls, steps_per_epoch, first_step])
 
     def __call__(self, step: Any) -> tf.Tensor:
-        start, end, epochs, share, steps_per_epoch, first_step = tf.unstack(self._values)
-        done = tf.cast(step, tf.float64) - first_step
-        epoch = tf.floor(done / steps_per_epoch)
-        within = share * (done / steps_per_epoch - epoch)
+        start, end, epochs, share, falls, steps_per_epoch, first_step = tf.unstack(self._values)
+        done = (tf.cast(step, tf.float64) - first_step) / steps_per_epoch
+        epoch = tf.floor(done)
+        within = share * tf.floor(falls * (done - epoch)) / falls
         alpha = start - (start - end) * (epoch + within) / epochs
         return tf.cast(tf.maximum(alpha, end), tf.float32)
 
@@ -202,21 +213,27 @@ class Trainer:
         `epochs` are those of the schedule to train now, after `restart_draws`; all when None.
         """
         keep = self.in_order(keep)
+        kept = keep * count_ids(stream, len(self.vocabulary))
+        window = self.settings.window
+        self.model.halo = sufficient_halo(window, stream.longest_sentence())
         if epochs is None:
             epochs = range(schedule.epochs)
             self.restart_draws(training)
         dataset = block_dataset(
             stream,
             self.vocabulary,
-            window=self.settings.window,
+            window=window,
+            halo=self.model.halo,
             keep=keep,
-            batch_size=batch_size or suitable_batch_size(self.model, stream.corpus_words),
+            batch_size=batch_size or suitable_batch_size(self.model, kept, schedule.epochs),
             block_length=self.model.block_length,
             seed=self.settings.seed,
             first_epoch=training * _DRAWS_PER_TRAINING + epochs.start,
         )
         steps_before = epochs.start * len(dataset)
-        self._alpha.set(schedule, len(dataset), self._steps_done() - steps_before)
+        self._alpha.set(
+            schedule, stream.corpus_words, len(dataset), self._steps_done() - steps_before
+        )
         self._compile(is_eager=len(dataset) * schedule.epochs <= _EAGER_STEPS)
         if progress_bar:
             callbacks = [*callbacks, Progress(stream.corpus_words)]
@@ -227,8 +244,7 @@ class Trainer:
             verbose=0,
             callbacks=callbacks,
         )
-        tokens = float(keep @ count_ids(stream, len(self.vocabulary)))
-        return Outcome(len(history.epoch), tokens)
+        return Outcome(len(history.epoch), float(kept.sum()))
 
     def restart_draws(self, training: int) -> None:
         """Makes the random draws those of a `train` call."""
@@ -293,6 +309,7 @@ def _output_layer_of(
 def _model_of(settings: Settings, vocabulary_size: int, output_layer: OutputLayer) -> BlockModel:
     arguments: dict[str, Any] = {
         "window": settings.window,
+        "halo": sufficient_halo(settings.window, 1),  # until the sentences are known
         "shrink_windows": settings.shrink_windows,
         "seed": settings.seed,
     }

@@ -68,7 +68,10 @@ def decode(value: Any, arrays: Sequence[NDArray[Any]]) -> Any:
         dtype = np.dtype(content[0])
         if dtype.kind not in _NUMPY_KINDS:
             raise ValueError(f"{dtype} is no type of a number")
-        return dtype.type(decode(content[1], arrays))
+        number = decode(content[1], arrays)
+        if not isinstance(number, int | float | str):
+            raise ValueError(f"{_short(number)} is no number")
+        return dtype.type(number)
     if kind == "array":
         return arrays[content]
     raise ValueError(f"{kind!r} is no type of a value")

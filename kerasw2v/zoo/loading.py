@@ -9,6 +9,7 @@ import numpy as np
 
 from kerasw2v.data.corpus import Corpus, iter_sentences
 from kerasw2v.utils.files import PathLike
+from kerasw2v.utils.paths import check_path
 from kerasw2v.zoo.data import Part, open_corpus, planted_baskets
 from kerasw2v.zoo.recipe import FILE, Recipe, read_recipe, recipe_file
 from kerasw2v.zoo.vectors import load_packed
@@ -83,7 +84,7 @@ def find_recipe(name: PathLike, smoke: bool = False) -> Recipe:
 
 def find_file(name: PathLike) -> Path:
     """Returns the file that `find_recipe` reads, without reading it."""
-    path = os.fspath(name)
+    path = check_path("name", name)
     if path in names():
         return recipe_file(FOLDER / path)
     if os.sep in path or path.endswith(".toml"):
@@ -188,20 +189,24 @@ def _word_vectors(
     recipe: Recipe, stream: "TokenStream", vocabulary: "Vocabulary", seed: int | None
 ) -> tuple[Any, Any]:
     from kerasw2v.architectures import compile_model, make_model, suitable_batch_size
-    from kerasw2v.data.block_dataset import block_dataset
+    from kerasw2v.data.block_dataset import block_dataset, kept_tokens
     from kerasw2v.layers.from_name import make_output_layer
+    from kerasw2v.ops.windows import sufficient_halo
 
     training = recipe.training
+    halo = sufficient_halo(recipe.model["window"], stream.longest_sentence())
     layer = make_output_layer(counts=vocabulary.counts, seed=seed, **recipe.output_layer)
     model = make_model(
-        output_layer=layer, seed=seed, name=recipe.model["architecture"], **recipe.model
+        output_layer=layer, halo=halo, seed=seed, name=recipe.model["architecture"], **recipe.model
     )
+    kept = kept_tokens(vocabulary.counts, training["sample"])
     dataset = block_dataset(
         stream,
         vocabulary,
         window=model.window,
+        halo=halo,
         sample=training["sample"],
-        batch_size=training["batch_size"] or suitable_batch_size(model, vocabulary.corpus_words),
+        batch_size=training["batch_size"] or suitable_batch_size(model, kept, training["epochs"]),
         seed=seed,
     )
     compile_model(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasw2v.utils.files import PathLike
+from kerasw2v.utils.paths import check_path
 
 Section = dict[str, Any]
 Keys = dict[str, tuple[type, Any]]  # of a section: type and default of each
@@ -170,7 +171,7 @@ def recipe_file(path: PathLike) -> Path:
     Raises:
         FileNotFoundError: if there is no such file.
     """
-    file = Path(path)
+    file = Path(check_path("path", path))
     if file.is_dir():
         file = file / FILE
     if not file.is_file():

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kerasw2v.keyed_vectors import with_counts
 from kerasw2v.utils.files import PathLike
+from kerasw2v.utils.paths import check_path
 
 _DTYPES = {"words": np.uint8, "numbers": np.int8, "scales": np.float32, "counts": np.int64}
 
@@ -20,7 +21,7 @@ def load_packed(path: PathLike) -> Any:
 
     The file is NumPy's `.npz`, without pickles; `benchmarks/zoo/maintain.py pack` writes it.
     """
-    if not Path(path).is_file():
+    if not Path(check_path("path", path)).is_file():
         raise FileNotFoundError(
             f"`path` must name a file that exists. Received: path={os.fspath(path)!r}."
         )

@@ -74,14 +74,14 @@ def cases(plan):
         folder, where = new_folder(), addresses()
         processes = [start(folder, where, i, wait=3) for i in range(NUMBER) if i != index]
         for ended in [each.wait(30) for each in processes]:
-            assert f"in vain for {where[index]}." in ended.sentence()
+            assert f"did not hear from {where[index]}." in ended.sentence()
 
     def foreign(index):
         folder, where = new_folder(), addresses()
         with socket.create_server(("127.0.0.1", int(where[index].split(":")[1]))):
             processes = [start(folder, where, i, wait=5) for i in range(NUMBER) if i != index]
             for ended in [each.wait(30) for each in processes]:
-                assert f"in vain for {where[index]} (another program" in ended.sentence()
+                assert f"did not hear from {where[index]} (another program" in ended.sentence()
         assert not os.path.exists(folder / "v.kv")
 
     for index in range(plan.number(1, NUMBER)):

@@ -155,7 +155,7 @@ class TestTrain:
 
     def test_diverged(self, folder, capsys, monkeypatch, vectors):
         vectors.vectors[2, 1] = np.nan
-        monkeypatch.setattr(train_run, "to_keyed_vectors", lambda *_: vectors)
+        monkeypatch.setattr(train_run, "to_keyed_vectors", lambda *_, **__: vectors)
         assert main(["train", "corpus.txt", "--output", "out.kv", *SMALL]) == 1
         assert "Training diverged; `--alpha` must be smaller." in capsys.readouterr().err
         assert os.listdir(folder) == ["corpus.txt"]

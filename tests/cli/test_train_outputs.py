@@ -61,7 +61,7 @@ class TestReport:
         options = set(re.findall(r"^  --([a-z-]+)", capsys.readouterr().out, re.MULTILINE))
         shown = {name.replace(" ", "-") for rows in groups.values() for name in rows}
         of_workers = {"workers", "index", "local-steps", "wait"}
-        assert options - shown - of_workers == {"sg", "cbow", "quiet"}
+        assert options - shown - of_workers == {"sg", "cbow", "quiet", "debug"}
         assert {"architecture"} | (options & shown) <= shown
 
     def test_tells_nobody_where_files_are(self, folder):
@@ -216,7 +216,7 @@ class TestBadNames:
 
     def test_a_diverged_run_is_not_reported(self, folder, monkeypatch, vectors):
         vectors.vectors[2, 1] = np.nan
-        monkeypatch.setattr(train_run, "to_keyed_vectors", lambda *_: vectors)
+        monkeypatch.setattr(train_run, "to_keyed_vectors", lambda *_, **__: vectors)
         assert train("--report", "run.html", "--plot", "run.png") == 1
         assert os.listdir(folder) == ["corpus.txt"]
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from kerasw2v import Vocabulary, block_dataset
 from kerasw2v.data import block_dataset as module
-from kerasw2v.data.block_dataset import default_batch_size, keep_probabilities
+from kerasw2v.data.block_dataset import default_batch_size, keep_probabilities, kept_tokens
 from kerasw2v.data.counted_corpus import read_corpus
 from kerasw2v.data.token_stream import TokenStream
 from kerasw2v.ops.windows import PADDING, decode_blocks, window_weights
@@ -406,13 +406,52 @@ def test_probabilities_that_are_none(keep, sentence):
 
 
 @pytest.mark.parametrize(
-    ("words", "window", "size"),
-    [(1, 5, 256), (60_000, 5, 256), (300_000, 5, 1024), (10**9, 5, 4096), (1, 300, 1024)],
+    ("tokens", "epochs", "halo", "size"),
+    [
+        (1, 1, 5, 32),
+        (60_000, 1, 5, 128),
+        (60_000, 10, 5, 1024),
+        (1_640_000, 1, 5, 4096),  # a text of three million words
+        (10**9, 1, 5, 4096),
+        (1, 1, 300, 256),  # a block
+        (10**9, 1, 300, 4096),
+        (10**9, 1, 20_000, 256),  # of 40,256 words around each block
+    ],
 )
-def test_the_batch_size_follows_from_the_corpus(words, window, size):
-    assert default_batch_size(words, window) == size
-    twice = default_batch_size(words, window, largest=8192)
-    assert twice == (8192 if size == 4096 else size)
+def test_the_batch_size_follows_from_the_training(tokens, epochs, halo, size):
+    frequent = np.full(40, tokens / 40)
+    assert default_batch_size(frequent, epochs, halo) == size
+    twice = default_batch_size(frequent, epochs, halo, largest=8192)
+    assert twice == (8192 if tokens == 10**9 and halo == 5 else size)
+
+
+def test_a_batch_may_be_larger_where_words_seldom_recur():
+    assert default_batch_size(np.full(8000, 5), 1, 5) == 1024  # half of a quarter of the words
+    assert default_batch_size([40_000 - 7999] + [1] * 7999, 1, 5) == 64
+
+
+def test_kept_tokens_are_what_an_epoch_keeps():
+    sentences = [["a"] * 6 + ["b"] * 2 + ["c"]] * 300
+    vocabulary = Vocabulary.from_corpus(sentences, min_count=1)
+    blocks = block_dataset(sentences, vocabulary, window=1, sample=1e-2, batch_size=64, seed=1)
+    ids = np.concatenate([batch.numpy()[:, 1:-1].ravel() for batch in blocks])
+    found = np.bincount(np.where(ids < 0, ~ids, ids)[ids != PADDING], minlength=3)
+    expected = kept_tokens(vocabulary.counts, 1e-2)
+    assert (abs(found - expected)[1:] < 4 * np.sqrt(expected[1:])).all()  # "a" looks like padding
+
+
+def test_a_halo_below_the_window_must_hold_all_sentences():
+    sentences = [["a", "b", "a"], ["b"], ["a", "b", "b", "a", "a"], ["b", "a"]] * 5
+    vocabulary, stream = read_corpus(sentences, min_count=1)
+    assert stream.longest_sentence() == 5
+    arguments = {"window": 9, "sample": 0, "batch_size": 64, "seed": 1}
+    dataset = block_dataset(stream, vocabulary, halo=4, **arguments)
+    assert dataset.element_spec.shape == (2, 40)
+    sentence = "`halo` must be at least 4: the longest sentence has 5 words, window=9. "
+    with pytest.raises(ValueError, match=re.escape(sentence + "Received: halo=3.")):
+        block_dataset(stream, vocabulary, halo=3, **arguments)
+    with pytest.raises(ValueError, match=re.escape("`halo` must be at most `window`, 9.")):
+        block_dataset(stream, vocabulary, halo=10, **arguments)
 
 
 def test_several_workers_must_draw_the_same(monkeypatch):

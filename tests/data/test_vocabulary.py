@@ -124,7 +124,7 @@ def test_word_that_is_not_there():
     ("words", "counts", "error", "message"),
     [
         ([], [], ValueError, "`words` must hold at least one word"),
-        (["a", "b"], [1], ValueError, "one count a word, 2 in all. Received: shape \\(1,\\)"),
+        (["a", "b"], [1], ValueError, "one count per word, 2 in all. Received: shape \\(1,\\)"),
         (["a", "b", "a"], [3, 2, 1], ValueError, "each word once. Received: 'a' twice"),
         (["a", "b"], [2, 0], ValueError, "`counts` must be at least 1. Received: 0"),
         (["a", "b"], [1, 2], ValueError, "`counts` must descend. Received: 2 after 1"),

@@ -223,7 +223,7 @@ def test_the_command_line_names_its_option(folder, capsys, monkeypatch):
     arguments = ["--size", "4", "--epochs", "3", "--checkpoint", "state", "--alpha", "3"]
     assert main(["train", "corpus.txt", "--output", "out.kv", "--quiet", *arguments]) == 1
     assert capsys.readouterr().err == (
-        "kerasw2v: Training diverged; `--alpha` must be smaller, or `--batch-size`. "
+        "kerasw2v: Training diverged; `--alpha` must be smaller. "
         "Received: --alpha 3.0. state holds the state after the last good epoch.\n"
     )
     assert not (folder / "out.kv").exists()

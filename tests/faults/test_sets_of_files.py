@@ -48,7 +48,7 @@ def test_old_words_never_stand_with_new_vectors(tmp_path, monkeypatch):
     assert load_vectors(path)["1.0-7"][0] == 1
     assert not hasattr(old, "vectors_crc32")
     assert killed_at_move(1, monkeypatch, lambda: save_vectors(new, path))
-    with pytest.raises(ValueError, match=r"'.*large\.kv\.vectors\.npy' is of another save"):
+    with pytest.raises(ValueError, match=r"'.*large\.kv\.vectors\.npy' belongs to another save"):
         load_vectors(path)
     save_vectors(new, path)
     for read in (load_vectors(path), KeyedVectors.load(str(path), mmap="r")):

@@ -54,7 +54,7 @@ def test_blocks_are_pairs_written_out():
 @pytest.mark.parametrize(
     ("layers", "error", "sentence"),
     [
-        ([], ValueError, "`layers` must have one vocabulary between them. Received: 0 layers"),
+        ([], ValueError, "`layers` must all have the same vocabulary. Received: 0 layers"),
         (
             [FullSoftmax(3), FullSoftmax(4)],
             ValueError,
@@ -63,9 +63,9 @@ def test_blocks_are_pairs_written_out():
         (
             [FullSoftmax(3), "FullSoftmax"],
             TypeError,
-            "`layers` must be kerasw2v.layers.OutputLayer",
+            "`layers` must be output layers of kerasw2v",
         ),
-        ([keras.layers.Dense(3)], TypeError, "`layers` must be kerasw2v.layers.OutputLayer"),
+        ([keras.layers.Dense(3)], TypeError, "`layers` must be output layers of kerasw2v"),
     ],
 )
 def test_bad_layers(layers, error, sentence):

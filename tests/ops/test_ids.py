@@ -85,6 +85,14 @@ def test_padding_and_blocks_may_be_negative():
         check_ids("x", [-11], 10, lowest=-10)
 
 
+def test_a_number_that_stands_for_no_word():
+    for ids in ([3, -100], np.array([3, 99], np.uint8), np.array([3.0, -1.0])):
+        ignored = int(ids[1])
+        assert as_ids("x", ids, 10, ignored=ignored).numpy().tolist() == [3, ignored]
+    with pytest.raises(ValueError, match=r"^`x` must be ids from 0 to 9\. .*: x\[1\]=-2\.$"):
+        check_ids("x", [-1, -2], 10, ignored=-1)
+
+
 def test_a_wrong_id_is_found_anywhere_in_a_large_array():
     ids = np.zeros((3_000_000, 1), np.int8).view()
     ids[-1] = 5

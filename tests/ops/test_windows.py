@@ -10,6 +10,7 @@ from kerasw2v.ops.windows import (
     default_block_length,
     split_blocks,
     sub_block_length,
+    sufficient_halo,
     window_weights,
 )
 
@@ -105,4 +106,19 @@ def test_sub_blocks_fill_registers(window):
 
 @pytest.mark.parametrize("window", [1, 2, 5, 8, 9, 10, 20, 100])
 def test_default_blocks_are_not_mostly_halo(window):
-    assert default_block_length(window) >= 2 * window
+    assert default_block_length(window) >= min(2 * window, 256)
+
+
+@pytest.mark.parametrize("halo", [200, 3000, 20_000])
+def test_memory_of_a_block_grows_with_its_halo_and_not_with_its_square(halo):
+    length = default_block_length(halo)
+    assert length == 256
+    assert length * (length + 2 * halo) < 1000 * halo
+
+
+@pytest.mark.parametrize("longest", [1, 2, 17, 18, 40, 5000])
+@pytest.mark.parametrize("window", [1, 5, 16, 17, 30, 3000])
+def test_a_sufficient_halo_holds_the_window_or_the_sentence(window, longest):
+    halo = sufficient_halo(window, longest)
+    assert min(window, longest - 1) <= halo <= window
+    assert halo <= max(16, 2 * longest)

@@ -175,7 +175,7 @@ class Walks:
 
 
 def test_other_sentences_in_each_pass_are_all_trained_on():
-    model = Word2Vec(**TINY, sg=1)
+    model = Word2Vec(**TINY, sg=1, batch_size=32)
     words = [f"w{i}" for i in range(8)]
     model.build_vocab([words])
     before = model.wv.vectors.copy()
@@ -391,14 +391,27 @@ def test_attributes_of_words(tmp_path, trained):
     assert loaded.wv.get_vecattr("graph", "weight") == 0.5
 
 
-def test_a_file_cannot_set_what_is_no_attribute_of_a_user(tmp_path, trained, monkeypatch):
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ({"attributes": {"_trainer": 1}}, "'_trainer' is no attribute of a user"),
+        ({"attributes": {"train": 1}}, "'train' is no attribute of a user"),
+        ({"wv_attributes": {"vectors": 1}}, "'vectors' is no attribute of a user"),
+        ({"attributes": {"x": {"object": 1}}}, "'object' is no type of a value"),
+        ({"attributes": {"x": {"numpy": ["O", 1]}}}, "object is no type of a number"),
+        ({"attributes": {"x": {"numpy": ["<f8", [1]]}}}, r"\[1\] is no number"),
+        ({"attributes": {"x": {"array": 5}}}, "IndexError"),
+        ({"vecattrs": {"label": ["x"]}}, "vecattr label must be a list with a value for each"),
+    ],
+    ids=str,
+)
+def test_a_file_cannot_set_anything_else(part, message, tmp_path, trained, monkeypatch):
     plain = json.dumps
     monkeypatch.setattr(
-        "kerasw2v.word2vec.state.json.dumps",
-        lambda header: plain({**header, "attributes": {"_trainer": 1}}),
+        "kerasw2v.word2vec.state.json.dumps", lambda header: plain({**header, **part})
     )
     trained.save(tmp_path / "model")
-    with pytest.raises(ValueError, match="'_trainer' is no attribute of a user"):
+    with pytest.raises(ValueError, match=message):
         Word2Vec.load(tmp_path / "model")
 
 

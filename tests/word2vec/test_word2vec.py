@@ -23,6 +23,7 @@ from kerasw2v import CBOW, SkipGram, Word2Vec
 from kerasw2v.data.counted_corpus import CountedCorpus
 from kerasw2v.layers import FullSoftmax
 from kerasw2v.layers.sum_of_losses import SumOfLosses
+from kerasw2v.word2vec.trainer import LinearAlpha, Schedule
 
 ROOT = Path(__file__).parents[2]
 LEE = lee_corpus_list[:60]
@@ -392,7 +393,7 @@ def test_the_learning_rate_falls_as_gensims():
         def on_train_batch_end(self, batch, logs=None):
             seen.append(float(self.model.optimizer.learning_rate))
 
-    model = Word2Vec(**SMALL, alpha=0.05, min_alpha=0.01)
+    model = Word2Vec(**SMALL, alpha=0.05, min_alpha=0.01, batch_words=1)
     model.build_vocab(common_texts)
     model.train(common_texts, total_examples=9, epochs=4, callbacks=[Rates()])
     np.testing.assert_allclose(seen, [0.04, 0.03, 0.02, 0.01], rtol=1e-5)
@@ -411,7 +412,7 @@ def test_totals_say_how_far_the_learning_rate_falls():
         def on_train_batch_begin(self, batch, logs=None):
             seen.append(float(self.model.optimizer.learning_rate))
 
-    model = Word2Vec(**SMALL, alpha=0.05, min_alpha=0.01, sample=0, batch_size=32)
+    model = Word2Vec(**SMALL, alpha=0.05, min_alpha=0.01, sample=0, batch_size=32, batch_words=1)
     model.build_vocab(common_texts * 4)
     for total in (36, 72):
         model.train(common_texts * 4, total_examples=total, epochs=1, callbacks=[Rates()])
@@ -419,6 +420,27 @@ def test_totals_say_how_far_the_learning_rate_falls():
     places = np.arange(half) / half
     np.testing.assert_allclose(seen[:half], 0.05 - 0.04 * places, rtol=1e-5)
     np.testing.assert_allclose(seen[half:], 0.05 - 0.04 * places / 2, rtol=1e-5)
+
+
+@pytest.mark.parametrize("batch_words", [10_000, 40, 12])
+def test_the_learning_rate_falls_where_gensims_does(batch_words, monkeypatch):
+    """gensim sets the rate of each batch of whole sentences by the sentences before it."""
+    corpus = [["graph", "trees", "user", "time"]] * 24
+    arguments = {"alpha": 0.05, "min_alpha": 0.01, "sample": 0, "batch_words": batch_words}
+    theirs = gensim.models.Word2Vec(**SMALL, **arguments, workers=1)
+    theirs.build_vocab(corpus)
+    expected = []
+
+    def train_job(sentences, alpha, inits):
+        expected.extend([alpha] * len(sentences))
+        return 4 * len(sentences), 4 * len(sentences)
+
+    monkeypatch.setattr(theirs, "_do_train_job", train_job)
+    theirs.train(corpus, total_examples=24, epochs=2)
+    alpha = LinearAlpha()
+    alpha.set(Schedule(0.05, 0.01, 2, 1.0, batch_words), 96, steps_per_epoch=24, first_step=7)
+    rates = [float(alpha(step)) for step in range(7, 7 + 48)]
+    np.testing.assert_allclose(rates, expected, rtol=1e-6)
 
 
 def test_a_corpus_of_another_size_is_reported(caplog):
@@ -607,6 +629,19 @@ def test_the_keras_model_behind():
     np.testing.assert_array_equal(model.keras_model.predict(np.arange(12), verbose=0),
                                   model.wv.vectors)  # fmt: skip
     assert isinstance(Word2Vec(common_texts, **SMALL).keras_model, CBOW)
+
+
+@pytest.mark.parametrize("mode", [{"sg": 1}, {}, {"sg": 1, "hs": 1, "negative": 0}], ids=str)
+def test_a_window_of_a_whole_basket_costs_what_the_basket_does(mode):
+    arguments = {**SMALL, **mode, "shrink_windows": False, "sample": 0, "epochs": 2}
+    wide = Word2Vec(common_texts, **arguments, window=100_000)
+    narrow = Word2Vec(common_texts, **arguments, window=16)  # no text has more words
+    assert_same(wide, narrow)
+    assert wide.window == 100_000
+    longer = [[f"{i}" for i in range(40)]]
+    wide.build_vocab(longer, update=True)
+    wide.train(longer, total_examples=1, epochs=1)
+    assert wide.keras_model.halo == 64
 
 
 # Queries

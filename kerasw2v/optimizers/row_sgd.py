@@ -8,37 +8,13 @@ import keras
 import tensorflow as tf
 
 from kerasw2v.ops.fused import bucketed_length, fused_per_bucket
-from kerasw2v.ops.learning_rates import default_end, default_learning_rate
-from kerasw2v.ops.replica_sum import REDUCTIONS, sum_over_replicas
-from kerasw2v.ops.row_gradients import (
-    RowGradient,
-    RowProducts,
-    RowSlices,
-    as_row_gradient,
-)
-from kerasw2v.utils.checks import (
-    check_choice,
-    check_finite,
-    check_int,
-    check_non_negative,
-    check_positive,
-)
-
-__all__ = ["RowSGD", "default_learning_rate", "default_schedule", "linear_decay"]
-
-_DENSIFYING = (
-    "weight_decay",
-    "clipnorm",
-    "clipvalue",
-    "global_clipnorm",
-    "use_ema",
-    "loss_scale_factor",
-    "gradient_accumulation_steps",
-)
+from kerasw2v.ops.row_gradients import RowGradient, RowProducts, RowSlices
+from kerasw2v.optimizers.row_optimizer import RowOptimizer
+from kerasw2v.utils.checks import check_positive
 
 
 @keras.saving.register_keras_serializable("kerasw2v")
-class RowSGD(keras.optimizers.Optimizer):
+class RowSGD(RowOptimizer):
     """SGD that updates only the rows of a batch, each by a step that stays bounded.
 
     Losses here are summed over pairs, so `learning_rate` means what it means in word2vec: the step
@@ -88,18 +64,8 @@ class RowSGD(keras.optimizers.Optimizer):
         name: str = "row_sgd",
         **kwargs: Any,
     ) -> None:
-        for argument in _DENSIFYING:
-            if kwargs.get(argument):
-                raise ValueError(
-                    f"`{argument}` must not be set: it would touch every row of a table at every "
-                    f"step. Received: {argument}={kwargs[argument]!r}."
-                )
-        max_step = check_positive("max_step", max_step)
-        if not callable(learning_rate):
-            learning_rate = check_non_negative("learning_rate", learning_rate)
-        super().__init__(learning_rate=learning_rate, name=name, **kwargs)
-        self.max_step = max_step
-        self.reduction = check_choice("reduction", reduction, REDUCTIONS)
+        super().__init__(learning_rate, reduction, name, **kwargs)
+        self.max_step = check_positive("max_step", max_step)
         self._row_sums = _RowSums([])
 
     def build(self, variables: list[Any]) -> None:
@@ -107,113 +73,28 @@ class RowSGD(keras.optimizers.Optimizer):
         strategy = self._distribution_strategy
         self._row_sums = _RowSums([_row_sums_of(each.value, strategy) for each in variables])
 
-    def _backend_update_step(
-        self, grads: list[Any], trainable_variables: list[Any], learning_rate: Any
-    ) -> None:
-        gradients = list(map(as_row_gradient, grads, trainable_variables))
-        # The bound must see the whole batch.
-        gradients = sum_over_replicas(gradients, self.reduction)
-        tf.__internal__.distribute.interim.maybe_merge_call(
-            self._update_all,
-            self._distribution_strategy,
-            [variable.value for variable in trainable_variables],
-            gradients,
-            [self._row_sums.of[self._get_variable_index(each)] for each in trainable_variables],
-            learning_rate,
-        )
+    def _slots_of(self, variable: Any) -> list[Any]:
+        return [self._row_sums.of[self._get_variable_index(variable)]]
 
-    def _update_all(
-        self,
-        strategy: tf.distribute.Strategy,
-        variables: list[Any],
-        gradients: list[Any],
-        row_sums: list[Any],
-        learning_rate: Any,
-    ) -> None:
-        for variable, gradient, sums in zip(variables, gradients, row_sums, strict=True):
-            strategy.extended.update(
-                variable, self._update_one, args=(gradient, sums, learning_rate), group=False
-            )
-
-    def _update_one(self, variable: Any, gradient: Any, row_sums: Any, learning_rate: Any) -> None:
-        learning_rate = tf.cast(learning_rate, variable.dtype)
+    def _update_one(self, variable: Any, gradient: Any, learning_rate: Any, *slots: Any) -> None:
         if not isinstance(gradient, RowGradient):
-            variable.assign_sub(learning_rate * gradient)
+            variable.assign_sub(tf.cast(learning_rate, variable.dtype) * gradient)
             return
-        limit = tf.constant(self.max_step, variable.dtype)
+        learning_rate = tf.cast(learning_rate, tf.float32)  # as masses are
+        limit = tf.constant(self.max_step, tf.float32)
         with _device_of(variable, gradient):
-            masses = _masses_by_row(row_sums, gradient)
+            masses = _masses_by_row(slots[0], gradient)
             for slices in gradient.slices:
                 _subtract(variable, slices, masses, learning_rate, limit)
 
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """Not used: `_backend_update_step` updates a table together with its masses."""
-        raise NotImplementedError("RowSGD updates tables through `apply`.")
-
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "max_step": self.max_step, "reduction": self.reduction}
+        return {**super().get_config(), "max_step": self.max_step}
 
 
 class _RowSums(NamedTuple):
     """Hides variables from the tracking of attributes: they are no state to be saved."""
 
     of: list[Any]
-
-
-def default_schedule(
-    architecture: str, steps_per_epoch: int, epochs: int, learning_rate: float | None = None
-) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Returns the falling learning rate that suits a model: what `kerasw2v train` uses.
-
-    Args:
-        architecture: `"skip-gram"` or `"cbow"`; any other is a ValueError.
-        steps_per_epoch: `len(dataset)`.
-        epochs: how many epochs the training has.
-        learning_rate: where to start; `default_learning_rate` when None.
-
-    Example:
-
-    >>> from kerasw2v.optimizers import RowSGD, default_schedule
-    >>> optimizer = RowSGD(default_schedule("cbow", steps_per_epoch=1000, epochs=5))
-    """
-    if learning_rate is None:
-        learning_rate = default_learning_rate(architecture, epochs)
-    return linear_decay(learning_rate, steps_per_epoch, epochs, default_end(architecture, epochs))
-
-
-def linear_decay(
-    learning_rate: float, steps_per_epoch: int, epochs: int, end: float | None = None
-) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Returns word2vec's falling learning rate, which stops short of zero.
-
-    Falling to zero wastes much of a short training.
-
-    Args:
-        learning_rate: where to start.
-        steps_per_epoch: `len(dataset)`.
-        epochs: how many epochs the training has.
-        end: at which share of its start it ends, from 0 to 1; `1 / (1 + 2 epochs ** 2)` when
-            None: a third in one epoch, a fiftieth in five.
-
-    Raises:
-        TypeError, ValueError: if a number is not positive and finite, or `end` is not from 0 to 1.
-
-    Example:
-
-    >>> from kerasw2v.optimizers import RowSGD, linear_decay
-    >>> schedule = linear_decay(0.05, steps_per_epoch=100, epochs=4)
-    >>> float(schedule(0)), round(float(schedule(400)), 4)
-    (0.05000000074505806, 0.0015)
-    """
-    steps = check_int("steps_per_epoch", steps_per_epoch, minimum=1)
-    epochs = check_int("epochs", epochs, minimum=1)
-    learning_rate = check_positive("learning_rate", learning_rate)
-    end = default_end("cbow", epochs) if end is None else check_finite("end", end)
-    if not 0 <= end <= 1:
-        raise ValueError(f"`end` must be from 0 to 1. Received: end={end}.")
-    return keras.optimizers.schedules.PolynomialDecay(
-        float(learning_rate), epochs * steps, end_learning_rate=float(learning_rate * end)
-    )
 
 
 def _row_sums_of(variable: Any, strategy: tf.distribute.Strategy) -> tf.Variable | None:
@@ -294,11 +175,12 @@ def _subtract(
 ) -> None:
     """Subtracts `rate * gradient` from each row."""
     if isinstance(slices, RowSlices) and slices.ids is None:
-        rate = _rate(masses, learning_rate, limit)
+        rate = tf.cast(_rate(masses, learning_rate, limit), variable.dtype)
         variable.assign_sub(_by_row(rate, slices.values) * slices.values)
     elif isinstance(slices, RowProducts):
         # Factors are multiplied, being smaller than rows.
         rate = _rate_of_rows(masses, slices.ids, learning_rate, limit)
+        rate = tf.cast(rate, variable.dtype)
         factors = tf.reshape(rate, [*tf.unstack(tf.shape(slices.factors)[:2]), 1]) * slices.factors
         steps = replace(slices, factors=factors).rows()
         ids, values = steps.ids, steps.values
@@ -334,7 +216,7 @@ def _subtract_rows(
     values: tf.Tensor,
     scale: tf.Tensor | None = None,
 ) -> None:
-    rate = _rate_of_rows(masses, ids, learning_rate, limit)
+    rate = tf.cast(_rate_of_rows(masses, ids, learning_rate, limit), values.dtype)
     if scale is not None:
         rate *= scale
     steps = _by_row(rate, values) * values

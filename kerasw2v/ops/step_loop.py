@@ -1,0 +1,98 @@
+"""Several steps in one call into the graph, and none beyond those that were asked for.
+
+Keras runs `steps_per_execution` steps a call, or as many as there are batches: asked for 5 steps of
+an endless dataset, it does 32 where a call has 32. Here the last call of an epoch is shorter. And
+where Keras runs steps one by one, the one that finds no batch is counted by the optimizer.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+NO_BATCH = "`x` must have at least one batch. Received: none."
+
+
+class StepLoop:
+    """A function as `keras.Model.train_function`: takes an iterator, runs steps, returns logs.
+
+    Args:
+        step: from a batch to logs, a dictionary of tensors.
+        on_lists: the same for iterators that are not those of a dataset: Keras' own function.
+        steps_per_call: steps in a call, where the epoch has as many left.
+        epoch: returns Keras' iterator over the epoch that the call belongs to.
+        strategy: the `tf.distribute` strategy, of one replica.
+    """
+
+    def __init__(
+        self,
+        step: Callable[[Any], Any],
+        on_lists: Callable[[Any], Any],
+        steps_per_call: int,
+        epoch: Callable[[], Any],
+        strategy: tf.distribute.Strategy,
+    ) -> None:
+        self._on_lists = on_lists
+        self._steps_per_call = steps_per_call
+        self._epoch = epoch
+        self._epoch_with_data: Any = None
+
+        def on_replica(batch: Any) -> Any:
+            # Keras wraps what a `PyDataset` leaves out.
+            batch = tf.nest.map_structure(
+                lambda each: None if isinstance(each, tf.experimental.Optional) else each, batch
+            )
+            return strategy.experimental_local_results(strategy.run(step, args=(batch,)))[0]
+
+        self._step = tf.function(on_replica, autograph=False)
+        self._run = tf.function(self._steps, autograph=False)
+
+    def __call__(self, iterator: Any) -> Any:
+        """Runs the next steps; StopIteration if no batch is left, ValueError if none ever was."""
+        if not isinstance(iterator, tf.data.Iterator | tf.distribute.DistributedIterator):
+            return self._on_lists(iterator)
+        epoch = self._epoch()
+        left = self._steps_left(epoch)
+        limit = min(left, self._steps_per_call)
+        done, logs = self._run(iterator, tf.constant(limit))
+        done = int(done)
+        # Keras has counted a whole call. The count tells it when an epoch has had all its batches.
+        epoch._steps_seen -= self._steps_per_call - done
+        if done:
+            self._epoch_with_data = epoch
+        elif epoch is self._epoch_with_data:
+            raise StopIteration
+        else:
+            raise ValueError(NO_BATCH)
+        if done < limit == left:  # the next epoch would begin with an iterator that has ended
+            epoch._interrupted_warning()
+            epoch._current_iterator = None
+        return logs
+
+    def _steps_left(self, epoch: Any) -> int:
+        """Returns how many steps are left of an epoch; as many as there are batches if not told."""
+        if not epoch.steps_per_epoch:
+            return 2**31 - 1
+        # An iterator is made where an epoch starts.
+        done = (epoch._steps_seen - self._steps_per_call) % epoch.steps_per_epoch
+        return int(epoch.steps_per_epoch - done)
+
+    def _steps(self, iterator: Any, limit: tf.Tensor) -> tuple[tf.Tensor, Any]:
+        first = iterator.get_next_as_optional()
+        logs = self._step.get_concrete_function(first.get_value()).structured_outputs
+        logs = tf.nest.map_structure(lambda each: tf.zeros(each.shape, each.dtype), logs)
+
+        def is_left(done: tf.Tensor, batch: Any, _: Any) -> tf.Tensor:
+            return (done < limit) & batch.has_value()
+
+        def run_one(done: tf.Tensor, batch: Any, _: Any) -> tuple[tf.Tensor, Any, Any]:
+            logs = self._step(batch.get_value())
+            with tf.control_dependencies(tf.nest.flatten(logs)):
+                done += 1
+            following = tf.cond(
+                done < limit, lambda: iterator.get_next_as_optional(), lambda: batch
+            )
+            return done, following, logs
+
+        done, _, logs = tf.while_loop(is_left, run_one, (tf.constant(0), first, logs))
+        return done, logs
