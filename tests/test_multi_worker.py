@@ -343,9 +343,7 @@ def test_a_worker_of_another_cluster_is_none_of_ours():
     one, two, three = (f"127.0.0.1:{port}" for port in free_ports(3))
     with ThreadPoolExecutor() as pool:
         other = pool.submit(meet, [one, three], 0, 1)
-        with pytest.raises(
-            ConnectionError, match=rf"hear from {one} \(another program"
-        ):
+        with pytest.raises(ConnectionError, match=rf"hear from {one} \(another program"):
             meet([one, two], 1, 1)
         with pytest.raises(ConnectionError, match=rf"did not hear from {three}\.$"):
             other.result()

@@ -64,7 +64,7 @@ ALSO_CALLED = {"sentences": "corpus", "corpus_file": "corpus"}
 # Not called: they need a cluster (see `workers`), are a description, or helpers of ours.
 LEFT_OUT = {"connect", "check_same", "check_workers", "from_chief", "is_chief", "is_multi_worker"}
 LEFT_OUT |= {"lost_workers_are_errors", "reducible_logs", "repeated_for_workers", "Words"}
-LEFT_OUT |= {"OutputLayer", "with_counts", "outputs_are_losses", "plot_plan"}
+LEFT_OUT |= {"OutputLayer", "with_counts", "outputs_are_losses", "plot_plan", "quantize_rows"}
 # Any value is right by definition, or it is another library's object and used as such.
 ANYTHING = {"title", "name", "comment", "hashfxn", "stream", "strategy", "figure"}
 ANYTHING |= {"embeddings_initializer"}
@@ -247,7 +247,6 @@ def values(folder, file_name):
         "layers": lambda: [layers.FullSoftmax(4), layers.NegativeSampling([4, 3, 2, 1])],
         "model": model,
         "vectors": vectors,
-        "rows": lambda: np.eye(4, dtype=np.float32),
         "words_per_epoch": lambda: 100,
         "strategy": tf.distribute.get_strategy,
         "steps": lambda: 2,
