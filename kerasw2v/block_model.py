@@ -22,7 +22,7 @@ from kerasw2v.ops.windows import check_halo, decode_blocks, default_block_length
 from kerasw2v.optimizers import RowSGD
 from kerasw2v.optimizers.row_optimizer import RowOptimizer
 from kerasw2v.utils.checks import MAX_INT32, check_int, check_seed
-from kerasw2v.utils.runtime import trace_without_gc
+from kerasw2v.utils.runtime import check_not_forked, trace_without_gc
 
 
 class PairMean(keras.metrics.Metric):
@@ -94,7 +94,7 @@ class BlockModel(keras.Model):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.window = check_int("window", window, minimum=1, maximum=MAX_INT32)
+        self.window = check_int("window", window, minimum=1, maximum=MAX_INT32 - 1)
         self.shrink_windows = bool(shrink_windows)
         self._block_length = block_length
         if block_length is not None:
@@ -249,6 +249,7 @@ class BlockModel(keras.Model):
             TypeError, ValueError: if ids in arrays are not whole numbers or out of range, or
                 weights are not finite; for a dataset, in the step that meets such an id (on a CPU).
         """
+        check_not_forked()
         named = inspect.signature(super().fit).bind(x, y, *args, **kwargs).arguments
         if isinstance(x, tf.data.Dataset | tf.distribute.DistributedDataset):
             named.setdefault("shuffle", False)  # else Keras warns at every fit on a dataset
@@ -264,6 +265,7 @@ class BlockModel(keras.Model):
 
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Evaluates as `keras.Model.evaluate` does; arrays are checked first, as in `fit`."""
+        check_not_forked()
         named = inspect.signature(super().evaluate).bind(x, y, *args, **kwargs).arguments
         with self._checked(x, y, named.get("sample_weight")), self._iterating():
             return super().evaluate(x, y, *args, **kwargs)
@@ -277,6 +279,7 @@ class BlockModel(keras.Model):
         callbacks: Any = None,
     ) -> Any:
         """Predicts as `keras.Model.predict` does; arrays are checked first, as in `fit`."""
+        check_not_forked()
         if is_array(x):
             check_ids("x", x, self.vocabulary_size, self.lowest_input)
         exact = nullcontext() if steps is None else self._one_step_an_execution()

@@ -172,6 +172,10 @@ def evaluate(
     """
     check_vectors("vectors", vectors)
     check_int("restrict_vocab", restrict_vocab, minimum=1)
+    if word_pairs is not None and not isinstance(word_pairs, Mapping):
+        raise TypeError(
+            f"`word_pairs` must be names with files. Received: word_pairs={word_pairs!r}."
+        )
     if word_pairs is None:
         word_pairs = {name: datapath(file) for name, file in _WORD_PAIRS.items()}
     if analogies is None:

@@ -104,7 +104,7 @@ class History:
                 [point for point in points if point.epoch <= epochs],
                 [end for end in ends if end.epoch <= epochs],
             )
-        except (OSError, TypeError, ValueError):
+        except (OSError, RecursionError, TypeError, ValueError):
             return cls(epochs)
         reached = history.epochs[-1].epoch if history.epochs else history.begun
         return history if reached == epochs else cls(epochs)

@@ -421,8 +421,17 @@ def _check_state(state: dict[str, Any]) -> None:
         raise ValueError("its words and their indices do not agree")
     if len(state["key_to_index"]) != len(words):
         raise ValueError("a word is in it twice")
+    if array.size and not np.isfinite([array.min(), array.max()]).all():
+        raise ValueError("a number in it is infinite or none")
     if not isinstance(state.setdefault("expandos", {}), dict):
         raise ValueError("its counts are not a table")
+    for name, values in state["expandos"].items():
+        # gensim makes them longer than there are words if it is told to.
+        if not isinstance(values, np.ndarray) or len(values) < len(words):
+            raise ValueError(f"its words have no {name!r} each")
+    counts = state["expandos"].get("count", np.zeros(0, int))
+    if counts.dtype.kind not in "iuf" or (counts.size and not counts.min() >= 0):
+        raise ValueError("its counts are no counts")
     state["norms"] = None  # gensim computes them when needed
 
 
@@ -438,6 +447,8 @@ class _StrictVectors(KeyedVectors):
     def add_vector(self, key: str, vector: Any) -> int:
         if len(vector) != self.vector_size:
             raise ValueError(f"{len(vector)} numbers for {key!r} instead of {self.vector_size}")
+        if not np.isfinite(vector).all():
+            raise ValueError(f"a number for {key!r} is infinite or none")
         return super().add_vector(key, vector)  # type: ignore[no-any-return]
 
 

@@ -6,8 +6,6 @@ reducing the logs of a step, which `reducible_logs` works around.
 """
 
 import os
-import socket
-import time
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -19,6 +17,7 @@ from kerasw2v.data.corpus import Corpus
 from kerasw2v.data.token_stream import TokenStream
 from kerasw2v.data.vocabulary import Vocabulary
 from kerasw2v.ops.strategies import (
+    LOST,
     from_chief,
     is_chief,
     is_multi_worker,
@@ -26,7 +25,8 @@ from kerasw2v.ops.strategies import (
     reducible_logs,
     repeated_for_workers,
 )
-from kerasw2v.utils.checks import check_workers
+from kerasw2v.utils.checks import check_int, check_workers
+from kerasw2v.utils.handshake import meet
 from kerasw2v.utils.runtime import tf_config
 
 __all__ = [
@@ -42,8 +42,6 @@ __all__ = [
     "sharded_blocks",
 ]
 
-_POLL_SECONDS = 0.2
-
 
 def connect(
     workers: Sequence[str] | None = None, index: int | None = None, timeout: float = 60.0
@@ -52,16 +50,19 @@ def connect(
 
     Every process calls it before it uses TensorFlow, and makes the model in the `scope` of the
     returned strategy. Unlike `tf.distribute.MultiWorkerMirroredStrategy`, which waits forever for a
-    missing process, it has a timeout.
+    missing process, or for another program that answers in its place, it has a timeout. In training
+    the others raise a ConnectionError: at once when a worker dies, after some ten seconds when one
+    is stopped or out of reach.
 
     Args:
         workers: `"host:port"` of every process, in the same order everywhere. The first is the
             chief, the only one that writes. From the environment variable `TF_CONFIG` when None.
         index: index of this process among them; from `TF_CONFIG` when None.
-        timeout: seconds to wait until the others listen on their addresses.
+        timeout: seconds to wait until all workers have met.
 
     Raises:
-        ConnectionError: if a worker is missing after the timeout.
+        ConnectionError: if a worker is missing after the timeout, or something else is behind its
+            address, or this process cannot listen on its own.
         RuntimeError: if TensorFlow is in use already (raised by TensorFlow).
         TypeError, ValueError: if `workers` are not different addresses, `index` is out of range,
             or `TF_CONFIG` is needed and incomplete.
@@ -78,47 +79,19 @@ def connect(
     workers, index = check_workers(workers, index)
     if not timeout > 0:
         raise ValueError(f"`timeout` must be positive. Received: timeout={timeout}.")
-    _wait_for_workers(workers, index, timeout)
+    meet(workers, index, timeout)
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
         tf.train.ClusterSpec({"worker": workers}),
         task_type="worker",
         task_id=index,
         rpc_layer="grpc",
     )
-    return tf.distribute.MultiWorkerMirroredStrategy(resolver)
-
-
-def _wait_for_workers(workers: list[str], index: int, timeout: float) -> None:
-    """Waits until every worker listens on its address; in TensorFlow the chief waits forever."""
-    end = time.monotonic() + timeout
-    missing = [address for other, address in enumerate(workers) if other != index]
-    port = int(workers[index].rpartition(":")[2])
     try:
-        listener = socket.create_server(("", port), backlog=len(workers))
-    except OSError as error:
+        return tf.distribute.MultiWorkerMirroredStrategy(resolver)
+    except LOST as error:
         raise ConnectionError(
-            f"Worker {index} cannot listen on {workers[index]}: {error.strerror}."
+            f"Worker {index} ({workers[index]}) lost another worker while TensorFlow started."
         ) from error
-    with listener:
-        while True:
-            missing = [address for address in missing if not _listens(address)]
-            if not missing:
-                return
-            if time.monotonic() > end:
-                raise ConnectionError(
-                    f"Worker {index} ({workers[index]}) waited {timeout:g} s and did not hear from "
-                    f"{', '.join(missing)}."
-                )
-            time.sleep(_POLL_SECONDS)
-
-
-def _listens(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=1).close()
-    except OSError:
-        return False
-    return True
 
 
 def sharded_blocks(
@@ -144,6 +117,7 @@ def sharded_blocks(
         `(dataset, steps)`: an infinite distributed dataset, and the number of steps in an epoch:
         `model.fit(dataset, steps_per_epoch=steps, epochs=5)`.
     """
+    check_int("batch_size", batch_size, minimum=1)
     if not isinstance(corpus, TokenStream):
         corpus = TokenStream.from_corpus(corpus, vocabulary)
 
@@ -179,6 +153,7 @@ def check_same(strategy: Any, what: str, value: str) -> None:
     def all_numbers() -> Any:
         return strategy.run(lambda: tf.distribute.get_replica_context().all_gather(number, axis=0))
 
-    gathered = strategy.experimental_local_results(all_numbers())[0].numpy()
+    with lost_workers_are_errors(strategy):
+        gathered = strategy.experimental_local_results(all_numbers())[0].numpy()
     if (gathered != gathered[0]).any():
         raise ValueError(f"Every worker must have the same {what}. Received: different ones.")

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from kerasw2v.history import History
 from kerasw2v.ops.cutoffs import StepCost, best_plans, expected_cost
-from kerasw2v.utils.checks import check_vectors
+from kerasw2v.utils.checks import check_int, check_vectors
 from kerasw2v.utils.files import PathLike, check_output_path, check_suffix, temporary_sibling
 from kerasw2v.word_map import content_words, word_map
 
@@ -83,6 +83,7 @@ def plot_training(vectors: Any, history: History | None = None, words: int = _WO
     ['cat', 'milk']
     """
     check_vectors("vectors", vectors)
+    check_int("words", words, minimum=1)
     has_loss = history is not None and len(history.points) > 1
     height = _INCHES * (1.25 if has_loss else 1)
     figure = _matplotlib("figure").Figure(figsize=(_INCHES, height), layout="constrained")

@@ -1,11 +1,15 @@
 """Training by two and three real processes that talk over loopback."""
 
+import contextlib
 import json
 import multiprocessing
 import os
+import signal
 import socket
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 
@@ -15,6 +19,7 @@ import tensorflow as tf
 
 from kerasw2v import block_dataset, multi_worker
 from kerasw2v.callbacks import Checkpoint
+from kerasw2v.utils.handshake import meet
 
 HERE = Path(__file__).parent
 SECONDS = 240  # until a test gives up on its processes; they take some ten on an idle machine
@@ -71,6 +76,8 @@ class Cluster:
             process.join(max(0.1, end - time.monotonic()))
             process.kill()
             process.join()
+            if may_die:  # or be stopped, and never end
+                end = min(end, time.monotonic() + 5)
         codes = [process.exitcode for process in processes]
         assert may_die or not any(codes), self.output(codes)
         return [self._saved(index) for index in range(self.number)]
@@ -235,6 +242,18 @@ def test_killed_worker_and_resumption(cluster, tmp_path):
             np.testing.assert_array_equal(found[table], expected[table])
 
 
+def test_stopped_worker(cluster, tmp_path):
+    """It is alive, and its port takes calls: only its silence tells."""
+    path = str(tmp_path / "a.weights.h5")
+    steps = len(scenarios.blocks())
+    begun = time.monotonic()
+    left, stopped = cluster(2).run("resumable", path, steps + 2, signal.SIGSTOP, may_die=True)
+    assert stopped is None
+    assert str(left["lost/error"]).startswith("Another worker was lost; start all of them again,")
+    assert time.monotonic() - begun < SECONDS  # it was not killed by this test
+    assert Path(path).exists()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -260,6 +279,74 @@ def test_missing_worker_is_told_in_time():
     with pytest.raises(ConnectionError, match=rf"Worker 0 \({ours}\) waited 1 s and .* {other}\.$"):
         multi_worker.connect([ours, other], 0, timeout=1)
     assert time.monotonic() - begun < 10
+
+
+def silent(connection):
+    pass
+
+
+def web_server(connection):
+    connection.recv(1000)
+    connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+
+def endless(connection):
+    with contextlib.suppress(OSError):
+        while True:
+            connection.sendall(b"x")
+            time.sleep(0.1)
+
+
+@pytest.mark.parametrize("answer", [silent, web_server, endless])
+def test_another_program_behind_an_address_is_no_worker(answer):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        chief = f"127.0.0.1:{listener.getsockname()[1]}"
+        connections = []
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    connections.append(listener.accept()[0])
+                    threading.Thread(target=answer, args=connections[-1:], daemon=True).start()
+
+        threading.Thread(target=serve, daemon=True).start()
+        ours = f"127.0.0.1:{free_ports(1)[0]}"
+        expected = rf"Worker 1 \({ours}\) waited 0\.5 s and did not hear from {chief}"
+        begun = time.monotonic()
+        with pytest.raises(ConnectionError, match=expected):
+            multi_worker.connect([chief, ours], 1, timeout=0.5)
+        assert time.monotonic() - begun < 10
+        listener.shutdown(socket.SHUT_RDWR)
+    for connection in connections:
+        connection.close()
+
+
+def test_a_visitor_that_is_no_worker_disturbs_nobody():
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(3)]
+    with ThreadPoolExecutor() as pool:
+        meetings = [pool.submit(meet, addresses, index, 30) for index in range(2)]
+        for greeting in (b"GET / HTTP/1.1\r\n", b"\xff" * 1000, b"", b"kerasw2v x 2\n"):
+            host, port = addresses[0].split(":")
+            while True:
+                with contextlib.suppress(OSError), socket.create_connection((host, int(port))) as c:
+                    c.sendall(greeting)
+                    break
+        assert not any(meeting.done() for meeting in meetings)  # until the last one is there
+        meet(addresses, 2, 30)
+        for meeting in meetings:
+            meeting.result()
+    for address in addresses:  # TensorFlow is going to listen there
+        socket.create_server(("", int(address.split(":")[1]))).close()
+
+
+def test_a_worker_of_another_cluster_is_none_of_ours():
+    one, two, three = (f"127.0.0.1:{port}" for port in free_ports(3))
+    with ThreadPoolExecutor() as pool:
+        other = pool.submit(meet, [one, three], 0, 1)
+        with pytest.raises(ConnectionError, match=rf"hear from {one} \(another program"):
+            meet([one, two], 1, 1)
+        with pytest.raises(ConnectionError, match=rf"did not hear from {three}\.$"):
+            other.result()
 
 
 def test_address_in_use_is_told():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -182,8 +183,8 @@ def command(index, addresses, arguments):
     return {"command": {"code": code}}
 
 
-def resumable(index, addresses, path, killed_after):
-    """Trains four epochs from the last checkpoint; the last worker dies in the given step."""
+def resumable(index, addresses, path, killed_after, by=signal.SIGKILL):
+    """Trains four epochs from the last checkpoint; the last worker gets a signal in that step."""
     strategy = multi_worker.connect(addresses, index, timeout=60)
     with strategy.scope():
         model = drawing_model(SkipGram, "auto")
@@ -192,7 +193,7 @@ def resumable(index, addresses, path, killed_after):
     begun = checkpoint.restore(model, steps)
     callbacks = [checkpoint]
     if killed_after and index == len(addresses) - 1:
-        callbacks.append(Death(killed_after))
+        callbacks.append(Death(killed_after, by))
     try:
         model.fit(
             blocks(first_epoch=begun),
@@ -207,13 +208,13 @@ def resumable(index, addresses, path, killed_after):
 
 
 class Death(keras.callbacks.Callback):
-    """Kills the process, as the system or a power cut would, after some steps of an epoch."""
+    """Ends or stops the process, as the system or a power cut would, after some steps."""
 
-    def __init__(self, steps):
+    def __init__(self, steps, by):
         super().__init__()
-        self.left = steps
+        self.left, self.by = steps, by
 
     def on_train_batch_end(self, batch, logs=None):
         self.left -= 1
         if not self.left:
-            os.kill(os.getpid(), 9)
+            os.kill(os.getpid(), self.by)

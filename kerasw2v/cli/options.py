@@ -135,7 +135,7 @@ class RunState:
         try:
             stored = json.loads(self._identity_file.read_text("utf-8"))
             differing = [name for name, value in self._identity.items() if stored[name] != value]
-        except (KeyError, OSError, TypeError, ValueError) as error:
+        except (KeyError, OSError, RecursionError, TypeError, ValueError) as error:
             raise ValueError(
                 f"{str(self._identity_file)!r} is missing or damaged; remove "
                 f"{str(self.weights)!r} to start anew."

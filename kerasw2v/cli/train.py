@@ -146,7 +146,9 @@ def _add_workers(group: Any) -> None:
         "--wait",
         type=positive_float,
         metavar="SECONDS",
-        help=f"how long to wait for the other workers ({_SECONDS_TO_WAIT})",
+        help=f"how long to wait for the other workers ({_SECONDS_TO_WAIT:g}) until all are there; "
+        "in training, one that dies ends the others at once, one that does not answer within some "
+        "ten seconds",
     )
 
 

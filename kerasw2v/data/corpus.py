@@ -230,7 +230,8 @@ def _check_file(path: str) -> None:
 
 
 def _check_iterable(corpus: Any) -> None:
-    if not isinstance(corpus, Iterable) and not hasattr(corpus, "__getitem__"):
+    is_iterable = isinstance(corpus, Iterable) or hasattr(corpus, "__getitem__")
+    if not is_iterable or isinstance(corpus, np.generic):  # NumPy's numbers have `__iter__`
         raise TypeError(
             "`corpus` must be a path, a list of paths or an iterable of token lists. "
             f"Received: {_short(corpus)} of type {type(corpus).__name__}."

@@ -257,7 +257,7 @@ def _in_order(words: Iterable[Any]) -> list[Any]:
 
 
 def _checked_words(words: Sequence[Any]) -> list[Any]:
-    if isinstance(words, str | bytes):
+    if isinstance(words, str | bytes) or not isinstance(words, Iterable):
         raise TypeError(f"`words` must be a list of words. Received: words={words!r}.")
     try:
         checked = list(words)

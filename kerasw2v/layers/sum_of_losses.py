@@ -1,6 +1,6 @@
 """Several output layers over one hidden vector, their losses summed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
@@ -43,6 +43,8 @@ class SumOfLosses(OutputLayer):
     has_output_vectors = False
 
     def __init__(self, layers: Sequence[OutputLayer], **kwargs: Any) -> None:
+        if not isinstance(layers, Iterable):
+            raise TypeError(f"`layers` must be a list of layers. Received: layers={layers!r}.")
         layers = list(layers)
         for layer in layers:
             if not isinstance(layer, OutputLayer):

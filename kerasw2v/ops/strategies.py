@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-_LOST = (
+LOST = (
     tf.errors.AbortedError,
     tf.errors.CancelledError,
     tf.errors.DeadlineExceededError,
@@ -43,7 +43,7 @@ def lost_workers_are_errors(strategy: Any) -> Iterator[None]:
     """
     try:
         yield
-    except _LOST as error:
+    except LOST as error:
         if not is_multi_worker(strategy):
             raise
         raise ConnectionError(
@@ -89,5 +89,7 @@ def from_chief(strategy: Any, variables: Sequence[Any]) -> None:
 
         return strategy.run(replica)
 
-    for variable, total in zip(variables, sums(), strict=True):
+    with lost_workers_are_errors(strategy):
+        totals = sums()
+    for variable, total in zip(variables, totals, strict=True):
         variable.assign(strategy.experimental_local_results(total)[0])

@@ -1,7 +1,7 @@
 """Argument checks, each ending in one sentence: the argument, the rule, what was received."""
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from math import isfinite
 from numbers import Integral, Real
 from typing import Any, TypeVar
@@ -23,14 +23,40 @@ def check_int(name: str, value: object, minimum: int, maximum: int | None = None
 
     Python and NumPy integers pass, `bool` does not.
     """
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"`{name}` must be an integer. Received: {name}={value!r}.")
-    number = operator.index(value)
+    if not _is_index(value):
+        raise TypeError(f"`{name}` must be an integer. Received: {name}={_shown(value)}.")
+    number = operator.index(value)  # type: ignore[arg-type]
     if number < minimum:
         raise ValueError(f"`{name}` must be at least {minimum}. Received: {name}={value!r}.")
     if maximum is not None and number > maximum:
         raise ValueError(f"`{name}` must be at most {maximum}. Received: {name}={value!r}.")
     return number
+
+
+def check_convertible(kind: type[int | float], **values: object) -> None:
+    """Raises TypeError unless each value, by its name, is something that `int` or `float` takes.
+
+    For arguments that are converted as gensim does it: `"5"`, `True` and 5.0 are 5.
+    """
+    for name, value in values.items():
+        try:
+            kind(value)  # type: ignore[arg-type, call-overload]
+        except (OverflowError, TypeError, ValueError) as error:
+            what = "an integer" if kind is int else "a number"
+            raise TypeError(
+                f"`{name}` must be {what}. Received: {name}={_shown(value)}."
+            ) from error
+
+
+def _is_index(value: object) -> bool:
+    # NumPy's arrays have `__index__`, whatever their shape.
+    is_array = isinstance(value, np.ndarray) and value.ndim > 0
+    return hasattr(value, "__index__") and not is_array and not isinstance(value, bool)
+
+
+def _shown(value: object) -> str:
+    """Returns a value as Python shows it, in one line."""
+    return " ".join(repr(value).split())
 
 
 def check_seed(name: str, seed: object, limit: int = 2**63) -> int | None:
@@ -40,9 +66,9 @@ def check_seed(name: str, seed: object, limit: int = 2**63) -> int | None:
     """
     if seed is None:
         return None
-    if isinstance(seed, bool) or not hasattr(seed, "__index__"):
-        raise TypeError(f"`{name}` must be an integer or None. Received: {name}={seed!r}.")
-    number = operator.index(seed)
+    if not _is_index(seed):
+        raise TypeError(f"`{name}` must be an integer or None. Received: {name}={_shown(seed)}.")
+    number = operator.index(seed)  # type: ignore[arg-type]
     if not 0 <= number < limit:
         raise ValueError(f"`{name}` must be from 0 to {limit - 1}. Received: {name}={seed!r}.")
     return number
@@ -51,7 +77,7 @@ def check_seed(name: str, seed: object, limit: int = 2**63) -> int | None:
 def check_finite(name: str, value: object) -> float:
     """Returns `value` as a float; raises TypeError or ValueError unless it is a finite number."""
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"`{name}` must be a number. Received: {name}={value!r}.")
+        raise TypeError(f"`{name}` must be a number. Received: {name}={_shown(value)}.")
     number = float(value)
     if not isfinite(number):
         raise ValueError(f"`{name}` must be finite. Received: {name}={value}.")
@@ -76,9 +102,10 @@ def check_positive(name: str, value: object) -> float:
 
 def check_choice(name: str, value: T, choices: Sequence[T]) -> T:
     """Returns `value`; raises ValueError unless it is one of `choices`."""
-    if value not in choices:
+    # An array would be compared number by number.
+    if not isinstance(value, Hashable) or value not in choices:
         listed = ", ".join(repr(choice) for choice in choices)
-        raise ValueError(f"`{name}` must be one of {listed}. Received: {name}={value!r}.")
+        raise ValueError(f"`{name}` must be one of {listed}. Received: {name}={_shown(value)}.")
     return value
 
 

@@ -30,6 +30,41 @@ def require_tensorflow() -> None:
         raise ImportError(_ADVICE.format(backend=keras.backend.backend()))
 
 
+_is_fork_of_tensorflow = False
+
+
+def _note_fork() -> None:
+    """Notes in a new child whether TensorFlow had started: its threads are not in the child."""
+    global _is_fork_of_tensorflow
+    tensorflow = sys.modules.get("tensorflow")
+    if not hasattr(tensorflow, "config"):
+        return  # not there, or not yet
+    threading = tensorflow.config.threading  # type: ignore[union-attr]
+    number = threading.get_inter_op_parallelism_threads()
+    try:
+        threading.set_inter_op_parallelism_threads(number + 1)  # refused once it has started
+        threading.set_inter_op_parallelism_threads(number)
+    except RuntimeError:
+        _is_fork_of_tensorflow = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)
+
+
+def check_not_forked() -> None:
+    """Raises RuntimeError in a child that was forked while TensorFlow ran, where it would hang.
+
+    A child of a process that has only imported TensorFlow may train, and so may any process that
+    was spawned.
+    """
+    if _is_fork_of_tensorflow:
+        raise RuntimeError(
+            "TensorFlow would hang in a process that was forked from one where it ran before: "
+            "start processes that train by multiprocessing.get_context('spawn')."
+        )
+
+
 def divide_cores() -> None:
     """Gives each op half of the cores, for programs that do nothing but train.
 
@@ -145,7 +180,7 @@ def tf_config() -> tuple[list[str], int] | None:
         chiefs = jobs.get("chief", [])
         index = int(task["index"]) + (len(chiefs) if task["type"] == "worker" else 0)
         return [*chiefs, *jobs.get("worker", [])], index
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
         return None
 
 

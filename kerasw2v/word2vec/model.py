@@ -19,8 +19,16 @@ from kerasw2v.data.token_stream import TokenStream
 from kerasw2v.data.vocabulary import effective_min_count
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops.noise import count_powers
-from kerasw2v.utils.checks import check_finite, check_int, check_non_negative, check_seed
+from kerasw2v.utils.checks import (
+    MAX_INT32,
+    check_convertible,
+    check_finite,
+    check_int,
+    check_non_negative,
+    check_seed,
+)
 from kerasw2v.utils.memory import check_memory
+from kerasw2v.utils.runtime import check_not_forked
 from kerasw2v.word2vec import hooks, state
 from kerasw2v.word2vec.callbacks import Callbacks, as_keras, gensim_callbacks
 from kerasw2v.word2vec.epochs import EpochTraining
@@ -184,7 +192,11 @@ class Word2Vec(hooks.TrainingHooks):
                 f"`hs` must be 0 where `output_layer` is given. Received: hs={hs}, "
                 f"output_layer={output_layer!r}."
             )
-        self.vector_size = check_int("vector_size", _whole("vector_size", vector_size), minimum=1)
+        check_convertible(float, alpha=alpha, min_alpha=min_alpha)
+        check_convertible(int, sg=sg, hs=hs, cbow_mean=cbow_mean)
+        self.vector_size = check_int(
+            "vector_size", _whole("vector_size", vector_size), 1, MAX_INT32
+        )
         if not hasattr(self, "layer1_size"):  # a subclass may have set it, as in gensim
             self.layer1_size = self.vector_size
         self.window = check_int("window", _whole("window", window), minimum=1)
@@ -216,6 +228,7 @@ class Word2Vec(hooks.TrainingHooks):
         self.cache_corpus = bool(cache_corpus)
         self._start_state()
         if sentences is not None or corpus_file is not None:
+            check_not_forked()
             self._check_corpus_sanity(
                 corpus_iterable=sentences, corpus_file=corpus_file, passes=epochs + 1
             )
@@ -560,9 +573,11 @@ class Word2Vec(hooks.TrainingHooks):
         Raises:
             ValueError: if `epochs` or both totals are missing, there is neither `hs` nor
                 `negative` nor an output layer, or no word of the corpus is in the vocabulary.
-            RuntimeError: if there is no vocabulary.
+            RuntimeError: if there is no vocabulary, or in a process that was forked while
+                TensorFlow ran, where training would hang: use multiprocessing's `spawn`.
             TypeError: if not exactly one corpus is given, or it can be read only once.
         """
+        check_not_forked()
         alpha = check_non_negative("start_alpha", start_alpha or self.alpha)
         min_alpha = check_non_negative("end_alpha", end_alpha or self.min_alpha)
         self._check_training_sanity(
@@ -937,6 +952,7 @@ class Word2Vec(hooks.TrainingHooks):
         Raises:
             RuntimeError: if there is no vocabulary, or no hierarchical softmax.
         """
+        check_not_forked()
         if not self.wv.key_to_index:
             raise RuntimeError("There must be a vocabulary before scoring: no word is known.")
         if not self.hs:

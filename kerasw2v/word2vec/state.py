@@ -28,6 +28,7 @@ from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.utils.files import replace_on_success
 from kerasw2v.utils.paths import check_path
 from kerasw2v.word2vec.hooks import check_file_hooks
+from kerasw2v.word2vec.saved_state import ARGUMENTS, PATHS, STATE, TABLES, check_room, check_saved
 from kerasw2v.word2vec.values import (
     decode,
     decode_attributes,
@@ -45,27 +46,17 @@ logger = logging.getLogger("kerasw2v.word2vec")
 
 Arrays = dict[str, NDArray[Any]]
 
-_NOT_SAVED = {"self", "sentences", "corpus_file", "hashfxn", "trim_rule", "callbacks", "comment"}
+_NOTARGUMENTS = {"self", "sentences", "corpus_file", "hashfxn", "trim_rule", "callbacks", "comment"}
 _GENSIMS = [
-    name for name in inspect.signature(GensimWord2Vec.__init__).parameters if name not in _NOT_SAVED
+    name
+    for name in inspect.signature(GensimWord2Vec.__init__).parameters
+    if name not in _NOTARGUMENTS
 ]
-_SAVED = [*_GENSIMS, "batch_size", "progress_bar", "cache_corpus"]
-# Attributes that building the vocabulary and training set.
-_STATE = (
-    "corpus_count",
-    "corpus_total_words",
-    "effective_min_count",
-    "train_count",
-    "total_train_time",
-    "min_alpha_yet_reached",
-    "running_training_loss",
-)
-_TABLES = ("syn1", "syn1neg")
 
 # Attributes that are no arguments, and are made anew or saved in a way of their own.
 _OWN = {
-    *_STATE,
-    *_TABLES,
+    *STATE,
+    *TABLES,
     "wv",
     "comment",
     "hashfxn",
@@ -92,7 +83,6 @@ _REFUSAL_TO_UNPICKLE = f"cbuiltins\n{_ADVICE}\n.".encode()
 
 _HEADER = "model.json"
 _FORMAT = "kerasw2v.Word2Vec"
-_PATHS = ("code", "point")
 
 
 def save_model(model: "Word2Vec", file: File, ignore: Iterable[str] = ()) -> None:
@@ -107,47 +97,48 @@ def save_model(model: "Word2Vec", file: File, ignore: Iterable[str] = ()) -> Non
             f"Received: wv of type {type(model.wv).__module__}.{type(model.wv).__qualname__}."
         )
     ignore = {ignore} if isinstance(ignore, str) else set(ignore)
-    arguments = {name: _plain(getattr(model, name)) for name in _SAVED}
-    state = {name: _plain(getattr(model, name)) for name in _STATE if hasattr(model, name)}
+    arguments = {name: _plain(getattr(model, name)) for name in ARGUMENTS}
+    state = {name: _plain(getattr(model, name)) for name in STATE if hasattr(model, name)}
     layer, weights = _serialized_output_layer(model)
     raw_vocab = {} if "raw_vocab" in ignore else dict(model.raw_vocab or {})
     values: list[NDArray[Any]] = []
     own = {*_OWN, *arguments}
     attributes = {name: value for name, value in vars(model).items() if name not in own}
-    text = json.dumps(
-        {
-            "format": _FORMAT,
-            "arguments": arguments,
-            "state": {**state, "epoch_losses": model.epoch_losses},
-            "words": encode_words(model.wv.index_to_key),
-            "raw_words": encode_words(list(raw_vocab)),
-            "raw_counts": [int(count) for count in raw_vocab.values()],
-            "output_layer": layer,
-            "comment": encode_attributes({"comment": model.comment}, values)["comment"],
-            "attributes": encode_attributes(
-                {name: value for name, value in attributes.items() if name not in ignore}, values
-            ),
-            "ignored": sorted(ignore & set(attributes)),
-            "wv_attributes": encode_attributes(
-                {
-                    name: value
-                    for name, value in vars(model.wv).items()
-                    if name not in _OWN_OF_VECTORS | ignore
-                },
-                values,
-                owner="wv.",
-            ),
-            "vecattrs": _object_vecattrs(model.wv, values),
-        }
-    )
+    header: dict[str, Any] = {
+        "format": _FORMAT,
+        "arguments": arguments,
+        "state": state,
+        "words": encode_words(model.wv.index_to_key),
+        "raw_words": encode_words(list(raw_vocab)),
+        "raw_counts": [int(count) for count in raw_vocab.values()],
+        "output_layer": layer,
+        "comment": encode_attributes({"comment": model.comment}, values)["comment"],
+        "attributes": encode_attributes(
+            {name: value for name, value in attributes.items() if name not in ignore}, values
+        ),
+        "ignored": sorted(ignore & set(attributes)),
+        "wv_attributes": encode_attributes(
+            {
+                name: value
+                for name, value in vars(model.wv).items()
+                if name not in _OWN_OF_VECTORS | ignore
+            },
+            values,
+            owner="wv.",
+        ),
+        "vecattrs": _object_vecattrs(model.wv, values),
+    }
+    text = json.dumps(header)
     arrays = {"vectors": model.wv.vectors, "vectors_lockf": model.wv.vectors_lockf}
     arrays |= {
-        name: getattr(model, name)
-        for name in _TABLES
-        if hasattr(model, name) and name not in ignore
+        name: getattr(model, name) for name in TABLES if hasattr(model, name) and name not in ignore
     }
     arrays |= _vecattrs(model.wv) | weights
     arrays |= {f"value.{i:03d}": array for i, array in enumerate(values)}
+    try:
+        check_saved(header, model.wv.index_to_key, header["raw_counts"], arrays)
+    except ValueError as error:  # the file could not be loaded
+        raise ValueError(f"A model that is saved must be in order: {error}.") from error
     with _opened_to_write(file) as opened:
         opened.write(_REFUSAL_TO_UNPICKLE)
         with zipfile.ZipFile(opened, "w") as archive:
@@ -192,18 +183,29 @@ def load_model(cls: Any, file: File, mmap: str | None) -> Any:
         with zipfile.ZipFile(file) as archive:
             if _HEADER not in archive.namelist():
                 raise _foreign_file_error(file)
+            members = archive.infolist()
+            _check_members(archive, members)
             header = json.loads(archive.read(_HEADER))
+            if header["format"] != _FORMAT:
+                raise _foreign_file_error(file)
             arrays = {
                 info.filename.removesuffix(".npy"): _read(file, archive, info, mmap)
-                for info in archive.infolist()
+                for info in members
                 if info.filename.endswith(".npy")
             }
-        if header["format"] != _FORMAT:
-            raise _foreign_file_error(file)
-        return _restored(cls, header, arrays)
-    except (KeyError, IndexError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        words = decode_words(header["words"])
+        check_saved(header, words, header["raw_counts"], arrays)
+        return _restored(cls, header, words, arrays)
+    except _ForeignFileError:
+        raise
+    except Exception as error:
+        # A file that is damaged, or made to do damage, can fail in almost any way.
+        is_systems = isinstance(error, OSError) and error.errno is not None
+        if is_systems or isinstance(error, MemoryError):
+            raise
+        reason = " ".join(str(error).split())[:300]
         raise ValueError(
-            f"`fname` must be an undamaged file ({type(error).__name__}: {error}). "
+            f"`fname` must be an undamaged file ({type(error).__name__}: {reason}). "
             f"Received: {_name_of(file)}."
         ) from error
 
@@ -224,10 +226,12 @@ def _base_of(cls: Any) -> Any:
     return next(base for base in cls.__mro__ if base.__module__.partition(".")[0] == "kerasw2v")
 
 
-def _restored(cls: Any, header: dict[str, Any], arrays: Arrays) -> Any:
+def _restored(cls: Any, header: dict[str, Any], words: list[Any], arrays: Arrays) -> Any:
     layer = header["output_layer"]
     if isinstance(layer, dict):
         layer = keras.saving.deserialize_keras_object(layer)
+        if not isinstance(layer, OutputLayer) or layer.vocabulary_size != len(words):
+            raise ValueError("its output_layer must be one for its words")
     arguments = header["arguments"]
     if layer is not None:
         arguments = {**arguments, "hs": 0, "negative": 0}
@@ -238,12 +242,11 @@ def _restored(cls: Any, header: dict[str, Any], arrays: Arrays) -> Any:
         setattr(model, name, value)
     raw_words = decode_words(header["raw_words"])
     model.raw_vocab = dict(zip(raw_words, header["raw_counts"], strict=True))
-    words = decode_words(header["words"])
     model.wv.index_to_key = words
     model.wv.key_to_index = {word: i for i, word in enumerate(words)}
     model.wv.vectors = arrays["vectors"]
     model.wv.vectors_lockf = arrays["vectors_lockf"]
-    for name in _TABLES:
+    for name in TABLES:
         if name in arrays:
             setattr(model, name, arrays[name])
     _restore_vecattrs(model.wv, arrays)
@@ -258,7 +261,7 @@ def _restored(cls: Any, header: dict[str, Any], arrays: Arrays) -> Any:
     attributes = decode_attributes(header["attributes"], values) | ignored
     wv_attributes = decode_attributes(header["wv_attributes"], values)
     for given, own in (
-        (attributes, {*_OWN, *_SAVED, *dir(_base_of(cls))}),
+        (attributes, {*_OWN, *ARGUMENTS, *dir(_base_of(cls))}),
         (wv_attributes, {*_OWN_OF_VECTORS, *dir(KeyedVectors)}),
     ):
         for name in own & set(given):
@@ -287,7 +290,7 @@ def _vecattrs(vectors: Any) -> Arrays:
     """Returns the words' attributes as arrays, paths of different lengths concatenated."""
     arrays: Arrays = {}
     for name, values in vectors.expandos.items():
-        if name in _PATHS and len(values):
+        if name in PATHS and len(values):
             arrays[f"vecattr.{name}"] = np.concatenate(values)
             arrays["path_lengths"] = np.array([len(path) for path in values], np.int32)
         elif not values.dtype.hasobject:
@@ -300,7 +303,7 @@ def _object_vecattrs(vectors: Any, values: list[NDArray[Any]]) -> dict[str, Any]
     return {
         name: encode_attributes({name: list(objects)}, values, owner="wv.expandos.")[name]
         for name, objects in vectors.expandos.items()
-        if objects.dtype.hasobject and name not in _PATHS
+        if objects.dtype.hasobject and name not in PATHS
     }
 
 
@@ -309,7 +312,7 @@ def _restore_vecattrs(vectors: Any, arrays: Arrays) -> None:
         name = key.removeprefix("vecattr.")
         if name == key:
             continue
-        if name in _PATHS:
+        if name in PATHS:
             ends = np.cumsum(arrays["path_lengths"])
             paths = np.empty(len(ends), object)
             paths[:] = np.split(np.array(values), ends[:-1]) if len(ends) > 1 else [values]
@@ -322,18 +325,32 @@ def _read(
     path: File, archive: zipfile.ZipFile, info: zipfile.ZipInfo, mmap: str | None
 ) -> NDArray[Any]:
     with archive.open(info) as member:
-        if mmap is None or not isinstance(path, str | os.PathLike):
-            return np.asarray(npy.read_array(member, allow_pickle=False))
         version = npy.read_magic(member)
         read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         shape, is_fortran, dtype = read_header(member)
-        begin = _data_offset(path, info) + member.tell()
-    if dtype.hasobject or is_fortran or info.compress_type != zipfile.ZIP_STORED:
+        begin = member.tell()
+    check_room(info.filename, shape, dtype, info.file_size - begin)
+    if mmap is None or not isinstance(path, str | os.PathLike):
+        with archive.open(info) as member:
+            return np.asarray(npy.read_array(member, allow_pickle=False))
+    begin += _data_offset(path, info)
+    if is_fortran:
         raise ValueError(f"{info.filename!r} cannot be mapped")
     if not np.prod(shape):
         return np.zeros(shape, dtype)
     array: NDArray[Any] = np.memmap(path, dtype, mmap, begin, shape)  # type: ignore[call-overload]
     return array
+
+
+def _check_members(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> None:
+    """Refuses an archive that would fill the memory: its members are as large as they seem."""
+    end = archive.start_dir  # of all members
+    for info in members:
+        is_stored = info.compress_type == zipfile.ZIP_STORED
+        if not is_stored or info.file_size != info.compress_size or info.file_size > end:
+            raise ValueError(f"{info.filename!r} must not be compressed")
+    if len({info.filename for info in members}) != len(members):
+        raise ValueError("it has a member twice")
 
 
 def _data_offset(path: str | os.PathLike[str], info: zipfile.ZipInfo) -> int:
@@ -349,8 +366,12 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
+class _ForeignFileError(AttributeError):
+    """The file is none of ours; gensim raises an AttributeError for a model of another class."""
+
+
 def _foreign_file_error(file: File) -> AttributeError:
-    return AttributeError(
+    return _ForeignFileError(
         "`fname` must be a file that kerasw2v.Word2Vec.save wrote; to load one of gensim's, use "
         "Word2Vec.from_gensim(gensim.models.Word2Vec.load(fname)). "
         f"Received: {_name_of(file)}."
@@ -381,11 +402,11 @@ def to_gensim(model: "Word2Vec") -> GensimWord2Vec:
 def _converted(source: Any, cls: Any) -> Any:
     arguments = {name: getattr(source, name) for name in (*_GENSIMS, "hashfxn", "comment")}
     target = cls(**arguments) if cls is GensimWord2Vec else _made(cls, **arguments)
-    for name in ("wv", "raw_vocab", "cum_table", "random", *_TABLES):
+    for name in ("wv", "raw_vocab", "cum_table", "random", *TABLES):
         if hasattr(source, name):
             setattr(target, name, copy.deepcopy(getattr(source, name)))
-    for name in _STATE:
-        if hasattr(source, name):
+    for name in STATE:
+        if hasattr(source, name) and name != "epoch_losses":  # not gensim's
             setattr(target, name, getattr(source, name))
     if not hasattr(target.wv, "vectors_lockf"):
         target.wv.vectors_lockf = np.ones(1, np.float32)

@@ -201,6 +201,8 @@ def _read(file: Path, smoke: bool) -> Recipe:
         tables = tomllib.loads(file.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"a recipe must be a TOML file ({error}).") from error
+    except RecursionError:
+        raise ValueError("a recipe must be a TOML file without deeply nested values.") from None
     _check_keys("", tables, (*_TEXTS, *_SECTIONS, "smoke"))
     changes = _section("smoke", tables)
     _check_keys("smoke", changes, _SECTIONS)

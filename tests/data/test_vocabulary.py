@@ -87,7 +87,7 @@ def test_the_modules_import_neither_tensorflow_nor_keras():
         "import kerasw2v.data.corpus, kerasw2v.data.vocabulary, kerasw2v.data.token_stream;"
         "print({'tensorflow', 'keras', 'torch', 'jax'} & set(sys.modules))"
     )
-    folder = os.path.dirname(corpus_module.__file__)
+    folder = os.path.dirname(os.path.dirname(corpus_module.__file__))
     run = [sys.executable, "-c", code, folder]
     assert subprocess.run(run, capture_output=True, check=True, text=True).stdout == "set()\n"
 

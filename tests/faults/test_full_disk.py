@@ -34,12 +34,16 @@ def limited_files(size):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.fixture(scope="module")
-def many_vectors():
+def vectors_of_words():
     vectors = KeyedVectors(8)
     table = np.random.default_rng(0).normal(size=(len(WORDS), 8))
     vectors.add_vectors(WORDS, table.astype(np.float32))
     return vectors
+
+
+@pytest.fixture(scope="module")
+def many_vectors():
+    return vectors_of_words()
 
 
 def keras_model():

@@ -46,6 +46,11 @@ def prepared(sample):
 # All public arguments that are floats: what takes them, and the argument's name.
 FLOATS = {
     "RowSGD": (RowSGD, ["learning_rate", "max_step"]),
+    "RowAdam": (optimizers.RowAdam, ["learning_rate", "beta_1", "beta_2", "epsilon"]),
+    "RowAdagrad": (
+        optimizers.RowAdagrad,
+        ["learning_rate", "initial_accumulator_value", "epsilon"],
+    ),
     "linear_decay": (partial(linear_decay, steps_per_epoch=1, epochs=1), ["learning_rate"]),
     "linear_decay, end": (partial(linear_decay, 0.1, 1, 1), ["end"]),
     "default_schedule": (partial(default_schedule, "cbow", 1, 1), ["learning_rate"]),
