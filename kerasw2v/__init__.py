@@ -8,10 +8,12 @@ from kerasw2v.utils.runtime import quiet_start, require_tensorflow
 
 if TYPE_CHECKING:
     from kerasw2v import layers as layers
+    from kerasw2v import metrics as metrics
     from kerasw2v import optimizers as optimizers
     from kerasw2v import word2vec as word2vec
     from kerasw2v import zoo as zoo
     from kerasw2v.cbow import CBOW as CBOW
+    from kerasw2v.classifier import Classifier as Classifier
     from kerasw2v.data.block_dataset import block_dataset as block_dataset
     from kerasw2v.data.counted_corpus import read_corpus as read_corpus
     from kerasw2v.data.vocabulary import Vocabulary as Vocabulary
@@ -23,12 +25,14 @@ if TYPE_CHECKING:
 # Names are imported on first use: `kerasw2v similar` need not wait for TensorFlow.
 _MODULES = {
     "CBOW": "cbow",
+    "Classifier": "classifier",
     "KeyedVectors": "keyed_vectors",
     "SkipGram": "skip_gram",
     "Vocabulary": "data.vocabulary",
     "Word2Vec": "word2vec",
     "block_dataset": "data.block_dataset",
     "layers": "layers",
+    "metrics": "metrics",
     "optimizers": "optimizers",
     "read_corpus": "data.counted_corpus",
     "to_keyed_vectors": "keyed_vectors",

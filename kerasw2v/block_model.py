@@ -496,3 +496,8 @@ def _check_output_layer(output_layer: Any, vocabulary_size: int) -> None:
             "`output_layer` must have the model's vocabulary. Received: vocabulary_size="
             f"{vocabulary_size}, output_layer.vocabulary_size={output_layer.vocabulary_size}."
         )
+    if output_layer.ignore_id is not None:
+        raise ValueError(
+            "`output_layer` must have no `ignore_id`: leave words out of the vocabulary, or give "
+            f"their examples the weight 0. Received: ignore_id={output_layer.ignore_id}."
+        )

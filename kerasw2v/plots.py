@@ -140,9 +140,10 @@ def _draw_words(figure: Any, axes: Any, vectors: Any, number: int) -> None:
     limit = max(np.abs(depth).max(), 1e-12)
     points = axes.scatter(x, y, s=9, c=depth, cmap="viridis", vmin=-limit, vmax=limit, zorder=3)
     first, second, third = shown.shares
-    title = f"{len(shown.words)} frequent words by the principal components of their vectors"
+    title = f"{len(shown.words)} frequent words: those used alike are mostly close together"
     axes.set_title(title, loc="left")
-    x_label, y_label = f"first axis, {first:.0%} of the variance", f"second, {second:.0%}"
+    x_label = f"first principal component, {first:.0%} of the variance"
+    y_label = f"second, {second:.0%}"
     axes.set(xlabel=x_label, ylabel=y_label, xticks=[], yticks=[])
     axes.margins(0.06)
     axes.spines[:].set_color("#bbbbbb")
@@ -204,7 +205,7 @@ def _draw_loss(axes: Any, history: Any) -> None:
     epochs = [point.epoch for point in history.points]
     axes.plot(epochs, [point.loss for point in history.points], color="#3b6fb6", linewidth=1.5)
     axes.set_title("Loss", loc="left")
-    axes.set(xlabel="epochs", ylabel="mean loss per pair")
+    axes.set(xlabel="passes through the corpus (epochs)", ylabel="mean loss per pair")
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
 

@@ -80,7 +80,7 @@ class SkipGram(BlockModel):
         words = ids[:, self.halo : -self.halo]
         terms = weights * self.output_layer.target_mass(ids[:, None, :])
         self.embedding.add_mass(words, tf.reduce_sum(terms, axis=-1))
-        losses = self.output_layer(self.embedding(words), ids, weights)
+        losses = self.output_layer(self.embedding(words), candidates=ids, weights=weights)
         return losses, weights
 
     def _loss_of_centres(self, ids: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:

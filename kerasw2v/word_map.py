@@ -93,7 +93,7 @@ def example_word(vectors: Any, among: int = 5_000) -> Any:
     >>> vectors = KeyedVectors(2)
     >>> vectors.add_vectors(["moon", "rain", "snow"], np.array([[-1, 0], [0, 1], [0.1, 1]]))
     >>> example_word(vectors)
-    'snow'
+    'rain'
     """
     check_int("among", among, minimum=1)
     words = content_words(vectors, among, among=among)

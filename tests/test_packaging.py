@@ -23,8 +23,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 RANKS = [
     {"utils"},
     {"ops"},
-    {"data", "divergence", "layers", "optimizers", "evaluation", "history", "word_map"},
-    {"block_model"},
+    {"data", "divergence", "layers", "metrics", "optimizers", "evaluation", "history", "word_map"},
+    {"block_model", "classifier"},
     {"skip_gram", "cbow"},
     {"architectures", "callbacks", "multi_worker", "keyed_vectors", "plots", "report"},
     {"word2vec", "zoo"},
@@ -34,11 +34,13 @@ RANKS = [
 RANK = {unit: rank for rank, units in enumerate(RANKS) for unit in units}
 PUBLIC = {
     "CBOW",
+    "Classifier",
     "SkipGram",
     "Vocabulary",
     "Word2Vec",
     "block_dataset",
     "layers",
+    "metrics",
     "optimizers",
     "read_corpus",
     "to_keyed_vectors",

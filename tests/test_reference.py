@@ -20,7 +20,13 @@ pytest.importorskip("myst_nb", reason="MyST-NB is missing: pip install '.[docs]'
 from sphinx.util.inventory import InventoryFile
 
 ROOT = Path(__file__).parents[1]
-EXPORTING = ("kerasw2v", "kerasw2v.layers", "kerasw2v.optimizers", "kerasw2v.zoo")
+EXPORTING = (
+    "kerasw2v",
+    "kerasw2v.layers",
+    "kerasw2v.metrics",
+    "kerasw2v.optimizers",
+    "kerasw2v.zoo",
+)
 # All public functions and classes that these modules define are for users.
 MODULES = (
     "kerasw2v.callbacks",

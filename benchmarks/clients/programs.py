@@ -96,8 +96,8 @@ def fastnode2vec() -> str:
 
     edges = [(str(a), str(b)) for a, b in planted_graph().edges]
     graph = Graph(edges, directed=False, weighted=False)
-    model = Node2Vec(graph, dim=_DIM, walk_length=40, window=5, workers=1, seed=1, min_count=1)
-    model.train(epochs=20, progress_bar=False)
+    model = Node2Vec(graph, dim=_DIM, walk_length=40, window=5, workers=1, seed=1)
+    model.train(epochs=20)
     return accuracy([model.wv[str(node)] for node in range(_NODES)])
 
 
@@ -153,13 +153,6 @@ def gensim_tutorial() -> str:
     return f"{len(model.wv)} words, {len(similar)} neighbours"
 
 
-def biovec() -> str:
-    from biovec.models import ProtVec
-
-    proteins = [["AGA", "MQS", "ASM"], ["GAM", "QSA"]] * 50
-    return f"{len(ProtVec(corpus=proteins, workers=1).wv)} words"
-
-
 def mol2vec() -> str:
     from mol2vec.features import train_word2vec_model
 
@@ -191,7 +184,6 @@ PROGRAMS: dict[str, Callable[[], str]] = {
     "pyrdf2vec": pyrdf2vec,
     "wefe": wefe,
     "gensim's tutorial": gensim_tutorial,
-    "biovec": biovec,
     "mol2vec": mol2vec,
     "cade": cade,
 }

@@ -33,11 +33,10 @@ PACKAGES = {
     "fastnode2vec": "0.0.7",
     "pyrdf2vec": "0.2.3",
     "wefe": "1.0.1",
-    "biovec": "0.2.7",
     "mol2vec": "0.2.2",
     "cade": "1.2.0",
 }
-# Their versions are for `gensim` of the year they were made in: all is installed without asking.
+# Some ask for versions of years ago, so all is installed without what it asks for, and this is it.
 NEEDED = [
     "networkx",
     "joblib",
@@ -62,9 +61,9 @@ NEEDED = [
     "nest-asyncio",
     "tomlkit",
     "rdkit",
-    "pyfasta",
     "aiohttp",
     "six",
+    "semantic-version",
     "jsonpath-rw",
     "plotly",
     "seaborn",
@@ -77,6 +76,7 @@ NEEDED = [
     "aiosignal",
     "frozenlist",
     "multidict",
+    "nptyping",
     "yarl",
     "propcache",
     "idna",
@@ -88,7 +88,6 @@ NEEDED = [
     "python-dateutil",
     "toml",
     "colorama",
-    "pyfaidx",
     "importlib-metadata",
     "zipp",
     "packaging",

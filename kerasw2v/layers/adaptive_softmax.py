@@ -5,13 +5,16 @@ from itertools import pairwise
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
+from kerasw2v.layers.frequency_order import FrequencyOrder, warn_without_counts
 from kerasw2v.layers.output_layer import OutputLayer, as_pairs
 from kerasw2v.layers.tables import check_table
 from kerasw2v.ops.cost_fit import fit_cost_model
 from kerasw2v.ops.cutoffs import CostModel, StepCost, plan_cutoffs, tail_dim
+from kerasw2v.ops.noise import ids_by_frequency
 from kerasw2v.ops.row_mass import SOFTMAX_TERM_MASS, add_row_mass, term_mass
 from kerasw2v.ops.seeds import named_seed
 from kerasw2v.ops.softmax_loss import softmax_loss, sum_by_row, take_rows
@@ -34,7 +37,7 @@ class AdaptiveSoftmax(OutputLayer):
     config of a built layer has the cutoffs that were chosen.
 
     Args:
-        counts: frequencies of the words, most frequent first, `(V,)`; or V alone, all words
+        counts: frequencies of the words by id, in any order, `(V,)`; or V alone, all words
             equally frequent then. They matter for the plan only, and should be the frequencies
             that targets have: after subsampling, if words are subsampled.
         cutoffs: first word of the first tail, of the second and so on, ascending, from 1 to V - 1;
@@ -52,7 +55,7 @@ class AdaptiveSoftmax(OutputLayer):
         hidden, targets, weights: see `OutputLayer`.
 
     Raises:
-        TypeError, ValueError: if `counts` are not frequencies in descending order, `cutoffs` do not
+        TypeError, ValueError: if `counts` are not frequencies, `cutoffs` do not
             ascend or exceed the vocabulary, `div_value` is below 1, or a size is not positive.
         tf.errors.InvalidArgumentError: in a step, if a target is not in the vocabulary.
 
@@ -74,6 +77,7 @@ class AdaptiveSoftmax(OutputLayer):
     """
 
     has_output_vectors = False
+    has_cheap_log_probs = True
 
     def __init__(
         self,
@@ -87,6 +91,7 @@ class AdaptiveSoftmax(OutputLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(counts, **kwargs)
+        warn_without_counts(self, counts)
         self.cutoffs = None if cutoffs is None else _check_cutoffs(cutoffs, self.vocabulary_size)
         self.div_value = check_finite("div_value", div_value)
         if self.div_value < 1:
@@ -102,7 +107,8 @@ class AdaptiveSoftmax(OutputLayer):
     ) -> None:
         dim = hidden_shape[-1]
         if self.cutoffs is None:
-            self.cutoffs = plan_cutoffs(self._counts, self._step_cost(dim))
+            self.cutoffs = plan_cutoffs(np.sort(self._counts)[::-1], self._step_cost(dim))
+        self._order = FrequencyOrder(self, ids_by_frequency(self._counts))
         self._edges = [*self.cutoffs, self.vocabulary_size]
         self._shortlist = self._edges[0]
         sizes = [end - start for start, end in pairwise(self._edges)]
@@ -158,7 +164,7 @@ class AdaptiveSoftmax(OutputLayer):
         `rows` are the hidden vectors of the targets, ascending; `(targets,)`, as `targets` and
         `weights`.
         """
-        targets = self._checked_targets(targets)
+        targets = self._order.ranks(self._checked_targets(targets))
         cluster = self._cluster(targets)  # 0 for the shortlist, then 1, 2 ...
         classes = tf.where(cluster == 0, targets, self._shortlist - 1 + cluster)
         loss = _table_loss(self.head, hidden, rows, classes, weights)
@@ -193,7 +199,7 @@ class AdaptiveSoftmax(OutputLayer):
         add_row_mass(table, None, mass)
 
     def target_mass(self, targets: tf.Tensor) -> tf.Tensor:
-        softmaxes = 1 + tf.minimum(self._cluster(targets), 1)
+        softmaxes = 1 + tf.minimum(self._cluster(self._order.ranks(targets)), 1)
         return SOFTMAX_TERM_MASS * tf.cast(softmaxes, tf.float32)
 
     def log_probs(self, hidden: tf.Tensor) -> tf.Tensor:
@@ -203,7 +209,7 @@ class AdaptiveSoftmax(OutputLayer):
             head[:, self._shortlist + i, None] + self._tail_log_probs(i, hidden)
             for i in range(len(self.tails))
         ]
-        return tf.concat([head[:, : self._shortlist], *tails], axis=-1)
+        return self._order.by_id(tf.concat([head[:, : self._shortlist], *tails], axis=-1))
 
     def _tail_log_probs(self, tail: int, hidden: tf.Tensor) -> tf.Tensor:
         return _log_softmax(self._project(tail, hidden), self.tails[tail])
@@ -234,7 +240,7 @@ class AdaptiveSoftmax(OutputLayer):
             best_ids = tf.gather(merged_ids, indices, batch_dims=1)
             scores = tf.tensor_scatter_nd_update(scores, rows, best)
             ids = tf.tensor_scatter_nd_update(ids, rows, best_ids)
-        return ids, scores
+        return self._order.ids(ids), scores
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -6,9 +6,11 @@ import keras
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
+from kerasw2v.layers.frequency_order import FrequencyOrder, warn_without_counts
 from kerasw2v.layers.full_softmax import FullSoftmax
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops.codes import BIT_LOSSES, GENERATORS, Code, bit_loss, encode
+from kerasw2v.ops.noise import ids_by_frequency
 from kerasw2v.ops.row_mass import add_row_mass
 from kerasw2v.ops.viterbi import top_words, word_log_probs
 from kerasw2v.utils.checks import check_choice, check_int
@@ -25,8 +27,8 @@ class BinaryCode(OutputLayer):
     loss = -sum_j b_j log q_j + (1 - b_j) log(1 - q_j)           "cross_entropy"
     ```
 
-    A word's code is its id in binary, `B = ceil(log2(V))` bits, lowest first; ids go by frequency,
-    so frequent words share their high bits. Two extensions repair what this costs in accuracy:
+    A word's code is its rank by frequency in binary, `B = ceil(log2(V))` bits, lowest first, so
+    frequent words share their high bits. Two extensions repair what this costs in accuracy:
 
     - hybrid, `num_frequent=N`: a softmax over the N most frequent words and one class for all
       others; only those others have a code (of their id less N), and a loss of their bits.
@@ -47,7 +49,7 @@ class BinaryCode(OutputLayer):
     similarity. Choose this layer where memory or decoding time decides.
 
     Args:
-        counts: frequencies of the words, most frequent first, `(V,)`, or V alone; only V is used.
+        counts: frequencies of the words by id, `(V,)`, or V alone; only their order is used.
         num_frequent: words with a softmax of their own, N; 0 for none.
         code_memory: bits of memory of the convolutional code, r, 2 to 6; 0 for plain bits.
         loss: `"squared"`, the paper's, or `"cross_entropy"`.
@@ -59,7 +61,7 @@ class BinaryCode(OutputLayer):
         hidden, targets, weights: see `OutputLayer`.
 
     Raises:
-        TypeError, ValueError: if `counts` are not frequencies in descending order, `num_frequent`
+        TypeError, ValueError: if `counts` are not frequencies, `num_frequent`
             leaves no word, `code_memory` is not 0 or 2 to 6, or `loss` is unknown.
 
     Cost: for each hidden vector `O((N + bits) d)`, with `bits = B` or `2 (B + r)`, however many
@@ -96,6 +98,7 @@ class BinaryCode(OutputLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(counts, **kwargs)
+        warn_without_counts(self, counts)
         self.num_frequent = check_int("num_frequent", num_frequent, minimum=0)
         if self.num_frequent >= self.vocabulary_size:
             raise ValueError(
@@ -122,12 +125,13 @@ class BinaryCode(OutputLayer):
         )
         if self.head is not None:
             self.head.build((None, width))
+        self._order = FrequencyOrder(self, ids_by_frequency(self._counts))
         self.built = True
 
     def pair_loss(
         self, hidden: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor | None
     ) -> tf.Tensor:
-        hidden, targets = self._with_bias(hidden), self._checked_targets(targets)
+        hidden, targets = self._with_bias(hidden), self._checked_ranks(targets)
         coded, bits = self._codes(targets)
         if weights is not None:
             coded *= weights
@@ -137,7 +141,7 @@ class BinaryCode(OutputLayer):
         return loss
 
     def block_loss(self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        hidden, candidates = self._with_bias(hidden), self._checked_targets(candidates)
+        hidden, candidates = self._with_bias(hidden), self._checked_ranks(candidates)
         coded, bits = self._codes(candidates)
         coded = weights * coded[:, None, :]
         loss = self._bit_loss(
@@ -150,6 +154,9 @@ class BinaryCode(OutputLayer):
             classes = tf.minimum(candidates, self.num_frequent)
             loss += self.head.block_loss(hidden, classes, weights)
         return loss
+
+    def _checked_ranks(self, targets: tf.Tensor) -> tf.Tensor:
+        return self._order.ranks(self._checked_targets(targets))
 
     def _with_bias(self, hidden: tf.Tensor) -> tf.Tensor:
         """Returns hidden vectors with a last component of 1, which the biases multiply."""
@@ -180,24 +187,26 @@ class BinaryCode(OutputLayer):
     def target_mass(self, targets: tf.Tensor) -> tf.Tensor | float:
         if self.head is None:
             return float(self.code.num_bits)
-        coded = tf.cast(targets >= self.num_frequent, tf.float32)
+        coded = tf.cast(self._order.ranks(targets) >= self.num_frequent, tf.float32)
         return self.head.target_mass(targets) + self.code.num_bits * coded
 
     def log_probs(self, hidden: tf.Tensor) -> tf.Tensor:
         frequent, log_odds, others = self._split(hidden)
         coded = word_log_probs(log_odds, others, self.code)
-        return coded if frequent is None else tf.concat([frequent, coded], axis=1)
+        if frequent is not None:
+            coded = tf.concat([frequent, coded], axis=1)
+        return self._order.by_id(coded)
 
     def top_k(self, hidden: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
         k = self._checked_k(k)
         frequent, log_odds, others = self._split(hidden)
         ids, scores = top_words(log_odds, others, self.code, min(k, self.code.num_words))
         if frequent is None:
-            return ids, scores
+            return self._order.ids(ids), scores
         frequent_scores, frequent_ids = tf.math.top_k(frequent, min(k, self.num_frequent))
         ids = tf.concat([frequent_ids, ids + self.num_frequent], axis=1)
         scores, order = tf.math.top_k(tf.concat([frequent_scores, scores], axis=1), k)
-        return tf.gather(ids, order, batch_dims=1), scores
+        return self._order.ids(tf.gather(ids, order, batch_dims=1)), scores
 
     def _split(self, hidden: tf.Tensor) -> tuple[tf.Tensor | None, tf.Tensor, tf.Tensor]:
         """Returns log-probabilities of frequent words, the bits' log odds, and the rest's.

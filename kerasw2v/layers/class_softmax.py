@@ -9,6 +9,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
+from kerasw2v.layers.config_arrays import array_config
+from kerasw2v.layers.frequency_order import warn_without_counts
 from kerasw2v.layers.output_layer import OutputLayer, as_pairs
 from kerasw2v.ops.classes import Tiles, check_classes, frequency_classes, tile_rows
 from kerasw2v.ops.row_mass import SOFTMAX_TERM_MASS, add_row_mass, term_mass
@@ -29,7 +31,7 @@ class ClassSoftmax(OutputLayer):
     `p(w | c, hidden) ~ exp(hidden . embeddings[w])`.
 
     Args:
-        counts: frequencies of the words, most frequent first, `(V,)`; or V alone, all words
+        counts: frequencies of the words by id, in any order, `(V,)`; or V alone, all words
             equally frequent then.
         num_classes: number of classes, C; about `sqrt(V)` when None.
         classes: the class of each word, integers from 0 to C - 1, `(V,)`, say from Brown clustering
@@ -41,7 +43,7 @@ class ClassSoftmax(OutputLayer):
         hidden, targets, weights: see `OutputLayer`.
 
     Raises:
-        TypeError, ValueError: if `counts` are not frequencies in descending order, `num_classes` is
+        TypeError, ValueError: if `counts` are not frequencies, `num_classes` is
             not from 1 to V, or a word has no class, or a class no word.
 
     Cost: `O((C + S) d)` for each target, S words in its class: together about `2 sqrt(V) d` or less
@@ -61,6 +63,8 @@ class ClassSoftmax(OutputLayer):
     Source: Goodman, "Classes for fast maximum entropy training", 2001.
     """
 
+    has_cheap_log_probs = True
+
     def __init__(
         self,
         counts: ArrayLike,
@@ -75,6 +79,8 @@ class ClassSoftmax(OutputLayer):
         if classes is not None:
             classes = check_classes(classes, self.vocabulary_size, num_classes)
             num_classes = int(classes.max()) + 1
+        else:
+            warn_without_counts(self, counts)
         self.num_classes: int = num_classes or round(sqrt(self.vocabulary_size))
         self.classes = classes
 
@@ -192,9 +198,20 @@ class ClassSoftmax(OutputLayer):
         log_probs = shifted + tf.gather(of_class - normaliser, classes)
         return tf.transpose(tf.gather(log_probs, self._ranks.value))
 
+    def array_argument(self, name: str) -> np.ndarray:
+        if name != "classes" or self.classes is None:
+            return super().array_argument(name)
+        return self.classes
+
+    def arrays_restored(self, missing: dict[str, Any], has_counts: bool) -> None:
+        if "classes" in missing or not has_counts:
+            self.classes = self._class_of.numpy()
+
     def get_config(self) -> dict[str, Any]:
-        # Classes may be large, and are saved with the weights.
-        return {**super().get_config(), "num_classes": self.num_classes, "classes": None}
+        classes = None if self.classes is None else array_config(self, "classes")
+        return self.complete(
+            {**super().get_config(), "num_classes": self.num_classes, "classes": classes}
+        )
 
 
 def _check_num_classes(num_classes: int, vocabulary_size: int) -> int:

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
+from kerasw2v.layers.config_arrays import array_config
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.layers.tables import check_scores, check_table
 from kerasw2v.ops.row_mass import add_row_mass
@@ -49,9 +50,9 @@ class EmbeddingPrediction(OutputLayer):
     The order of the words, and so `top_k`, is that of nearest neighbours by cosine.
 
     Args:
-        counts: frequencies of the words, most frequent first, `(V,)`, or V alone; only V is used.
+        counts: frequencies of the words by id, `(V,)`, or V alone; only V is used.
         target_vectors: `(V, m)`, one vector per word in the same order, scaled to unit length here;
-            random directions when None. They are saved with the weights, not in the config.
+            random directions when None. They are saved with the weights.
         target_dim: m; that of `target_vectors`, or else of the hidden vectors, when None.
         loss: `"vmf"`, `"cosine"` or `"max_margin"`.
         norm_penalty: price of the prediction's length; `"vmf"` only.
@@ -67,7 +68,7 @@ class EmbeddingPrediction(OutputLayer):
         hidden, targets, weights: see `OutputLayer`.
 
     Raises:
-        TypeError, ValueError: if `counts` are not frequencies in descending order; if
+        TypeError, ValueError: if `counts` are not frequencies; if
             `target_vectors` are not V finite vectors that are not zero; if a number is out of
             range, or `loss` is unknown; in `build`, if dimensions differ and `use_projection` is
             False.
@@ -97,6 +98,7 @@ class EmbeddingPrediction(OutputLayer):
     """
 
     has_output_vectors = False
+    uses_counts = False
 
     def __init__(
         self,
@@ -116,6 +118,7 @@ class EmbeddingPrediction(OutputLayer):
         if target_dim is not None:
             target_dim = check_int("target_dim", target_dim, minimum=2)
         self._initial_targets = None
+        self._has_given_targets = target_vectors is not None
         if target_vectors is not None:
             self._initial_targets = _unit_vectors(target_vectors, self.vocabulary_size, target_dim)
             target_dim = self._initial_targets.shape[1]
@@ -244,9 +247,22 @@ class EmbeddingPrediction(OutputLayer):
         scores = tf.matmul(predictions, self.target_vectors.value, transpose_b=True)
         return tf.nn.log_softmax(scores)
 
+    def array_argument(self, name: str) -> np.ndarray:
+        if name != "target_vectors":
+            return super().array_argument(name)
+        targets: np.ndarray = (
+            self.target_vectors.numpy() if self._initial_targets is None else self._initial_targets
+        )
+        return targets
+
+    def arrays_restored(self, missing: dict[str, Any], has_counts: bool) -> None:
+        self._has_given_targets |= "target_vectors" in missing
+
     def get_config(self) -> dict[str, Any]:
-        return {
+        given = self._has_given_targets
+        config = {
             **super().get_config(),
+            "target_vectors": array_config(self, "target_vectors") if given else None,
             "target_dim": self.target_dim,
             "loss": self.loss,
             "norm_penalty": self.norm_penalty,
@@ -256,6 +272,7 @@ class EmbeddingPrediction(OutputLayer):
             "use_projection": self.use_projection,
             "seed": self.seed,
         }
+        return self.complete(config)
 
 
 def _dot(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
@@ -298,6 +315,8 @@ def _unit_vectors(vectors: ArrayLike, size: int, dim: int | None) -> NDArray[np.
                 f"Each of `target_vectors` must {rule}. "
                 f"Received: target_vectors[{row}]={_shortened(array[row])}."
             )
+    if (largest <= 1).all() and (np.abs(np.linalg.norm(array, axis=1) - 1) < 1e-6).all():
+        return array  # of a config or a layer: the same bits again
     return _scaled(array / largest)  # divided twice, so that squares neither overflow nor vanish
 
 

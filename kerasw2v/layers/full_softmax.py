@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.layers.tables import check_scores
 from kerasw2v.ops.row_mass import SOFTMAX_TERM_MASS, add_row_mass, term_mass
+from kerasw2v.ops.table_scores import TableScores
 
 
 @keras.saving.register_keras_serializable("kerasw2v")
@@ -18,14 +19,14 @@ class FullSoftmax(OutputLayer):
     The score of word w is `s_w = hidden . embeddings[w]`.
 
     Args:
-        counts: frequencies of the words, most frequent first, `(V,)`, or V alone; only V is used.
-        **kwargs: arguments of `keras.layers.Layer`.
+        counts: frequencies of the words by id, `(V,)`, or V alone; only V is used.
+        **kwargs: arguments of `OutputLayer`, such as `embeddings` to tie the vectors to.
 
     Call arguments:
         hidden, targets, weights: see `OutputLayer`.
 
     Raises:
-        TypeError, ValueError: if `counts` are not frequencies in descending order.
+        TypeError, ValueError: if `counts` are not frequencies.
 
     Cost: `O(rows * V * d)` per step, forward and backward, and a dense gradient; the block form
     computes one normaliser for each hidden vector, however many targets it has. V * d parameters.
@@ -39,6 +40,9 @@ class FullSoftmax(OutputLayer):
     array([1.0986, 1.0986], dtype=float32)
     """
 
+    can_tie = True
+    uses_counts = False
+
     def __init__(self, counts: ArrayLike, **kwargs: Any) -> None:
         super().__init__(counts, **kwargs)
 
@@ -47,6 +51,10 @@ class FullSoftmax(OutputLayer):
     ) -> None:
         self.embeddings = self.add_output_vectors(hidden_shape[-1])
         self.built = True
+
+    @property
+    def table_scores(self) -> TableScores:
+        return TableScores(self.embeddings)
 
     def _scores(self, hidden: tf.Tensor) -> tf.Tensor:
         check_scores("The batch or the vocabulary", self.vocabulary_size, 1, hidden.shape[0])

@@ -8,6 +8,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
+from kerasw2v.layers.config_arrays import array_config
+from kerasw2v.layers.frequency_order import warn_without_counts
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.layers.tables import check_room
 from kerasw2v.ops import huffman
@@ -47,16 +49,17 @@ class HierarchicalSoftmax(OutputLayer):
     `subtree_of_word` and `path_of_subtree` give the part of it that is in the top.
 
     Args:
-        counts: frequencies of the words, most frequent first, `(V,)`; or V alone, all words
+        counts: frequencies of the words by id, in any order, `(V,)`; or V alone, all words
             equally frequent then.
         dense_rows: number of rows in the top part. The loss does not depend on it.
+        tree: another tree than Huffman's: `(parents, codes)`, see `set_tree`; None for Huffman's.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Call arguments:
         hidden, targets, weights: see `OutputLayer`.
 
     Raises:
-        TypeError, ValueError: if `counts` are not frequencies in descending order, or `dense_rows`
+        TypeError, ValueError: if `counts` are not frequencies, or `dense_rows`
             is not a positive integer.
 
     Cost: `O(log(V) * d)` for each target, about the entropy of the counts in bits (11 for 84,000
@@ -80,9 +83,15 @@ class HierarchicalSoftmax(OutputLayer):
     """
 
     targets_are_costly = True  # a path each
+    has_cheap_log_probs = True
 
-    def __init__(self, counts: ArrayLike, dense_rows: int = 64, **kwargs: Any) -> None:
+    def __init__(
+        self, counts: ArrayLike, dense_rows: int = 64, tree: Any = None, **kwargs: Any
+    ) -> None:
         super().__init__(counts, **kwargs)
+        self.tree = None if tree is None else check_tree(tree, self.vocabulary_size)
+        if tree is None:
+            warn_without_counts(self, counts)
         self.dense_rows = check_int("dense_rows", dense_rows, minimum=1)
         self.supports_jit = False  # the shapes of a step depend on the targets
 
@@ -95,7 +104,8 @@ class HierarchicalSoftmax(OutputLayer):
         paths = f"the paths through {self._top:,} nodes"
         check_room("`dense_rows`", 2 * self._top * (self._top + 1), paths)
         self._lower_rows = nodes - self._top  # the first of the table; the top's rows follow
-        tables = huffman.tree_tables(*huffman.huffman_tree(self._counts), self._top)
+        tree = huffman.huffman_tree(self._counts) if self.tree is None else self.tree
+        tables = huffman.tree_tables(*tree, self._top)
         self._tree = {name: self.add_fixed_table(name, table) for name, table in tables.items()}
         self.built = True
 
@@ -106,8 +116,18 @@ class HierarchicalSoftmax(OutputLayer):
             parents: of all nodes, `(2 V - 1,)`, see `ops.huffman.huffman_tree`.
             codes: of the edges to their parents, `(2 V - 1,)`.
         """
-        for name, table in huffman.tree_tables(parents, codes, self._top).items():
+        self.tree = check_tree((parents, codes), self.vocabulary_size)
+        for name, table in huffman.tree_tables(*self.tree, self._top).items():
             self._tree[name].assign(table)
+
+    def array_argument(self, name: str) -> np.ndarray:
+        if name != "tree" or self.tree is None:
+            return super().array_argument(name)
+        return np.stack(self.tree)
+
+    def arrays_restored(self, missing: dict[str, Any], has_counts: bool) -> None:
+        if "tree" in missing or not has_counts:
+            self.tree = huffman.tree_of_edges(self._tree["ancestor_edges"].numpy())
 
     def _table(self, name: str) -> tf.Variable:
         """Returns a table of the tree, see `ops.huffman.tree_tables`."""
@@ -142,7 +162,7 @@ class HierarchicalSoftmax(OutputLayer):
         lower = self._lower_loss(hidden, indices, candidates, weights)
         if not self._top:  # one word, no inner node
             return lower, tf.zeros_like(hidden[:, 0], tf.float32)
-        paths = self._table("path_of_subtree")
+        paths = tf.convert_to_tensor(self._table("path_of_subtree"))
         subtree_weights = _sum_by_subtree(hidden, indices, subtrees, weights, paths)
         return lower, self._top_loss(hidden, tf.matmul(subtree_weights, paths))
 
@@ -219,7 +239,19 @@ class HierarchicalSoftmax(OutputLayer):
         return tf.transpose(leaf_log_probs(self._table("ancestor_edges"), scores))
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "dense_rows": self.dense_rows}
+        tree = None if self.tree is None else array_config(self, "tree")
+        return self.complete({**super().get_config(), "dense_rows": self.dense_rows, "tree": tree})
+
+
+def check_tree(tree: Any, size: int) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
+    """Returns the parents and codes of a tree; raises ValueError unless they have its shape."""
+    parents, codes = (np.asarray(values) for values in tree)
+    if not parents.shape == codes.shape == (2 * size - 1,):
+        raise ValueError(
+            f"`tree` must be parents and codes of {2 * size - 1} nodes. "
+            f"Received: shapes {parents.shape} and {codes.shape}."
+        )
+    return parents.astype(np.int32), codes.astype(np.int8)
 
 
 def _has_code_0(edges: tf.Tensor) -> tf.Tensor:

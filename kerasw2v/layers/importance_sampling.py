@@ -17,7 +17,7 @@ class ImportanceSampling(SamplingLayer):
     a target among the noise words stays there. The loss is an estimate too and may be negative.
 
     Args:
-        counts: frequencies of the words, most frequent first, `(V,)`; or V alone, all words
+        counts: frequencies of the words by id, in any order, `(V,)`; or V alone, all words
             equally frequent then. Words of count 0 are drawn as the rarest of the others are.
         num_sampled: noise words, K; 1,024 when None, or V if that is less and words are drawn
             without replacement. With too few the estimate, and then training, is poor.
@@ -28,13 +28,14 @@ class ImportanceSampling(SamplingLayer):
         use_bias: False to do without biases, which start at the words' log probabilities: scores
             then start level, and the noise estimates best. Without them training is slow.
         seed: seed of the draws.
-        **kwargs: arguments of `keras.layers.Layer`.
+        **kwargs: `evaluation`, `"exact"` or `"sampled"` (see `NoiseLayer`), `embeddings` and other
+            arguments of `OutputLayer`.
 
     Call arguments:
         hidden, targets, weights: see `OutputLayer`.
 
     Raises:
-        TypeError, ValueError: if `counts` are not frequencies in descending order, `num_sampled`
+        TypeError, ValueError: if `counts` are not frequencies, `num_sampled`
             is not a positive integer or, without replacement, larger than V, `exponent` is not a
             finite number, or `noise` is unknown.
 

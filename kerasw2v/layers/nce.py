@@ -19,7 +19,7 @@ class NCE(SamplingLayer):
     stays: leaving it out would move the optimum.
 
     Args:
-        counts: frequencies of the words, most frequent first, `(V,)`; or V alone, all words
+        counts: frequencies of the words by id, in any order, `(V,)`; or V alone, all words
             equally frequent then. Words of count 0 are drawn as the rarest of the others are.
         num_sampled: noise words that each example meets, K; 512 when None, or V if that is less and
             words are drawn without replacement. With more noise words the gradient is closer to
@@ -31,13 +31,14 @@ class NCE(SamplingLayer):
         use_bias: False to do without biases, which start at the words' log probabilities, so that
             training starts normalised. Without them the vectors must learn to sum to one, slowly.
         seed: seed of the draws.
-        **kwargs: arguments of `keras.layers.Layer`.
+        **kwargs: `evaluation`, `"exact"` or `"sampled"` (see `NoiseLayer`), `embeddings` and other
+            arguments of `OutputLayer`.
 
     Call arguments:
         hidden, targets, weights: see `OutputLayer`.
 
     Raises:
-        TypeError, ValueError: if `counts` are not frequencies in descending order, `num_sampled`
+        TypeError, ValueError: if `counts` are not frequencies, `num_sampled`
             is not a positive integer or, without replacement, larger than V, `exponent` is not a
             finite number, or `noise` is unknown.
 

@@ -11,9 +11,10 @@ from kerasw2v.layers.noise_layer import NoiseLayer, band_scores
 from kerasw2v.layers.output_layer import as_blocks
 from kerasw2v.layers.tables import check_scores
 from kerasw2v.ops.logistic import noise_loss, target_loss
-from kerasw2v.ops.noise import noise_probabilities
+from kerasw2v.ops.noise import noise_probabilities, probabilities_of
 from kerasw2v.ops.row_mass import add_row_mass
 from kerasw2v.ops.rows import count_equal, gather_rows
+from kerasw2v.ops.table_scores import mean_of
 from kerasw2v.utils.checks import MAX_INT32, check_choice, check_int
 
 SHARINGS = ("example", "group", "batch")
@@ -32,7 +33,7 @@ class NegativeSampling(NoiseLayer):
     its group, weighted by `k / K`, so the expected loss and gradient are those of fresh draws.
 
     Args:
-        counts: frequencies of the words, most frequent first, `(V,)`; or V alone, all words
+        counts: frequencies of the words by id, in any order, `(V,)`; or V alone, all words
             equally frequent then.
         num_sampled: noise words for each target, k ("negative" in word2vec.c and gensim).
         exponent: power of the counts in the noise distribution; 0.75 in the paper.
@@ -42,13 +43,14 @@ class NegativeSampling(NoiseLayer):
         shared_size: noise words that are shared, K; see `noise_size` when None. Not used by
             `"example"`.
         seed: seed of the draws.
-        **kwargs: arguments of `keras.layers.Layer`.
+        **kwargs: `evaluation`, `"exact"` or `"sampled"` (see `NoiseLayer`), `embeddings` and other
+            arguments of `OutputLayer`.
 
     Call arguments:
         hidden, targets, weights: see `OutputLayer`.
 
     Raises:
-        TypeError, ValueError: if `counts` are not frequencies in descending order, a size is not a
+        TypeError, ValueError: if `counts` are not frequencies, a size is not a
             positive integer, or `sharing` is unknown.
 
     Cost: for each hidden vector `O((C + K) d)` in the block form and `O((1 + K) d)` in the pair
@@ -194,6 +196,18 @@ class NegativeSampling(NoiseLayer):
             noise_ids,
             lambda: tf.repeat(tf.reduce_sum(tf.abs(noise_weights), axis=1), noise_ids.shape[1]),
         )
+
+    def exact_loss(self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """Returns the weighted expected loss of each hidden vector over its block, `(b, L)`."""
+        scores = self.table_scores
+        hidden = tf.cast(hidden, tf.float32)
+        chances = probabilities_of(self._accept.value, self._alias.value)
+        flat = tf.reshape(hidden, [-1, hidden.shape[-1]])
+        expected = tf.reshape(mean_of(scores, flat, tf.nn.softplus, chances), tf.shape(weights)[:2])
+        targets = band_scores(hidden, scores.table, candidates)
+        skipped = tf.gather(chances, candidates)[:, None, :] * tf.nn.softplus(targets)
+        noise = self.num_sampled * (expected[..., None] - skipped)
+        return tf.reduce_sum(weights * (tf.nn.softplus(-targets) + noise), axis=-1)
 
     def target_mass(self, targets: tf.Tensor) -> float:
         return 1.0 + self.num_sampled

@@ -10,7 +10,10 @@ from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops import noise
 from kerasw2v.ops.rows import gather_rows, products_with_rows
 from kerasw2v.ops.seeds import add_draw_state, next_seed
-from kerasw2v.utils.checks import check_finite, check_int, check_seed
+from kerasw2v.ops.table_scores import TableScores, log_normaliser
+from kerasw2v.utils.checks import check_choice, check_finite, check_int, check_seed
+
+EVALUATIONS = ("exact", "sampled")
 
 
 class NoiseLayer(OutputLayer):
@@ -18,7 +21,24 @@ class NoiseLayer(OutputLayer):
 
     A subclass calls `add_output_vectors` and `add_noise` in `build`, and `draw_noise` in a step.
     The distribution is saved as weights, so a layer is restored from V and its weights.
+
+    With `training=False`, as in `evaluate` and for `validation_data`, the loss is exact: it draws
+    nothing, so it is the same number each time, whatever the batch size. For the layers that
+    estimate a softmax it is `-log_probs` of the target, and its exponential is the perplexity; for
+    negative sampling it is the expected loss. It costs `O(V d)` for each hidden vector, in chunks
+    of bounded memory.
+
+    Args:
+        counts: frequencies of the words by id, `(V,)`; or V alone.
+        num_sampled: noise words.
+        exponent: power of the counts.
+        seed: seed of the draws.
+        evaluation: `"exact"`, or `"sampled"` for a loss with draws, as cheap as in training, in
+            `evaluate` too.
+        **kwargs: arguments of `OutputLayer`.
     """
+
+    can_tie = True
 
     def __init__(
         self,
@@ -26,9 +46,11 @@ class NoiseLayer(OutputLayer):
         num_sampled: int,
         exponent: float,
         seed: int | None,
+        evaluation: str = "exact",
         **kwargs: Any,
     ) -> None:
         super().__init__(counts, **kwargs)
+        self.evaluation = check_choice("evaluation", evaluation, EVALUATIONS)
         self.num_sampled = check_int("num_sampled", num_sampled, minimum=1)
         self.exponent = check_finite("exponent", exponent)
         self.seed = check_seed("seed", seed)
@@ -45,6 +67,24 @@ class NoiseLayer(OutputLayer):
         seed = next_seed(self._draw_state)
         return noise.draw(self._accept.value, self._alias.value, shape, seed)
 
+    @property
+    def table_scores(self) -> TableScores:
+        return TableScores(self.embeddings)
+
+    @property
+    def evaluates_exactly(self) -> bool:
+        return self.evaluation == "exact"
+
+    def exact_loss(self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """Returns the weighted cross-entropy of each hidden vector over its block, `(b, L)`."""
+        scores = self.table_scores
+        hidden = tf.cast(hidden, tf.float32)
+        normaliser = log_normaliser(scores, tf.reshape(hidden, [-1, hidden.shape[-1]]))
+        chosen = band_scores(hidden, scores.table, candidates)
+        chosen += scores.offsets(candidates)[:, None, :]
+        normaliser = tf.reshape(normaliser, tf.shape(weights)[:2])
+        return tf.reduce_sum(weights * (normaliser[..., None] - chosen), axis=-1)
+
     def log_probs(self, hidden: tf.Tensor) -> tf.Tensor:
         hidden = tf.cast(hidden, tf.float32)
         return tf.nn.log_softmax(tf.matmul(hidden, self.embeddings.value, transpose_b=True))
@@ -55,6 +95,7 @@ class NoiseLayer(OutputLayer):
             "num_sampled": self.num_sampled,
             "exponent": self.exponent,
             "seed": self.seed,
+            "evaluation": self.evaluation,
         }
 
 

@@ -23,7 +23,7 @@ class SampledSoftmax(SamplingLayer):
     Long trainings want half the learning rate of negative sampling, or the normaliser drifts.
 
     Args:
-        counts: frequencies of the words, most frequent first, `(V,)`; or V alone, all words
+        counts: frequencies of the words by id, in any order, `(V,)`; or V alone, all words
             equally frequent then. Words of count 0 are drawn as the rarest of the others are.
         num_sampled: noise words, K; 512 when None, or V if that is less and words are drawn without
             replacement. With 512 for a batch of 4,096 rows at d = 100 the matrix products fill the
@@ -37,13 +37,14 @@ class SampledSoftmax(SamplingLayer):
         use_bias: False to do without biases, which start at the words' log probabilities: scores
             then start level, and the noise estimates best. Without them training is slow.
         seed: seed of the draws.
-        **kwargs: arguments of `keras.layers.Layer`.
+        **kwargs: `evaluation`, `"exact"` or `"sampled"` (see `NoiseLayer`), `embeddings` and other
+            arguments of `OutputLayer`.
 
     Call arguments:
         hidden, targets, weights: see `OutputLayer`.
 
     Raises:
-        TypeError, ValueError: if `counts` are not frequencies in descending order, `num_sampled`
+        TypeError, ValueError: if `counts` are not frequencies, `num_sampled`
             is not a positive integer or, without replacement, larger than V, `exponent` is not a
             finite number, or `noise` is unknown.
 

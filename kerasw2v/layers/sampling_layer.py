@@ -8,12 +8,14 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
+from kerasw2v.layers.frequency_order import warn_without_counts
 from kerasw2v.layers.noise_layer import NoiseLayer, band_scores
 from kerasw2v.layers.tables import check_scores
 from kerasw2v.ops import noise as noise_ops
 from kerasw2v.ops.row_mass import SOFTMAX_TERM_MASS, add_row_mass, term_mass
 from kerasw2v.ops.rows import count_equal, gather_rows
 from kerasw2v.ops.seeds import next_seed
+from kerasw2v.ops.table_scores import TableScores
 from kerasw2v.utils.checks import check_choice, check_counts
 
 # Of `_rare_word_factor`, a fitted rule: terms a noise word up to which it is 1, and its maximum.
@@ -58,6 +60,8 @@ class SamplingLayer(NoiseLayer):
                 num_sampled = min(num_sampled, len(check_counts(counts)))
         super().__init__(counts, num_sampled, exponent, seed, **kwargs)
         self.noise = check_choice("noise", noise, noise_ops.NOISES)
+        if noise == "log_uniform":
+            warn_without_counts(self, counts)
         self.use_bias = bool(use_bias)
         if self.unique and self.num_sampled > self.vocabulary_size:
             raise ValueError(
@@ -186,6 +190,10 @@ class SamplingLayer(NoiseLayer):
         """
         load = tf.reduce_sum(weights) / (_TERMS_PER_NOISE_WORD * self.num_sampled)
         return tf.clip_by_value(tf.square(load), 1.0, MAX_RARE_WORD_FACTOR)
+
+    @property
+    def table_scores(self) -> TableScores:
+        return TableScores(self.embeddings, self.biases)
 
     def target_mass(self, targets: tf.Tensor) -> float:
         return SOFTMAX_TERM_MASS

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from kerasw2v.layers.output_layer import OutputLayer
+from kerasw2v.ops.table_scores import TableScores
 
 
 @keras.saving.register_keras_serializable("kerasw2v")
@@ -75,10 +76,17 @@ class SumOfLosses(OutputLayer):
         return tf.add_n([layer(hidden, targets, weights) for layer in self.layers])
 
     def block_loss(self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        return tf.add_n([layer(hidden, candidates, weights) for layer in self.layers])
+        return tf.add_n(
+            [layer(hidden, candidates=candidates, weights=weights) for layer in self.layers]
+        )
 
     def target_mass(self, targets: tf.Tensor) -> tf.Tensor | float:
         return sum(layer.target_mass(targets) for layer in self.layers)
+
+    @property
+    def table_scores(self) -> TableScores | None:
+        scores: TableScores | None = self.layers[0].table_scores
+        return scores
 
     def log_probs(self, hidden: tf.Tensor) -> tf.Tensor:
         return self.layers[0].log_probs(hidden)

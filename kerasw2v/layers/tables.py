@@ -1,5 +1,6 @@
 """Tables of trained rows, whole or in shards."""
 
+import warnings
 from typing import Any
 
 import keras
@@ -69,6 +70,63 @@ def add_table(
             initial = lambda shape, dtype, rows=rows: rows  # noqa: E731
             parts.append(_add_weight(layer, rows.shape, initial, f"embeddings_{shard}"))
     return ShardedTable(parts)
+
+
+def check_tie(layer: Any, embeddings: Any) -> Any:
+    """Returns the embedding that an output layer shares its table with; raises unless it can."""
+    if embeddings is None:
+        return None
+    name, size = type(layer).__name__, layer.vocabulary_size
+    if not layer.can_tie:
+        raise ValueError(
+            f"`embeddings` must be None for {name}, which has no output vector for each word. "
+            f"Received: embeddings={embeddings!r}."
+        )
+    rows = getattr(embeddings, "vocabulary_size", getattr(embeddings, "input_dim", None))
+    if not isinstance(embeddings, keras.layers.Layer) or not hasattr(
+        type(embeddings), "embeddings"
+    ):
+        raise TypeError(
+            "`embeddings` must be a keras.layers.Embedding or a kerasw2v.layers.EmbeddingLookup. "
+            f"Received: embeddings={embeddings!r}."
+        )
+    if rows != size:
+        raise ValueError(
+            f"`embeddings` must have a row for each of {size} words. Received: {rows} rows."
+        )
+    if layer.shards > 1:
+        raise ValueError(
+            "`shards` must be 1 where `embeddings` are shared: their table is divided as it is. "
+            f"Received: shards={layer.shards}."
+        )
+    return embeddings
+
+
+def tied_table(embeddings: Any, embedding_dim: int | None = None) -> Any:
+    """Returns the table of a shared embedding; raises ValueError unless it is built and fits."""
+    if not embeddings.built:
+        raise ValueError(
+            "`embeddings` must be a built layer when the output layer that shares it is first "
+            f"called: call or build it before. Received: embeddings={embeddings!r}."
+        )
+    table = getattr(embeddings, "table", None)
+    table = embeddings.embeddings if table is None else table
+    if embedding_dim not in (None, table.shape[1]):
+        raise ValueError(
+            "`hidden` must have the width of the shared `embeddings`. "
+            f"Received: hidden vectors of {embedding_dim}, embeddings of {table.shape[1]}."
+        )
+    return table
+
+
+def warn_of_lost_tie(layer: Any, embeddings: Any) -> None:
+    """Warns if a functional model calls an output layer, but not the embedding it is tied to."""
+    if embeddings is not None and not embeddings._inbound_nodes:
+        warnings.warn(
+            f"{layer.name} shares the table of {embeddings.name}, which no model has called. If "
+            "this is a clone: `clone_model` copies the shared layer apart, so the tie is lost.",
+            stacklevel=2,
+        )
 
 
 def _add_weight(layer: keras.layers.Layer, shape: Any, initializer: Any, name: str) -> Any:

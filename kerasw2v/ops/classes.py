@@ -8,18 +8,19 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def frequency_classes(counts: NDArray[np.float64], num_classes: int) -> NDArray[np.int32]:
-    """Cuts the words, most frequent first, into classes of equal mass: int32, ascending, `(V,)`.
+    """Cuts the words in order of frequency into classes of equal mass: int32, `(V,)`.
 
     A word's mass here is the square root of its count: frequent words get small classes, so the
     class of an average token is far smaller than `V / num_classes`. No class is empty.
 
     Args:
-        counts: frequencies of the words, most frequent first, `(V,)`.
+        counts: frequencies of the words by id, `(V,)`, in any order.
         num_classes: from 1 to V.
 
     Source: Grave et al., "Efficient softmax approximation for GPUs", 2017.
     """
-    mass = np.sqrt(counts)
+    ids = np.argsort(-counts, kind="stable")
+    mass = np.sqrt(counts[ids])
     numbers = np.arange(1, num_classes)
     centres = np.cumsum(mass) - mass / 2  # a word belongs to the class with most of its mass
     ends = np.searchsorted(centres, mass.sum() * numbers / num_classes)
@@ -27,7 +28,9 @@ def frequency_classes(counts: NDArray[np.float64], num_classes: int) -> NDArray[
     ends = np.clip(ends, numbers, len(counts) - num_classes + numbers)  # and for later ones
     starts = np.zeros(len(counts), np.int32)
     starts[ends] = 1
-    return np.cumsum(starts, dtype=np.int32)
+    classes = np.empty(len(counts), np.int32)
+    classes[ids] = np.cumsum(starts)
+    return classes
 
 
 def check_classes(

@@ -133,7 +133,7 @@ def _costs(shares: NDArray[np.float64], cutoffs: Sequence[int], step: StepCost) 
 
 def _running_shares(counts: ArrayLike) -> NDArray[np.float64]:
     """Returns the share of the first `t` words in the text, `t` from 0 to V."""
-    counts = check_counts(counts)
+    counts = check_counts(counts, descending=True)
     return np.concatenate([[0.0], np.cumsum(counts) / counts.sum()])
 
 

@@ -26,7 +26,7 @@ def huffman_tree(counts: ArrayLike) -> tuple[NDArray[np.int32], NDArray[np.int8]
     gets longer.
 
     Args:
-        counts: frequencies of the words, most frequent first, `(V,)`.
+        counts: frequencies of the words by id, `(V,)`, in any order.
 
     Returns:
         `(parents, codes)` of all `2 V - 1` nodes; the root is its own parent, with code 0.
@@ -44,7 +44,8 @@ def huffman_tree(counts: ArrayLike) -> tuple[NDArray[np.int32], NDArray[np.int8]
     array = np.asarray(counts, np.float64)
     is_unseen = array == 0
     floor = array[~is_unseen].min(initial=1.0) / (2 * max(is_unseen.sum(), 1))
-    weights = np.where(is_unseen, floor, array).tolist()
+    ids = np.argsort(-array, kind="stable")
+    weights = np.where(is_unseen, floor, array)[ids].tolist()
     size = len(weights)
     root = 2 * size - 2
     weights += [np.inf] * size  # an inner node that is not made yet is never the smallest
@@ -63,7 +64,10 @@ def huffman_tree(counts: ArrayLike) -> tuple[NDArray[np.int32], NDArray[np.int8]
         weights[node] = weights[first] + weights[second]
         parents[first] = parents[second] = node
         codes[second] = 1
-    return np.array(parents, np.int32), np.array(codes, np.int8)
+    tree = np.array(parents, np.int32), np.array(codes, np.int8)
+    for values in tree:  # of words in order of frequency until now
+        values[ids] = values[:size].copy()
+    return tree
 
 
 def huffman_path(
@@ -118,6 +122,14 @@ def ancestor_edges(parents: np.ndarray, codes: np.ndarray) -> NDArray[np.int32]:
         edges[has_parent, column] = (2 * (parents[nodes] - size) + codes[nodes])[has_parent]
         nodes = parents[nodes]
     return edges
+
+
+def tree_of_edges(edges: np.ndarray) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
+    """Returns the `(parents, codes)` that a table from `ancestor_edges` was made of."""
+    first = edges[:, 0]
+    size, is_root = (len(edges) + 1) // 2, first < 0
+    parents = np.where(is_root, np.arange(len(edges)), first // 2 + size)
+    return parents.astype(np.int32), np.where(is_root, 0, first % 2).astype(np.int8)
 
 
 def top_paths(

@@ -9,6 +9,11 @@ _ROUNDS = 32
 _TINY = 1e-37
 
 
+def ids_by_frequency(counts: np.ndarray) -> np.ndarray:
+    """Returns the ids, most frequent first, those of equal counts in their order: int32, `(V,)`."""
+    return np.argsort(-np.asarray(counts), kind="stable").astype(np.int32)
+
+
 def noise_probabilities(counts: np.ndarray, exponent: float) -> np.ndarray:
     """Returns `counts ** exponent`, normalised, in float64."""
     weights = np.zeros(len(counts))
@@ -37,13 +42,13 @@ def noise_log_probabilities(counts: np.ndarray, noise: str, exponent: float) -> 
     """Returns the logarithms of noise probabilities, in float64, all of them finite.
 
     Args:
-        counts: `(V,)`, in descending order. A word of count 0 gets the probability of the rarest
+        counts: `(V,)`, by id. A word of count 0 gets the probability of the rarest
             other word: an estimate of a sum over all words must be able to draw each of them.
         noise: `"counts"` for `counts ** exponent`, `"uniform"`, or `"log_uniform"` for
-            `log((i + 2) / (i + 1))`, a Zipf distribution of the ranks i.
+            `log((i + 2) / (i + 1))`, a Zipf distribution of the ranks i by frequency.
         exponent: power of the counts.
     """
-    ranks = np.arange(len(counts))
+    ranks = np.argsort(ids_by_frequency(counts))
     if noise == "counts":
         logarithms = np.log(np.maximum(counts, counts[counts > 0].min()))
         if not np.isfinite(exponent * logarithms.max() * len(counts)):
@@ -78,6 +83,12 @@ def alias_table(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if rest[donor] < 1:
             small.append(large.pop())
     return accept, alias
+
+
+def probabilities_of(accept: tf.Tensor, alias: tf.Tensor) -> tf.Tensor:
+    """Returns the distribution that an alias table draws from: float32, `(V,)`."""
+    given = tf.math.unsorted_segment_sum(1.0 - accept, alias, tf.size(accept))
+    return (accept + given) / tf.cast(tf.size(accept), tf.float32)
 
 
 def draw(

@@ -24,7 +24,7 @@ def gather_rows(table: Any, ids: tf.Tensor, dtype: Any, is_bucketed: bool = Fals
     if isinstance(table, ShardedTable):
         shards = zip(table.parts, table.rows_of_parts(ids), strict=True)
         return table.join(ids, [gather_rows(shard, rows, dtype) for shard, rows in shards])
-    rows = tf.gather(_copy_of_replica(table.value), ids)
+    rows = tf.gather(copy_of_replica(table.value), ids)
     record = active_record(table)
     if record is None:
         return tf.cast(rows, dtype)
@@ -38,7 +38,7 @@ def gather_rows(table: Any, ids: tf.Tensor, dtype: Any, is_bucketed: bool = Fals
 
 def is_finite(variable: Any) -> bool:
     """Whether all numbers of a Keras weight are finite; read in parts, so that none is copied."""
-    value = _copy_of_replica(variable.value)
+    value = copy_of_replica(variable.value)
     if not value.shape.rank:
         return bool(tf.math.is_finite(tf.cast(value, tf.float32)))
     rows = max(1, _NUMBERS_READ // max(1, math.prod(value.shape[1:])))
@@ -49,7 +49,7 @@ def is_finite(variable: Any) -> bool:
     return True
 
 
-def _copy_of_replica(variable: Any) -> Any:
+def copy_of_replica(variable: Any) -> Any:
     """Returns a replica's own copy: `tf.gather` would read all of a variable with several."""
     if isinstance(variable, tf.distribute.DistributedValues):
         return variable._get()
@@ -79,7 +79,7 @@ def products_with_rows(table: Any, ids: tf.Tensor, partners: tf.Tensor) -> tf.Te
     record = None if isinstance(table, ShardedTable) else active_record(table)
     if record is None:
         return row_products(partners, gather_rows(table, ids, partners.dtype))
-    rows = tf.cast(tf.gather(_copy_of_replica(table.value), ids), partners.dtype)
+    rows = tf.cast(tf.gather(copy_of_replica(table.value), ids), partners.dtype)
     products = row_products(partners, tf.stop_gradient(rows))
     values = tf.stop_gradient(tf.cast(tf.reshape(partners, [-1, table.shape[1]]), table.dtype))
 
@@ -102,7 +102,7 @@ def matrix_products_with_rows(
     if record is None:
         rows = gather_rows(table, ids, partners.dtype, is_bucketed)
         return tf.matmul(rows, partners, transpose_b=True)
-    rows = tf.cast(tf.gather(_copy_of_replica(table.value), ids), partners.dtype)
+    rows = tf.cast(tf.gather(copy_of_replica(table.value), ids), partners.dtype)
     products = tf.matmul(tf.stop_gradient(rows), partners, transpose_b=True)
     values = tf.stop_gradient(tf.cast(partners, table.dtype))
 

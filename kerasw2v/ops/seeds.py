@@ -70,6 +70,11 @@ def next_seed(draw_state: Any) -> tf.Tensor:
     return tf.random.fold_in(seed, context.replica_id_in_sync_group)
 
 
+def is_evaluating() -> bool:
+    """Returns whether the code runs inside `evaluation_draws`."""
+    return getattr(_active, "evaluation", None) is not None
+
+
 @contextmanager
 def evaluation_draws(batch: tf.Tensor) -> Iterator[None]:
     """Makes `next_seed` draw from a stream apart, so that evaluating does not change training.

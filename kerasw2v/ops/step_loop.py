@@ -5,6 +5,7 @@ an endless dataset, it does 32 where a call has 32. Here the last call of an epo
 where Keras runs steps one by one, the one that finds no batch is counted by the optimizer.
 """
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +21,8 @@ class StepLoop:
         step: from a batch to logs, a dictionary of tensors.
         on_lists: the same for iterators that are not those of a dataset: Keras' own function.
         steps_per_call: steps in a call, where the epoch has as many left.
-        epoch: returns Keras' iterator over the epoch that the call belongs to.
+        epoch: returns Keras' iterator over the epoch that the call belongs to; None if there is
+            none, where all is left to Keras.
         strategy: the `tf.distribute` strategy, of one replica.
     """
 
@@ -35,7 +37,8 @@ class StepLoop:
         self._on_lists = on_lists
         self._steps_per_call = steps_per_call
         self._epoch = epoch
-        self._epoch_with_data: Any = None
+        # Weak, for an epoch holds on to its data.
+        self._epoch_with_data: Callable[[], Any] = lambda: None
 
         def on_replica(batch: Any) -> Any:
             # Keras wraps what a `PyDataset` leaves out.
@@ -49,9 +52,10 @@ class StepLoop:
 
     def __call__(self, iterator: Any) -> Any:
         """Runs the next steps; StopIteration if no batch is left, ValueError if none ever was."""
-        if not isinstance(iterator, tf.data.Iterator | tf.distribute.DistributedIterator):
-            return self._on_lists(iterator)
         epoch = self._epoch()
+        of_dataset = isinstance(iterator, tf.data.Iterator | tf.distribute.DistributedIterator)
+        if epoch is None or not of_dataset:
+            return self._on_lists(iterator)
         left = self._steps_left(epoch)
         limit = min(left, self._steps_per_call)
         done, logs = self._run(iterator, tf.constant(limit))
@@ -59,8 +63,8 @@ class StepLoop:
         # Keras has counted a whole call. The count tells it when an epoch has had all its batches.
         epoch._steps_seen -= self._steps_per_call - done
         if done:
-            self._epoch_with_data = epoch
-        elif epoch is self._epoch_with_data:
+            self._epoch_with_data = weakref.ref(epoch)
+        elif epoch is self._epoch_with_data():
             raise StopIteration
         else:
             raise ValueError(NO_BATCH)

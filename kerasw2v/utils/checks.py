@@ -109,11 +109,11 @@ def check_choice(name: str, value: T, choices: Sequence[T]) -> T:
     return value
 
 
-def check_counts(counts: ArrayLike) -> NDArray[np.float64]:
-    """Returns frequencies, `(V,)` in descending order, as float64; a number of words means ones.
+def check_counts(counts: ArrayLike, descending: bool = False) -> NDArray[np.float64]:
+    """Returns frequencies, `(V,)`, as float64; a number of words means ones.
 
     Raises TypeError unless they are numeric; ValueError unless they are a vector, not empty,
-    finite, not negative, not all zero and in descending order.
+    finite, not negative, not all zero and, with `descending`, the most frequent first.
     """
     if isinstance(counts, Integral):
         size = check_int("counts", counts, minimum=1, maximum=MAX_INT32)
@@ -135,7 +135,7 @@ def check_counts(counts: ArrayLike) -> NDArray[np.float64]:
             f"Received: smallest {array.min()}, largest {array.max()}."
         )
     rising = np.flatnonzero(np.diff(array) > 0)
-    if rising.size:
+    if descending and rising.size:
         at = int(rising[0])
         raise ValueError(
             "`counts` must be in descending order. "

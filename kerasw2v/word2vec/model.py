@@ -1057,7 +1057,7 @@ class Word2Vec(hooks.TrainingHooks):
             FileNotFoundError: if there is no such file.
             ValueError: if it is damaged.
         """
-        model = state.load_model(cls, fname, mmap)
+        model: Self = state.load_model(cls, fname, mmap)
         model.add_lifecycle_event("loaded", fname=str(fname))
         return model
 
@@ -1070,7 +1070,8 @@ class Word2Vec(hooks.TrainingHooks):
         Raises:
             TypeError: if it is not a gensim `Word2Vec`, or a subclass with other vectors.
         """
-        return state.from_gensim(cls, model)
+        ours: Self = state.from_gensim(cls, model)
+        return ours
 
     def to_gensim(self) -> Any:
         """Returns a copy as a `gensim.models.Word2Vec`, with all that this model has learnt.

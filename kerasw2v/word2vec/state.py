@@ -15,7 +15,7 @@ import struct
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -40,7 +40,6 @@ from kerasw2v.word2vec.values import (
 if TYPE_CHECKING:
     from kerasw2v.word2vec.model import Word2Vec
 
-Model = TypeVar("Model", bound="Word2Vec")
 File = str | os.PathLike[str] | IO[bytes]
 
 logger = logging.getLogger("kerasw2v.word2vec")
@@ -164,7 +163,7 @@ def _opened_to_write(file: File) -> Iterator[IO[bytes]]:
         yield file
 
 
-def load_model(cls: "type[Model]", file: File, mmap: str | None) -> "Model":
+def load_model(cls: Any, file: File, mmap: str | None) -> Any:
     """Loads a model of class `cls` from a file that `save_model` wrote; see `Word2Vec.load`."""
     check_file_hooks(cls)
     if mmap not in (None, "r", "c"):
@@ -227,9 +226,7 @@ def _base_of(cls: Any) -> Any:
     return next(base for base in cls.__mro__ if base.__module__.partition(".")[0] == "kerasw2v")
 
 
-def _restored(
-    cls: "type[Model]", header: dict[str, Any], words: list[Any], arrays: Arrays
-) -> "Model":
+def _restored(cls: Any, header: dict[str, Any], words: list[Any], arrays: Arrays) -> Any:
     layer = header["output_layer"]
     if isinstance(layer, dict):
         layer = keras.saving.deserialize_keras_object(layer)
@@ -240,7 +237,7 @@ def _restored(
         arguments = {**arguments, "hs": 0, "negative": 0}
     values = [arrays[name] for name in sorted(arrays) if name.startswith("value.")]
     comment = decode(header["comment"], values)
-    model: Model = _made(cls, **arguments, comment=comment, output_layer=layer)
+    model = _made(cls, **arguments, comment=comment, output_layer=layer)
     for name, value in header["state"].items():
         setattr(model, name, value)
     raw_words = decode_words(header["raw_words"])
@@ -381,15 +378,14 @@ def _foreign_file_error(file: File) -> AttributeError:
     )
 
 
-def from_gensim(cls: "type[Model]", model: Any) -> "Model":
+def from_gensim(cls: Any, model: Any) -> Any:
     """Makes a model of class `cls` from a gensim model, with copies of all arrays."""
     if not isinstance(model, GensimWord2Vec) or type(model.wv) is not KeyedVectors:
         raise TypeError(
             "`model` must be a gensim.models.Word2Vec. "
             f"Received: {type(model).__module__}.{type(model).__qualname__}."
         )
-    ours: Model = _converted(model, cls)
-    return ours
+    return _converted(model, cls)
 
 
 def to_gensim(model: "Word2Vec") -> GensimWord2Vec:

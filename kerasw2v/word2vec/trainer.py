@@ -89,7 +89,8 @@ class LinearAlpha(keras.optimizers.schedules.LearningRateSchedule):
         start, end, epochs, share, falls, steps_per_epoch, first_step = tf.unstack(self._values)
         done = (tf.cast(step, tf.float64) - first_step) / steps_per_epoch
         epoch = tf.floor(done)
-        within = share * tf.floor(falls * (done - epoch)) / falls
+        fallen = tf.floor(falls * (done - epoch) + 1e-9)  # rounding must not delay a fall
+        within = share * fallen / falls
         alpha = start - (start - end) * (epoch + within) / epochs
         return tf.cast(tf.maximum(alpha, end), tf.float32)
 

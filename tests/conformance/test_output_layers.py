@@ -1,6 +1,9 @@
 """What every output layer must do, once for each row of the table."""
 
+import gc
 import inspect
+import json
+import weakref
 
 import keras
 import numpy as np
@@ -18,6 +21,9 @@ COUNTS = np.array([90, 50, 40, 30, 20, 10, 8, 5, 3, 2, 1])
 V, DIM = len(COUNTS), 4
 
 each_layer = pytest.mark.parametrize("row", OUTPUT_LAYERS.values(), ids=OUTPUT_LAYERS.keys())
+
+first_rows = {name.split(",")[0]: row for name, row in reversed(OUTPUT_LAYERS.items())}
+each_class = pytest.mark.parametrize("row", first_rows.values(), ids=first_rows.keys())
 
 
 def make(row, counts=COUNTS, **kwargs):
@@ -172,6 +178,105 @@ def test_shared_loss_is_that_of_blocks(row):
 
 
 @each_layer
+def test_any_leading_shape(row):
+    call = FixedDraws(make(row))
+    rng = np.random.default_rng(4)
+    hidden, targets = rng.normal(size=(12, DIM)).astype(np.float32), rng.integers(0, V, 12)
+    losses = call(hidden, targets)
+    log_probs, (ids, scores) = call.layer.log_probs(hidden), call.layer.top_k(hidden, 3)
+    for shape in ((3, 4), (2, 3, 2), (12,)):
+        places = hidden.reshape(*shape, DIM)
+        for labels in (targets.reshape(shape), targets.reshape(*shape, 1)):
+            np.testing.assert_array_equal(call(places, labels), np.reshape(losses, shape))
+        np.testing.assert_array_equal(
+            call.layer.log_probs(places), np.reshape(log_probs, (*shape, V))
+        )
+        found, found_scores = call.layer.top_k(places, 3)
+        np.testing.assert_array_equal(found, np.reshape(ids, (*shape, 3)))
+        np.testing.assert_allclose(found_scores, np.reshape(scores, (*shape, 3)), rtol=1e-6)
+
+
+@each_layer
+def test_masked_positions_and_ignored_ids_add_nothing(row):
+    rng = np.random.default_rng(4)
+    hidden = rng.normal(size=(3, 4, DIM)).astype(np.float32)
+    targets = rng.integers(0, V, (3, 4)).astype(np.int32)
+    mask, is_word = rng.random((2, 3, 4)) < 0.7
+    plain, ignoring = (FixedDraws(make(row, ignore_id=ignored)) for ignored in (None, -1))
+
+    def losses_and_gradient(call, *inputs, **named):
+        states = tf.Variable(hidden)
+        with tf.GradientTape() as tape:
+            losses = call.restored()(states, *inputs, **named)
+        return losses, tape.gradient(losses, states).numpy()
+
+    losses, gradient = losses_and_gradient(
+        ignoring, np.where(is_word, targets, -1), mask=tf.constant(mask)
+    )
+    expected, expected_gradient = losses_and_gradient(plain, targets)
+    counted = mask & is_word
+    assert 0 < counted.sum() < 12
+    np.testing.assert_allclose(losses, np.where(counted, expected, 0), rtol=1e-5)
+    np.testing.assert_allclose(
+        gradient, np.where(counted[..., None], expected_gradient, 0), rtol=1e-4, atol=1e-6
+    )
+    np.testing.assert_array_equal(losses._keras_mask, counted)
+
+
+@each_layer
+def test_functional_models_share_the_layer(row, tmp_path):
+    layer = row.create(COUNTS)
+    hidden, targets = keras.Input((None, DIM)), keras.Input((None,), dtype="int32")
+    outputs = [layer(hidden, targets), *layer.top_k(hidden, 2), layer.log_probs(hidden)]
+    assert [output.dtype for output in outputs] == ["float32", "int32", "float32", "float32"]
+    model = keras.Model([hidden, targets], outputs)
+    assert model.weights == layer.weights
+    for weight in layer.trainable_weights:
+        weight.assign(np.random.default_rng(0).normal(0, 0.7, weight.shape))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    clone = keras.models.clone_model(model)
+    clone.set_weights(model.get_weights())
+    states, words = (array[None, :6] for array in pairs())
+    for each in (model, loaded, clone):
+        assert len(each.weights) == len(layer.weights)
+        _, ids, scores, log_probs = each([states, words])
+        np.testing.assert_allclose(log_probs, layer.log_probs(states), rtol=1e-5)
+        np.testing.assert_array_equal(ids, layer.top_k(states, 2)[0])
+        np.testing.assert_allclose(scores, layer.top_k(states, 2)[1], rtol=1e-5)
+
+
+@each_layer
+def test_prediction_builds_the_layer(row):
+    hidden = np.random.default_rng(0).normal(size=(2, 3, DIM)).astype(np.float32)
+    assert row.create(COUNTS).log_probs(hidden).shape == (2, 3, V)
+    assert row.create(COUNTS).top_k(hidden, 2)[0].shape == (2, 3, 2)
+
+
+@each_class
+def test_built_in_a_traced_step_freed_and_built_again(row):
+    # What is compiled once in a process must not keep the variables of the first layer.
+    hidden, targets = map(tf.constant, pairs())
+
+    def losses():
+        layer = row.create(COUNTS)
+
+        @tf.function
+        def step():
+            with tf.GradientTape() as tape:
+                losses = layer(hidden, targets)
+            tape.gradient(losses, layer.trainable_variables)
+            return losses
+
+        return step().numpy(), weakref.ref(layer.trainable_variables[0].value)
+
+    (first, variable), (second, _) = losses(), (gc.collect(), losses())[1]
+    assert variable() is None
+    if not row.sampled:
+        np.testing.assert_allclose(first, second, rtol=1e-5)
+
+
+@each_layer
 def test_config_round_trip(row):
     layer = make(row, name="mine")
     config = layer.get_config()
@@ -179,6 +284,64 @@ def test_config_round_trip(row):
     assert copy.get_config() == config
     assert copy.name == "mine"
     assert len(str(make(row, np.arange(50_000, 0, -1)).get_config())) < 2000  # tables are weights
+
+
+SHUFFLED = np.random.default_rng(5).permutation(COUNTS)
+
+
+@each_layer
+def test_counts_in_any_order(row):
+    # The layer on shuffled counts is the layer on sorted ones with other names for the words.
+    ids = np.argsort(-SHUFFLED, kind="stable").astype(np.int32)
+    rank = np.argsort(ids)
+    ranked, shuffled = (FixedDraws(make(row, counts)) for counts in (SHUFFLED[ids], SHUFFLED))
+    if getattr(shuffled.layer, "classes", None) is not None:
+        return  # its classes are given by id
+    tables = (each.layer.trainable_weights for each in (ranked, shuffled))
+    takes_any_order = not isinstance(shuffled.layer, layers.AdaptiveSoftmax | layers.BinaryCode)
+    for table, renamed in zip(*tables, strict=True):
+        if takes_any_order and table.shape[0] == V:  # a row a word
+            renamed.assign(table.numpy()[rank])
+    fixed = [w for w in shuffled.layer.weights if w.name == "target_vectors"]
+    for renamed in fixed:  # drawn by id
+        renamed.assign(renamed.numpy()[rank])
+    hidden, targets = pairs()
+    log_probs = ranked.layer.log_probs(hidden).numpy()[:, rank]
+    np.testing.assert_allclose(shuffled.layer.log_probs(hidden), log_probs, rtol=1e-4, atol=1e-5)
+    best, _ = ranked.layer.top_k(hidden, 3)
+    np.testing.assert_array_equal(shuffled.layer.top_k(hidden, 3)[0], ids[best])
+    np.testing.assert_allclose(
+        np.broadcast_to(shuffled.layer.target_mass(tf.constant(ids)), V),
+        np.broadcast_to(ranked.layer.target_mass(tf.constant(targets)), V),
+    )
+    if not row.sampled:
+        shuffled, ranked = FixedDraws(shuffled.layer), FixedDraws(ranked.layer)
+        np.testing.assert_allclose(
+            shuffled(hidden, ids), ranked(hidden, targets), rtol=1e-4, atol=1e-5
+        )
+
+
+@each_layer
+@pytest.mark.parametrize("size", [V, 300])
+def test_a_config_is_the_whole_layer(row, size):
+    # All that is not trained, noise, classes, trees and codes, comes back without the weights.
+    counts = np.random.default_rng(6).integers(0, 1000, size)
+    layer = make(row, counts)
+    config = json.loads(json.dumps(layer.get_config()))
+    assert size == V or len(str(config)) < 3000
+    copy = type(layer).from_config(config)
+    copy.build((None, DIM))
+    for variable, other in zip(
+        layer.non_trainable_variables, copy.non_trainable_variables, strict=True
+    ):
+        if variable.name != "draw_state":
+            np.testing.assert_array_equal(variable, other)
+    for table, other in zip(layer.trainable_variables, copy.trainable_variables, strict=True):
+        other.assign(table)
+    hidden = pairs()[0]
+    np.testing.assert_array_equal(copy.log_probs(hidden), layer.log_probs(hidden))
+    if not row.sampled:
+        np.testing.assert_array_equal(copy(*pairs()), layer(*pairs()))
 
 
 @each_layer

@@ -210,11 +210,14 @@ def test_extreme_scores(classes, scale):
         np.testing.assert_allclose(result, value, rtol=1e-4, atol=1e-2)
 
 
-def test_given_classes_are_saved_with_the_weights():
+def test_given_classes_are_in_the_config_and_come_with_the_weights():
     layer = make(CLASSES["given"])
     config = layer.get_config()
-    assert (config["counts"], config["num_classes"], config["classes"]) == (V, 4, None)
+    assert (config["num_classes"], config["classes"]) == (4, CLASSES["given"].tolist())
     copy = ClassSoftmax.from_config(config)
+    copy.build((None, DIM))
+    assert classes_of(copy).tolist() == CLASSES["given"].tolist()
+    copy = ClassSoftmax(COUNTS, num_classes=4)  # as a file of an earlier version says
     copy.build((None, DIM))
     assert classes_of(copy).tolist() != CLASSES["given"].tolist()
     copy.set_weights(layer.get_weights())
@@ -231,7 +234,6 @@ def test_defaults():
 @pytest.mark.parametrize(
     ("arguments", "error", "sentence"),
     [
-        ({"counts": [1, 2]}, ValueError, "`counts` must be in descending order. Received"),
         ({"num_classes": 0}, ValueError, "`num_classes` must be at least 1. Received"),
         ({"num_classes": 2.5}, TypeError, "`num_classes` must be an integer. Received"),
         ({"num_classes": 12}, ValueError, "`num_classes` must not be above the 11 words. Received"),

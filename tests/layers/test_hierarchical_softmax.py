@@ -247,7 +247,6 @@ def test_a_target_outside_the_vocabulary_is_named(dense_rows, wrong):
 @pytest.mark.parametrize(
     ("arguments", "error", "sentence"),
     [
-        ({"counts": [1, 2]}, ValueError, "`counts` must be in descending order. Received"),
         ({"counts": []}, ValueError, "`counts` must be a vector with one entry per word. Received"),
         ({"dense_rows": 0}, ValueError, "`dense_rows` must be at least 1. Received"),
         ({"dense_rows": 1.5}, TypeError, "`dense_rows` must be an integer. Received"),

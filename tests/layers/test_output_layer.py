@@ -1,11 +1,22 @@
 """The contract's base class, through a subclass that says only what one pair costs."""
 
+import functools
+import warnings
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasw2v.layers import FullSoftmax, OutputLayer, outputs_are_losses
+from kerasw2v.layers import (
+    BinaryCode,
+    FullSoftmax,
+    HierarchicalSoftmax,
+    OutputLayer,
+    config_arrays,
+    frequency_order,
+    outputs_are_losses,
+)
 
 V, DIM = 6, 3
 
@@ -69,10 +80,70 @@ def test_pair_form_is_blocks_of_one():
         np.testing.assert_array_equal(ByBlocks(V)(*inputs), Squared(V)(*inputs))
 
 
-def test_blocks_without_weights_are_refused():
-    hidden, candidates, _ = blocks()
-    with pytest.raises(ValueError, match="`weights` must be given with blocks of hidden vectors"):
-        Squared(V)(hidden, candidates)
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        ({"targets": np.ones((2, 5))}, r"`targets` must have the shape .* \(2, 4\)\. .* \(2, 5\)"),
+        ({"targets": np.ones(2)}, r"`targets` must have the shape of `hidden` without its last"),
+        ({"targets": np.ones((2, 4, 2))}, r"`targets` must .* Received: .* shape \(2, 4, 2\)"),
+        ({"targets": np.ones((2, 4)), "weights": np.ones(2)}, "`weights` must have the shape of"),
+        ({"targets": np.ones((2, 4)), "weights": np.ones((2, 4, 3))}, "`weights` must have the"),
+        ({"targets": np.ones((2, 4)), "mask": np.ones((2, 3))}, "`mask` must have the shape of"),
+        ({"candidates": np.ones((2, 5))}, r"`hidden`, `candidates` and .* \(2, 5\) and None"),
+        ({"candidates": np.ones((3, 5)), "weights": np.ones((2, 4, 5))}, r"\(b, C\) and \(b, L"),
+    ],
+)
+def test_shapes_that_do_not_fit(named, message):
+    tensors = {name: tf.constant(array, tf.float32) for name, array in named.items()}
+    with pytest.raises(ValueError, match=message):
+        Squared(V)(tf.ones((2, 4, DIM)), **tensors)
+
+
+def test_hidden_vectors_must_have_a_known_width():
+    layer = Squared(V)
+    with pytest.raises(ValueError, match="`hidden` must have a known number of dimensions"):
+        layer.log_probs(np.float32(1))
+    with pytest.raises(ValueError, match=r"the last of a known size. Received: .*\(None, None\)"):
+        layer.top_k(keras.Input((None,)), 1)
+
+
+@pytest.mark.parametrize("shape", [(2, 4), (None, None)])
+def test_shapes_that_are_known_in_the_step_only(shape):
+    layer = Squared(V)
+    signature = tf.TensorSpec((*shape, DIM)), tf.TensorSpec(shape, tf.int32)
+    step = tf.function(lambda hidden, targets: layer(hidden, targets), signature)
+    hidden, targets = np.ones((2, 4, DIM), np.float32), np.arange(8).reshape(2, 4).astype(np.int32)
+    np.testing.assert_array_equal(step(hidden, targets), (3.0 + targets) ** 2)
+    if shape[0] is None:
+        with pytest.raises(tf.errors.InvalidArgumentError, match="`targets` must have the shape"):
+            step(hidden, targets.T)
+
+
+def test_a_mask_travels_through_a_model():
+    # The mean is over the positions that are neither padding of the inputs nor of the targets.
+    tokens, targets = keras.Input((3,), dtype="int32"), keras.Input((3,), dtype="int32")
+    hidden = keras.layers.Embedding(5, DIM, mask_zero=True)(tokens)
+    layer = Squared(V, ignore_id=-1)
+    model = keras.Model([tokens, targets], layer(hidden, targets))
+    model.compile(loss=outputs_are_losses)
+    inputs = np.array([[1, 2, 0], [3, 0, 0]]), np.array([[2, -1, 4], [1, 4, 0]])
+    losses = model(inputs).numpy()
+    states = model.layers[1](inputs[0]).numpy().sum(-1)
+    expected = np.array([[(states[0, 0] + 2) ** 2, 0, 0], [(states[1, 0] + 1) ** 2, 0, 0]])
+    np.testing.assert_allclose(losses, expected, rtol=1e-5)
+    np.testing.assert_allclose(
+        model.evaluate(inputs, inputs[1], verbose=0), expected.sum() / 2, rtol=1e-5
+    )
+
+
+def test_blocks_leave_out_what_is_masked_or_ignored():
+    layer = Squared(V, ignore_id=3)
+    hidden, candidates, weights = blocks()
+    mask = np.array([[True, True, False, True], [False, True, True, True]])
+    losses = layer(hidden, candidates=candidates, weights=weights, mask=mask)
+    kept = weights * mask[..., None] * (candidates != 3)[:, None, :]
+    scores = hidden.sum(-1)[:, :, None] + candidates[:, None, :]
+    np.testing.assert_allclose(losses, (kept * scores**2).sum(-1), rtol=1e-5)
 
 
 def test_top_k_are_the_most_probable():
@@ -97,8 +168,9 @@ def test_what_a_subclass_must_implement():
 
 def test_counts_or_a_size():
     assert Squared([5, 3, 3]).vocabulary_size == Squared(3).vocabulary_size == 3
-    with pytest.raises(ValueError, match="`counts` must be in descending order"):
-        Squared([1, 2])
+    assert Squared([1, 2]).vocabulary_size == 2  # ids in any order
+    with pytest.raises(ValueError, match="`counts` must be finite, not negative"):
+        Squared([1, -2])
 
 
 def test_a_config_does_not_carry_the_counts():
@@ -116,3 +188,56 @@ def test_a_model_whose_outputs_are_losses_can_be_saved(tmp_path):
     assert saved["config"] == "kerasw2v>outputs_are_losses"
     model.save(tmp_path / "model.keras")
     assert keras.saving.load_model(tmp_path / "model.keras").loss is outputs_are_losses
+
+
+def test_a_long_array_that_is_nowhere_is_asked_for(tmp_path):
+    counts = np.random.default_rng(0).integers(0, 1000, 300)
+    layer = HierarchicalSoftmax(counts)
+    hidden, targets = np.ones((2, DIM), np.float32), np.array([0, 299])
+    inputs = keras.Input((DIM,)), keras.Input((), dtype="int32")
+    model = keras.Model(inputs, layer(*inputs))
+    layer.embeddings.assign(np.random.default_rng(1).normal(size=layer.embeddings.shape))
+    losses, text = model([hidden, targets]).numpy(), model.to_json()
+    model.save_weights(tmp_path / "model.weights.h5")
+    config_arrays._layers.clear()  # as in another process
+    other = keras.models.model_from_json(text)
+    with pytest.raises(ValueError, match="`counts` must be given, or come with weights, before"):
+        other([hidden, targets])
+    with pytest.raises(ValueError, match="`counts` must be given, or come with weights, before"):
+        other.layers[-1].top_k(hidden, 1)
+    assert other.to_json() == text  # what it refers to is not forgotten
+    other.load_weights(tmp_path / "model.weights.h5")
+    np.testing.assert_array_equal(other([hidden, targets]), losses)
+    assert other.to_json() == text
+    copy = keras.models.clone_model(other)
+    copy.set_weights(other.get_weights())
+    np.testing.assert_array_equal(copy([hidden, targets]), losses)
+
+
+def test_files_of_earlier_versions_are_loaded(tmp_path):
+    # They have V in their config, and no counts beside the variables.
+    layer = HierarchicalSoftmax([5, 3, 1, 1])
+    inputs = keras.Input((DIM,)), keras.Input((), dtype="int32")
+    model = keras.Model(inputs, layer(*inputs))
+    layer.embeddings.assign(np.random.default_rng(1).normal(size=layer.embeddings.shape))
+    layer.get_config = lambda: {"name": "old", "counts": 4, "dense_rows": 64, "shards": 1}
+    layer.save_own_variables = functools.partial(keras.layers.Layer.save_own_variables, layer)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    hidden, words = np.ones((4, DIM), np.float32), np.arange(4)
+    np.testing.assert_array_equal(loaded([hidden, words]), model([hidden, words]))
+    copy = keras.models.clone_model(loaded)  # the tree is in its config from now on
+    copy.set_weights(loaded.get_weights())
+    np.testing.assert_array_equal(copy([hidden, words]), model([hidden, words]))
+
+
+def test_the_number_of_words_alone_is_mentioned_once(monkeypatch):
+    monkeypatch.setattr(frequency_order, "_warned", set())
+    with pytest.warns(UserWarning, match="BinaryCode was given the number of words alone"):
+        layer = BinaryCode(9)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        BinaryCode(8)
+        frequency_order._warned.clear()
+        BinaryCode.from_config(layer.get_config())
+        FullSoftmax(9)

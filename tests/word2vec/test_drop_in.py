@@ -37,7 +37,7 @@ TOKENS = {
     "numpy": [np.int64(1), np.str_("two"), np.float32(0.1), np.int64(7)],
     "tuple": [("a", 1), ("a", 2), (("b",), None), ()],
     "mixed": ["1", 1, b"one", frozenset({1, "x"})],
-    "other": [None, 2.5, float("inf"), "\ud800"],
+    "other": [None, 2.5, float("inf"), "n\u00e9"],
 }
 each_kind = pytest.mark.parametrize("tokens", TOKENS.values(), ids=TOKENS)
 

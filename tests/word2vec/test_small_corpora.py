@@ -74,7 +74,7 @@ def karate_task():
 TASKS = {
     "karate club": karate_task,
     "30 words": lambda: text_task(30, 3, 300, sg=1, epochs=10),
-    "1,000 words": lambda: text_task(1000, 5, 2400, sg=1, epochs=2),
+    "1,000 words": lambda: text_task(1000, 5, 2000, sg=1, epochs=2),
 }
 
 

@@ -18,7 +18,7 @@ name = "NegativeSampling"
 metrics = ["loss"]
 """
 # What no recipe can say, since it is no plain value, or not the recipe's to say.
-NOT_IN_RECIPES = {"counts", "kwargs", "seed", "target_vectors", "classes", "cost_model"}
+NOT_IN_RECIPES = {"counts", "kwargs", "seed", "target_vectors", "classes", "cost_model", "tree"}
 
 
 @pytest.fixture

@@ -1,0 +1,163 @@
+"""A Keras model that ends in an output layer: trained on labels, it predicts the best ids."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kerasw2v.layers.output_layer import OutputLayer
+from kerasw2v.utils.checks import check_int
+
+
+class _Mean(keras.losses.Loss):
+    """Keras' mean of losses: over what no mask excludes, with sample weights."""
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return y_pred
+
+
+@keras.saving.register_keras_serializable("kerasw2v")
+class Classifier(keras.Model):
+    """Predicts one of V ids from anything: a `body` makes hidden vectors, an output layer scores.
+
+    A language model, a tagger, a recommender of the next item. It is trained like a model that ends
+    in `Dense(V)` and a sparse cross-entropy: `fit(x, y)` with ids `y`. The loss is that of the
+    output layer, averaged as Keras does: over all positions that are neither masked nor the
+    layer's `ignore_id`, times sample weights.
+
+    - `fit`, `evaluate` and `validation_data` take `(x, y)` or `(x, y, sample_weight)`.
+    - `predict(x)` returns `(ids, log_probs)` of the `k` most probable words, as `top_k` does, and
+      `export` writes a model that serves the same.
+    - `model(x)` returns hidden vectors: `model.output_layer.log_probs(model(x))` are the
+      log-probabilities of all words, and metrics such as `kerasw2v.metrics.Perplexity(layer)` are
+      given them in `compile(metrics=...)`.
+
+    Args:
+        body: a Keras model, functional or any other, from inputs to hidden vectors `(..., d)`.
+        output_layer: a `kerasw2v.layers.OutputLayer`.
+        k: number of words that `predict` returns, at most V.
+        **kwargs: arguments of `keras.Model`.
+
+    Raises:
+        TypeError, ValueError: if `body` is no Keras layer with one output, `output_layer` is none,
+            or `k` is not from 1 to V; in `compile`, for a `loss`; in `fit`, without `y`.
+
+    Cost: that of the body and of the output layer.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> from kerasw2v import Classifier, layers
+    >>> inputs = keras.Input((3,), dtype="int32")
+    >>> hidden = keras.layers.LSTM(8)(keras.layers.Embedding(50, 8)(inputs))
+    >>> layer = layers.SampledSoftmax(counts=np.arange(50, 0, -1), num_sampled=10)
+    >>> model = Classifier(keras.Model(inputs, hidden), layer, k=2)
+    >>> model.compile("adam")
+    >>> x, y = np.array([[1, 2, 3], [4, 5, 6]]), np.array([4, 7])
+    >>> history = model.fit(x, y, verbose=0)
+    >>> ids, log_probs = model.predict(x, verbose=0)
+    >>> ids.shape
+    (2, 2)
+    """
+
+    def __init__(self, body: Any, output_layer: OutputLayer, k: int = 10, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not isinstance(body, keras.layers.Layer):
+            raise TypeError(f"`body` must be a Keras model. Received: body={body!r}.")
+        if not isinstance(output_layer, OutputLayer):
+            raise TypeError(
+                "`output_layer` must be a kerasw2v.layers.OutputLayer. "
+                f"Received: output_layer={output_layer!r}."
+            )
+        self.body, self.output_layer = body, output_layer
+        self.k = check_int("k", k, minimum=1)
+        if k > output_layer.vocabulary_size:
+            raise ValueError(
+                f"`k` must be at most V = {output_layer.vocabulary_size}. Received: k={k}."
+            )
+        self._mean = _Mean(name="mean")
+        if isinstance(body, keras.Model) and getattr(body, "inputs", None):  # functional
+            if not isinstance(body.output, keras.KerasTensor):
+                raise ValueError(
+                    "`body` must have one output, the hidden vectors. "
+                    f"Received: {len(body.outputs)} outputs."
+                )
+            self._build_output_layer(body.output.shape)
+            self.built = True
+
+    def build(self, input_shape: Any) -> None:
+        if not self.body.built:
+            self.body.build(input_shape)
+        self._build_output_layer(self.body.compute_output_shape(input_shape))
+        self.built = True
+
+    def _build_output_layer(self, hidden_shape: Any) -> None:
+        if not self.output_layer.built:
+            self.output_layer.build(hidden_shape)
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        return self.body(inputs, training=training)
+
+    def compile(self, optimizer: Any = "rmsprop", loss: Any = None, **kwargs: Any) -> None:
+        """Configures training; the output layer has the loss, so none is given."""
+        if loss is not None:
+            raise ValueError(
+                f"`loss` must not be given: the output layer computes it. Received: loss={loss!r}."
+            )
+        # Those of a saved model come without their layer.
+        for metric in keras.tree.flatten([kwargs.get("metrics"), kwargs.get("weighted_metrics")]):
+            if getattr(metric, "lost_layer", None) == self.output_layer.name:
+                metric.bind(self.output_layer)
+        super().compile(optimizer=optimizer, **kwargs)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles a loaded model as it was compiled when it was saved."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.built and self.optimizer is not None:
+            self.optimizer.build(self.trainable_variables)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        if y is None:
+            raise ValueError(
+                "`y` must be given: the id of each example's target. Received: y=None."
+            )
+        losses = self.output_layer(y_pred, y, training=training)
+        loss = self._mean(losses, losses, sample_weight)
+        if self.losses:  # of regularisers
+            loss += super().compute_loss(x, y, y_pred, sample_weight, training)
+        return loss
+
+    def predict_step(self, data: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        inputs, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        best: tuple[tf.Tensor, tf.Tensor] = self.output_layer.top_k(
+            self(inputs, training=False), self.k
+        )
+        return best
+
+    def export(self, filepath: Any, *args: Any, **kwargs: Any) -> Any:
+        """Exports a model that returns what `predict` does; the body must be functional."""
+        best = self.output_layer.top_k(self.body.output, self.k)
+        return keras.Model(self.body.input, best).export(filepath, *args, **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "body": keras.saving.serialize_keras_object(self.body),
+            "output_layer": keras.saving.serialize_keras_object(self.output_layer),
+            "k": self.k,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Classifier":
+        parts = {
+            name: keras.saving.deserialize_keras_object(config[name], custom_objects=custom_objects)
+            for name in ("body", "output_layer")  # in this order: the layer may share its table
+        }
+        return cls(**{**config, **parts})
