@@ -360,7 +360,7 @@ def test_comments_and_attributes_come_back_as_they_were(value, tmp_path, trained
 @pytest.mark.parametrize(
     "value",
     [Path("x"), object(), {"a": Path("x")}, [lambda: 0], keras.Model, np.array([None])],
-    ids=str,
+    ids=["path", "object", "path in a dict", "function", "class", "array of objects"],
 )
 def test_what_would_not_come_back_is_refused(value, tmp_path, trained):
     with pytest.raises(TypeError, match=r"`comment` must be None, numbers, .* as it is\. Rec"):
