@@ -135,6 +135,13 @@ def test_layers_of_one_class_in_a_sum_draw_apart():
     assert draw_states(single) == states[:1]
 
 
+def test_layers_of_one_class_in_sums_within_a_sum_draw_apart():
+    pairs = [[layers.NegativeSampling(COUNTS, seed=1) for _ in range(2)] for _ in range(2)]
+    total = layers.SumOfLosses([*map(layers.SumOfLosses, pairs), layers.NCE(COUNTS, seed=1)])
+    total.build((None, DIM))
+    assert len({tuple(state) for state in draw_states(total)}) == 5
+
+
 def test_a_projection_is_not_drawn_like_the_input_vectors():
     layer = layers.EmbeddingPrediction(COUNTS, target_dim=V, seed=1)
     model = SkipGram(V, DIM, layer, WINDOW, seed=1)

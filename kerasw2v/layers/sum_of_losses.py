@@ -1,6 +1,6 @@
 """Several output layers over one hidden vector, their losses summed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -62,13 +62,23 @@ class SumOfLosses(OutputLayer):
         self, hidden_shape: Any, targets_shape: Any = None, weights_shape: Any = None
     ) -> None:
         names: list[str] = []
-        for layer in self.layers:
+        for layer in self._summands():
             if not layer.built:
                 names.append(layer.draw_name)
                 if (number := names.count(layer.draw_name)) > 1:  # two of a class draw apart
                     layer.draw_name += f" {number}"
+        for layer in self.layers:
+            if not layer.built:
                 layer.build(hidden_shape, targets_shape)
         self.built = True
+
+    def _summands(self) -> Iterator[OutputLayer]:
+        """Yields the layers, those of sums within this one too."""
+        for layer in self.layers:
+            if isinstance(layer, SumOfLosses):
+                yield from layer._summands()
+            else:
+                yield layer
 
     def pair_loss(
         self, hidden: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor | None
