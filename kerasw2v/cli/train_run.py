@@ -157,7 +157,11 @@ def _batch_size(options: TrainOptions, model: BlockModel, stream: TokenStream) -
     if options.batch_size:
         return options.batch_size
     counts = count_ids(stream, model.vocabulary_size)
-    return suitable_batch_size(model, kept_tokens(counts, options.sample), options.epochs)
+    size = suitable_batch_size(model, kept_tokens(counts, options.sample), options.epochs)
+    if options.local_steps:
+        return size
+    # Workers that take every step together share a batch: a block each, at least.
+    return max(size, len(options.workers) * model.block_length)
 
 
 def _model(options: TrainOptions, vocabulary: Vocabulary, halo: int) -> BlockModel:

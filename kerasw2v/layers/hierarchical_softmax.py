@@ -63,7 +63,8 @@ class HierarchicalSoftmax(OutputLayer):
             is not a positive integer.
 
     Cost: `O(log(V) * d)` for each target, about the entropy of the counts in bits (11 for 84,000
-    words of English), and the dense product with `dense_rows`. The block form reads a candidate's
+    words of English), and the dense product with `dense_rows`; fewer than 128 targets all cost as
+    much as the one with the longest path. The block form reads a candidate's
     path once for all hidden vectors of its block, and `shared_loss` multiplies each hidden vector
     once with the top, however often it occurs in the blocks. `log_probs` and `top_k` are
     `O(rows * V * d)`. (V - 1) * d parameters, and 40 bytes per word for the tree. The shapes of a

@@ -16,11 +16,13 @@ class Row(NamedTuple):
         create: makes the layer from counts, and from arguments of `keras.layers.Layer`.
         sampled: whether its loss is a draw, so that two forms agree on average only.
         growth: how the work of a step grows with the vocabulary, `V ** growth`: 0 for not at all.
+        batch_size: targets in a step from which on it grows so.
     """
 
     create: Callable[..., Any]
     sampled: bool = False
     growth: float = 0.0
+    batch_size: int = 32
 
 
 def negative_sampling(sharing: str, **kwargs: Any) -> Row:
@@ -74,7 +76,9 @@ OUTPUT_LAYERS = {
     "NegativeSampling, batch": negative_sampling("batch", shared_size=32),
     "ClassSoftmax": Row(layers.ClassSoftmax, growth=0.4),  # classes of rare words are larger
     "ClassSoftmax, given": Row(given_classes, growth=1.0),  # always three classes
-    "HierarchicalSoftmax": Row(partial(layers.HierarchicalSoftmax, dense_rows=3), growth=0.1),
+    "HierarchicalSoftmax": Row(  # smaller batches are padded to the longest path
+        partial(layers.HierarchicalSoftmax, dense_rows=3), growth=0.1, batch_size=128
+    ),
     "AdaptiveSoftmax": Row(
         partial(layers.AdaptiveSoftmax, cutoffs=[3, 7], min_projection_dim=2, seed=1), growth=1.0
     ),

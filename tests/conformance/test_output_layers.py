@@ -534,8 +534,9 @@ def test_work_grows_with_the_vocabulary_as_promised(row):
         counts = 1e7 / np.arange(1, size + 1)
         layer = make(row, counts)
         rng = np.random.default_rng(0)
-        hidden = tf.constant(rng.normal(size=(32, DIM)), tf.float32)
-        targets = tf.constant(rng.choice(size, 32, p=counts / counts.sum()), tf.int32)
+        hidden = tf.constant(rng.normal(size=(row.batch_size, DIM)), tf.float32)
+        words = rng.choice(size, row.batch_size, p=counts / counts.sum())
+        targets = tf.constant(words, tf.int32)
         tables = [weight.value for weight in layer.trainable_weights]
         with counted_work() as work, tf.GradientTape() as tape:
             tape.watch(hidden)

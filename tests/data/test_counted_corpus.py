@@ -97,6 +97,9 @@ def test_nothing_is_left_when_the_disk_is_full(monkeypatch):
         def write(self, data):
             raise OSError(28, "No space left on device")
 
+        def close(self):
+            pass
+
     monkeypatch.setattr(token_stream.tempfile, "SpooledTemporaryFile", FullDisk)
     with pytest.raises(OSError, match=r"The disk is full: .*temporary file"):
         CountedCorpus(LEE)
