@@ -130,9 +130,7 @@ def test_reported_loss_is_the_mean_of_a_double_loop(
     monkeypatch.setattr(
         noise, "draw", lambda accept, alias, shape, seed: tf.tile(pool[None], [shape[0], 1])
     )
-    layer = NegativeSampling(
-        vocabulary.counts, K, shared_size=len(pool), evaluation="sampled"
-    )
+    layer = NegativeSampling(vocabulary.counts, K, shared_size=len(pool), evaluation="sampled")
     model = make(model_class, vocabulary, layer, filled=True, shrink_windows=False)
     model.compile(RowSGD(0.0))
     inputs, targets = plain(model_class, sentences, vocabulary)

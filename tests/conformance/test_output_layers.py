@@ -388,7 +388,7 @@ def test_saved_and_loaded(row, tmp_path):
     )
 
 
-@each_layer
+@each_class
 def test_trains_in_any_keras_model(row):
     # A language model: an LSTM over three words, the fourth is their successor.
     tokens, targets = keras.Input((3,), dtype="int32"), keras.Input((), dtype="int32")
@@ -562,9 +562,8 @@ def test_half_precision_is_near_full(row):
         assert np.isfinite(tf.cast(of_states, tf.float32)).all()
 
 
-@each_layer
-@pytest.mark.parametrize("model_class", [SkipGram, CBOW])
-def test_two_topics_are_told_apart(row, model_class):
+def assert_topics_are_told_apart(model_class, row):
+    """Trains on sentences of two topics; each word's nearest ones must be those of its topic."""
     rng = np.random.default_rng(0)
     topics = [[f"{topic}{i}" for i in range(8)] for topic in "ab"]
     sentences = [rng.choice(topics[i % 2], 8).tolist() for i in range(400)]
@@ -580,3 +579,13 @@ def test_two_topics_are_told_apart(row, model_class):
     topic = np.array([word[0] for word in vocabulary.words])
     near = np.argsort(-(vectors @ vectors.T), axis=1)[:, 1:8]  # the seven others of its topic
     assert (topic[near] == topic[:, None]).all()
+
+
+@each_layer
+def test_skip_gram_tells_two_topics_apart(row):
+    assert_topics_are_told_apart(SkipGram, row)
+
+
+@each_class
+def test_cbow_tells_two_topics_apart(row):
+    assert_topics_are_told_apart(CBOW, row)
