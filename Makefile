@@ -11,7 +11,7 @@ unexport PYTHONPATH
 
 help:
 	@echo "make demo       install, train on a small corpus, print neighbours, write demo.kv"
-	@echo "make test       install with test extras, lint, check types, run all tests"
+	@echo "make test       install with test extras, lint, check types, run the tests"
 	@echo "make campaign   try what can go wrong; CAMPAIGN='--size whole --only kills' for more of some"
 	@echo "make tutorials  run all notebooks of tutorials/ anew, in place"
 	@echo "make docs       build the site: docs/_build/index.html"
@@ -26,7 +26,7 @@ test: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 
 campaign: $(VENV)/.installed-test
 	$(BIN)/python tests/campaign $(CAMPAIGN)

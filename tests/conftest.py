@@ -55,9 +55,23 @@ def folder(tmp_path, monkeypatch):
 
 
 # Files with the longest tests; begun last, they would leave the other worker with nothing to do.
-_LONGEST = ["test_tutorials.py", "test_word2vec_gensim_suite.py", "test_multi_worker.py"]
+_LONGEST = ["test_tutorials.py", "test_gensim_suite.py", "test_multi_worker.py"]
+# gensim's tests that differ from others by where the sentences come from, marked `slow`.
+_SLOW = {
+    "test_cbow_hs_fromfile",
+    "test_cbow_hs_online",
+    "test_sg_hs_fromfile",
+    "test_sg_hs_online",
+    "test_sg_fixedwindowsize_fromfile",
+    "test_cbow_fixedwindowsize_fromfile",
+    "test_evaluate_word_pairs_from_file",
+}
 
 
+@pytest.hookimpl(tryfirst=True)  # before tests are selected by their marks
 def pytest_collection_modifyitems(items):
     rank = {name: place for place, name in enumerate(_LONGEST)}
     items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
+    for item in items:
+        if item.name in _SLOW:
+            item.add_marker("slow")

@@ -125,7 +125,13 @@ def of_regression(vectors, classes):
 MEASURES = (of_directions, of_regression)
 
 
-@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+@pytest.mark.parametrize(
+    "task",
+    [
+        pytest.param(task, id=name, marks=[pytest.mark.slow] * (name == "1,000 words"))
+        for name, task in TASKS.items()
+    ],
+)
 def test_few_words_teach_as_much_as_in_gensim(task):
     task = task()
     classes = np.array([task.classes[word] for word in sorted(task.classes)])
