@@ -134,13 +134,6 @@ class HierarchicalSoftmax(OutputLayer):
         """Returns a table of the tree, see `ops.huffman.tree_tables`."""
         return self._tree[name].value
 
-    def pair_loss(
-        self, hidden: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor | None
-    ) -> tf.Tensor:
-        """Each pair is a block of one hidden vector and one candidate."""
-        weights = tf.ones_like(targets, tf.float32) if weights is None else weights
-        return self.block_loss(hidden[:, None], targets[:, None], weights[:, None, None])[:, 0]
-
     def block_loss(self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         shape = tf.shape(hidden)[:2]
         rows = tf.reshape(hidden, [-1, hidden.shape[-1]])
