@@ -6,7 +6,6 @@ import keras
 import tensorflow as tf
 
 from kerasw2v.layers.output_layer import OutputLayer
-from kerasw2v.utils.checks import check_int
 
 
 class _Mean(keras.losses.Loss):
@@ -70,11 +69,7 @@ class Classifier(keras.Model):
                 f"Received: output_layer={output_layer!r}."
             )
         self.body, self.output_layer = body, output_layer
-        self.k = check_int("k", k, minimum=1)
-        if k > output_layer.vocabulary_size:
-            raise ValueError(
-                f"`k` must be at most V = {output_layer.vocabulary_size}. Received: k={k}."
-            )
+        self.k = output_layer.checked_k(k)
         self._mean = _Mean(name="mean")
         if isinstance(body, keras.Model) and getattr(body, "inputs", None):  # functional
             if not isinstance(body.output, keras.KerasTensor):

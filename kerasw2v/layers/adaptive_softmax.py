@@ -220,7 +220,7 @@ class AdaptiveSoftmax(OutputLayer):
         No word is more probable than its cluster, so a tail is computed only for the rows whose
         k-th best word so far is less probable than that cluster.
         """
-        k = self._checked_k(k)
+        k = self.checked_k(k)
         hidden = tf.cast(hidden, tf.float32)
         head = _log_softmax(hidden, self.head)
         size = min(k, self._shortlist)

@@ -198,7 +198,7 @@ class BinaryCode(OutputLayer):
         return self._order.by_id(coded)
 
     def top_k(self, hidden: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
-        k = self._checked_k(k)
+        k = self.checked_k(k)
         frequent, log_odds, others = self._split(hidden)
         ids, scores = top_words(log_odds, others, self.code, min(k, self.code.num_words))
         if frequent is None:

@@ -106,7 +106,7 @@ class Candidates(TableSearch):
         return unit_vectors(queries) if self.similarity == "cosine" else queries
 
     def call(self, hidden: Any, k: int = 10) -> tuple[tf.Tensor, tf.Tensor]:
-        self._check_k(k)
+        self.checked_k(k)
         found = best_rows(self.table_scores, self._queries(hidden), k, with_normaliser=False)
         shape = tf.concat([tf.shape(hidden)[:-1], [k]], axis=0)
         ids, scores = (tf.reshape(each, shape) for each in found)
@@ -127,13 +127,8 @@ class Candidates(TableSearch):
     def compute_output_spec(
         self, hidden: Any, k: int = 10
     ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-        shape = (*hidden.shape[:-1], self._check_k(k))
+        shape = (*hidden.shape[:-1], self.checked_k(k))
         return keras.KerasTensor(shape, "int32"), keras.KerasTensor(shape, "float32")
-
-    def _check_k(self, k: int) -> int:
-        if check_int("k", k, minimum=1) > self.vocabulary_size:
-            raise ValueError(f"`k` must be at most V = {self.vocabulary_size}. Received: k={k}.")
-        return k
 
     def get_config(self) -> dict[str, Any]:
         return {

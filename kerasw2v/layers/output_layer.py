@@ -248,7 +248,7 @@ class OutputLayer(TableSearch):
             return keras.KerasTensor(leading, "float32")
         if packed_top_k is None:
             return keras.KerasTensor((*leading, self.vocabulary_size), "float32")
-        return keras.KerasTensor((*leading, 2 * self._checked_k(packed_top_k)), "int32")
+        return keras.KerasTensor((*leading, 2 * self.checked_k(packed_top_k)), "int32")
 
     def _pair_losses(
         self, hidden: tf.Tensor, targets: tf.Tensor, weights: Any, mask: Any, training: bool | None
@@ -372,16 +372,11 @@ class OutputLayer(TableSearch):
         Raises:
             TypeError, ValueError: if `k` is not a number of words.
         """
-        k, scores = self._checked_k(k), self.table_scores
+        k, scores = self.checked_k(k), self.table_scores
         if scores is not None and self.vocabulary_size > FEWEST_ROWS:
             return best_rows(scores, tf.cast(hidden, tf.float32), k, with_normaliser=True)
         best, ids = tf.math.top_k(self.log_probs(hidden), k)
         return ids, best
-
-    def _checked_k(self, k: int) -> int:
-        if check_int("k", k, minimum=1) > self.vocabulary_size:
-            raise ValueError(f"`k` must be at most V = {self.vocabulary_size}. Received: k={k}.")
-        return k
 
     def _checked_targets(self, targets: tf.Tensor) -> tf.Tensor:
         """Returns the targets, checked; for layers that look up no rows by them."""

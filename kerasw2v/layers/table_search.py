@@ -15,6 +15,7 @@ from kerasw2v.ops.table_scores import (
     ranks_of,
     rows_before,
 )
+from kerasw2v.utils.checks import check_int
 
 
 class TableSearch(keras.layers.Layer):
@@ -30,6 +31,13 @@ class TableSearch(keras.layers.Layer):
     def table_scores(self) -> TableScores | None:
         """The table whose rows are scored; None for a layer that has no row for each candidate."""
         return None
+
+    def checked_k(self, k: int) -> int:
+        """Returns `k`; raises TypeError or ValueError unless it is from 1 to V."""
+        number = check_int("k", k, minimum=1)
+        if number > self.vocabulary_size:
+            raise ValueError(f"`k` must be at most V = {self.vocabulary_size}. Received: k={k}.")
+        return number
 
     def ranks(self, hidden: Any, targets: Any) -> tf.Tensor:
         """Returns the places of targets among all candidates, 1 for the best.
