@@ -19,6 +19,8 @@ import numpy as np
 import smart_open
 from numpy.typing import NDArray
 
+from kerasw2v.utils.checks import shortened
+
 PathLike: TypeAlias = str | os.PathLike[str]
 Word: TypeAlias = Hashable
 """A token: a string, a number, a tuple, or anything else that can be a key of a `dict`."""
@@ -207,7 +209,7 @@ def _check_not_sentences(paths: list[str]) -> None:
 def _string_sentence(sentence: object, number: int) -> TypeError:
     return TypeError(
         "`corpus` must hold sentences that are lists of words, not strings. "
-        f"Received: {_short(sentence)} as sentence {number}."
+        f"Received: {shortened(sentence)} as sentence {number}."
     )
 
 
@@ -234,7 +236,7 @@ def _check_iterable(corpus: Any) -> None:
     if not is_iterable or isinstance(corpus, np.generic):  # NumPy's numbers have `__iter__`
         raise TypeError(
             "`corpus` must be a path, a list of paths or an iterable of token lists. "
-            f"Received: {_short(corpus)} of type {type(corpus).__name__}."
+            f"Received: {shortened(corpus)} of type {type(corpus).__name__}."
         )
     if is_exhausted_by_a_pass(corpus):
         raise TypeError(
@@ -325,7 +327,8 @@ def _as_list(sentence: object, number: int) -> list[Any]:
     if not isinstance(sentence, Iterable):
         raise TypeError(
             "`corpus` must hold sentences that are lists of words. "
-            f"Received: {_short(sentence)} of type {type(sentence).__name__} as sentence {number}."
+            f"Received: {shortened(sentence)} of type {type(sentence).__name__} "
+            f"as sentence {number}."
         )
     return list(sentence)
 
@@ -342,10 +345,6 @@ def _check_words(sentences: list[list[Any]], last: int) -> None:
             except TypeError:
                 raise TypeError(
                     "`corpus` must hold words that are strings, numbers or other hashable objects. "
-                    f"Received: {_short(word)} of type {type(word).__name__} in sentence {number}."
+                    f"Received: {shortened(word)} of type {type(word).__name__} "
+                    f"in sentence {number}."
                 ) from None
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -59,6 +59,12 @@ def _shown(value: object) -> str:
     return " ".join(repr(value).split())
 
 
+def shortened(value: object, longest: int = 60) -> str:
+    """Returns a value as Python shows it, cut to so many characters for an error message."""
+    text = repr(value)
+    return text if len(text) <= longest else text[: longest - 3] + "..."
+
+
 def check_seed(name: str, seed: object, limit: int = 2**63) -> int | None:
     """Returns the seed of random draws as an int, or None for draws without a seed.
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasw2v.layers.output_layer import OutputLayer
+from kerasw2v.utils.checks import shortened
 
 Arrays = Mapping[str, NDArray[Any]]
 Rule = tuple[str, Callable[[Any], bool]]  # what is allowed, in words and as a test
@@ -127,7 +128,7 @@ def _check_values(kind: str, values: Any, rules: Mapping[str, Rule]) -> None:
             raise ValueError(f"it has an unknown {kind} {name!r}")
         rule, holds = rules[name]
         if not holds(value):
-            raise ValueError(f"its {name} must be {rule}, not {_shortened(value)}")
+            raise ValueError(f"its {name} must be {rule}, not {shortened(value, 40)}")
 
 
 def _check_arrays(arrays: Arrays, number: int, size: int) -> None:
@@ -186,7 +187,7 @@ def _check_output_layer(config: Any, number: int, size: int) -> None:
         if isinstance(item, dict):
             if "class_name" in item and not _is_harmless(item):
                 raise ValueError(
-                    f"its output_layer must not hold a {_shortened(item['class_name'])}"
+                    f"its output_layer must not hold a {shortened(item['class_name'], 40)}"
                 )
             _check_sizes(item, number, size)
             waiting += item.values()
@@ -213,11 +214,6 @@ def _is_harmless(config: dict[str, Any]) -> bool:
     if _is_output_layer(config) or config.get("module") in _PLAIN_MODULES:
         return True
     return config["class_name"] in _PLAIN_CLASSES and config.get("module") in (None, "keras")
-
-
-def _shortened(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def check_room(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], room: int) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasw2v.utils.checks import shortened
+
 PLAIN_VALUES = (
     "None, numbers, strings, bytes, NumPy arrays, or tuples, lists, sets and dicts of these"
 )
@@ -70,7 +72,7 @@ def decode(value: Any, arrays: Sequence[NDArray[Any]]) -> Any:
             raise ValueError(f"{dtype} is no type of a number")
         number = decode(content[1], arrays)
         if not isinstance(number, int | float | str):
-            raise ValueError(f"{_short(number)} is no number")
+            raise ValueError(f"{shortened(number)} is no number")
         return dtype.type(number)
     if kind == "array":
         return arrays[content]
@@ -84,7 +86,7 @@ def check_plain(name: str, value: Any) -> Any:
     except (TypeError, RecursionError) as error:
         raise TypeError(
             f"`{name}` must be {PLAIN_VALUES}, to be saved as it is. "
-            f"Received: {_kind(error)}, in {name}={_short(value)}."
+            f"Received: {_kind(error)}, in {name}={shortened(value)}."
         ) from None
     return value
 
@@ -100,7 +102,7 @@ def encode_words(words: Sequence[Any]) -> list[Any]:
         except TypeError as error:
             raise TypeError(
                 "Words must be strings, numbers, bytes, or tuples and frozensets of these, to be "
-                f"saved; pickle takes others. Received: {_short(word)} of type {error}."
+                f"saved; pickle takes others. Received: {shortened(word)} of type {error}."
             ) from None
     return encoded
 
@@ -135,8 +137,3 @@ def _kind(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "something that contains itself"
     return f"an object of type {error}"
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
