@@ -13,51 +13,31 @@ import os
 import resource
 import sys
 import tempfile
-import time
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
-import tensorflow as tf
+from alone import run_alone
+from step_time import dataset_of, model_of, time_of, zipf_counts
 
-tf.config.threading.set_intra_op_parallelism_threads(1)
-
-from alone import run_alone  # noqa: E402
-from step_time import WINDOW, blocks_of, zipf_counts  # noqa: E402
-
-from kerasw2v import CBOW, SkipGram, Vocabulary, layers, optimizers  # noqa: E402
-from kerasw2v.keyed_vectors import save_vectors, to_keyed_vectors  # noqa: E402
+from kerasw2v import Vocabulary
+from kerasw2v.keyed_vectors import save_vectors, to_keyed_vectors
 
 SIZES = [int(size) for size in os.environ.get("SIZES", "84000 1000000 5000000").split()]
 DIM = int(os.environ.get("DIM", 100))
 STEPS = int(os.environ.get("STEPS", 16))
-BATCH = 4096
-MODELS = {"skip-gram": SkipGram, "cbow": CBOW}
-
-
-def model_of(name: str, size: int) -> Any:
-    layer = layers.NegativeSampling(zipf_counts(size), seed=1)
-    model = MODELS[name](size, DIM, layer, window=WINDOW, seed=1)
-    model.compile(optimizers.RowSGD(0.025), steps_per_execution=STEPS)
-    return model
-
-
-def dataset_of(model: Any) -> tf.data.Dataset:
-    blocks = blocks_of(zipf_counts(min(SIZES)), model.block_length, BATCH, STEPS)
-    return tf.data.Dataset.from_tensor_slices(tf.constant(blocks))
+MODELS = ("skip-gram-ns", "cbow-ns")
 
 
 def measure_steps(name: str) -> dict[str, Any]:
-    models = {size: model_of(name, size) for size in SIZES}
-    dataset = dataset_of(models[SIZES[0]])
+    models = {size: model_of(name, zipf_counts(size), STEPS, DIM) for size in SIZES}
+    dataset = dataset_of(name, models[SIZES[0]], zipf_counts(min(SIZES)), STEPS)
     for model in models.values():
         model.fit(dataset, epochs=2, verbose=0)
     times: dict[int, list[float]] = {size: [] for size in SIZES}
     for _ in range(int(os.environ.get("REPEATS", 30))):
         for size, model in models.items():
-            start = time.perf_counter()
-            model.fit(dataset, verbose=0)
-            times[size].append((time.perf_counter() - start) * 1000 / STEPS)
+            times[size].append(time_of(model, dataset, STEPS))
     first = np.array(times[SIZES[0]])
     return {
         "model": name,
@@ -73,8 +53,9 @@ def measure_memory(name: str) -> dict[str, Any]:
     size = max(SIZES)
     vocabulary = Vocabulary([f"word{i}" for i in range(size)], zipf_counts(size).astype(int))
     with_vocabulary = peak()
-    model = model_of(name, size)
-    model.fit(dataset_of(model), verbose=0)
+    counts = zipf_counts(size)
+    model = model_of(name, counts, STEPS, DIM)
+    model.fit(dataset_of(name, model, zipf_counts(min(SIZES)), STEPS), verbose=0)
     trained = peak()
     with tempfile.TemporaryDirectory() as folder:
         save_vectors(to_keyed_vectors(model, vocabulary, copy=False), f"{folder}/vectors.kv")

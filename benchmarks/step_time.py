@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
@@ -53,25 +54,37 @@ def blocks_of(counts: np.ndarray, length: int, batch: int, steps: int) -> np.nda
     return np.where(rng.random(shape) < 1 / 20, ~ids, ids)
 
 
+def model_of(name: str, counts: np.ndarray, steps: int, dim: int = DIM) -> Any:
+    """A compiled model for words of these counts."""
+    model_class, layer_class, _ = MODELS[name]
+    arguments = {"seed": 1} if layer_class is layers.NegativeSampling else {}
+    layer = layer_class(counts, **arguments)
+    model = model_class(len(counts), dim, layer, window=WINDOW, seed=1)
+    model.compile(optimizers.RowSGD(0.025), steps_per_execution=steps)
+    return model
+
+
+def dataset_of(name: str, model: Any, counts: np.ndarray, steps: int) -> tf.data.Dataset:
+    """Blocks for so many steps, in memory."""
+    blocks = blocks_of(counts, model.block_length, MODELS[name][2], steps)
+    return tf.data.Dataset.from_tensor_slices(tf.constant(blocks))
+
+
+def time_of(model: Any, dataset: tf.data.Dataset, steps: int) -> float:
+    """Trains one epoch, of so many steps; returns its time in ms per step."""
+    start = time.perf_counter()
+    model.fit(dataset, verbose=0)
+    return (time.perf_counter() - start) * 1000 / steps
+
+
 def repeat_of(name: str) -> Callable[[], float]:
     """A function that trains STEPS steps and returns their time in ms a step."""
     steps = int(os.environ.get("STEPS", 32))
-    model_class, layer_class, batch = MODELS[name]
     counts = zipf_counts(int(os.environ.get("WORDS", 84_000)))
-    arguments = {"seed": 1} if layer_class is layers.NegativeSampling else {}
-    layer = layer_class(counts, **arguments)
-    model = model_class(len(counts), DIM, layer, window=WINDOW, seed=1)
-    model.compile(optimizers.RowSGD(0.025), steps_per_execution=steps)
-    blocks = tf.constant(blocks_of(counts, model.block_length, batch, steps))
-    dataset = tf.data.Dataset.from_tensor_slices(blocks)
+    model = model_of(name, counts, steps)
+    dataset = dataset_of(name, model, counts, steps)
     model.fit(dataset, epochs=2, verbose=0)  # compiles every bucket
-
-    def repeat() -> float:
-        start = time.perf_counter()
-        model.fit(dataset, verbose=0)
-        return (time.perf_counter() - start) * 1000 / steps
-
-    return repeat
+    return lambda: time_of(model, dataset, steps)
 
 
 def serve(name: str) -> None:
