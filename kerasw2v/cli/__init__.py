@@ -95,7 +95,7 @@ def _plain_warnings() -> Iterator[None]:
         print(f"kerasw2v: {' '.join(str(message).split())}", file=sys.stderr)
 
     with warnings.catch_warnings():
-        warnings.showwarning = show
+        warnings.showwarning = show  # type: ignore[assignment]
         yield
 
 

@@ -72,11 +72,12 @@ def _run(args: argparse.Namespace) -> None:
 
 def _parse_query(query: str, vectors: "KeyedVectors", name: str) -> tuple[list[str], list[str]]:
     """Splits `king - man + woman` into words to add and words to subtract."""
+    if query in vectors:
+        return [query], []
     terms: dict[str, list[str]] = {"+": [], "-": []}
     sign = "+"
-    for term in [query] if query in vectors else re.split(r"(?:^|(?<=\s))([+-])(?=\s|$)", query):
-        term = term.strip()
-        if term in terms and term not in vectors:
+    for term in map(str.strip, re.split(r"(?:^|(?<=\s))([+-])(?=\s|$)", query)):
+        if term in terms:
             sign = term
             continue
         # A word may have blanks in it, as names of items do; otherwise there are several.

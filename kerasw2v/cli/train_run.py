@@ -3,6 +3,8 @@
 import math
 import os
 import platform
+import shlex
+import shutil
 import sys
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
@@ -70,7 +72,7 @@ def train(options: TrainOptions) -> None:
         print("Written:", *written, sep="\n  ")
         if not options.corpus:
             print("Nearest words:", *_demo_neighbours(vectors), sep="\n  ")
-        print("Next:", *_next_steps(options.output, example_word(vectors)), sep="\n  ")
+        print("Next:", *_next_steps(options, example_word(vectors)), sep="\n  ")
 
 
 def _join(options: TrainOptions) -> Any:
@@ -316,16 +318,32 @@ def _demo_neighbours(vectors: "KeyedVectors") -> list[str]:
     ]
 
 
-def _next_steps(output: str, word: str) -> list[str]:
+def _next_steps(options: TrainOptions, word: str) -> list[str]:
+    output, program = str(options.output), _program()
     load = f"KeyedVectors.load({output!r})"
     if not output.lower().endswith(".kv"):
         binary = ", binary=True" if ".bin" in output.lower()[-7:] else ""
         load = f"KeyedVectors.load_word2vec_format({output!r}{binary})"
+    test = ["evaluate", output]
+    if options.columns:
+        test += ["--next-items", "HELD_OUT.csv", "--columns", *options.columns]
     return [
-        f"kerasw2v similar {output} {word}",
-        f"kerasw2v evaluate {output}",
+        f"{program} {shlex.join(['similar', output, word])}",
+        f"{program} {shlex.join(test)}",
         f"from gensim.models import KeyedVectors; vectors = {load}",
     ]
+
+
+def _program() -> str:
+    """Returns what this command line is called by, where it was called."""
+    called = sys.argv[0]
+    if os.path.basename(called) == "__main__.py":
+        return "python -m kerasw2v"
+    is_ours = os.path.basename(called) == "kerasw2v"
+    found = shutil.which("kerasw2v")
+    if not is_ours or (found and os.path.realpath(found) == os.path.realpath(called)):
+        return "kerasw2v"
+    return shlex.quote(called)
 
 
 def _print_status(options: TrainOptions, text: str) -> None:

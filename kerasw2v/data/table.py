@@ -111,7 +111,9 @@ class _Numbers:
                 f"Received: {shortened(column.iloc[0])}."
             ) from None
         numbers = [self._numbers.setdefault(each, len(self._numbers)) for each in values.tolist()]
-        return np.array([*numbers, -1], np.int32)[codes]
+        by_code: NDArray[np.int32] = np.array([*numbers, -1], np.int32)
+        numbers_of_rows: NDArray[np.int32] = by_code[codes]
+        return numbers_of_rows
 
     def values(self) -> list[Any]:
         return list(self._numbers)
@@ -218,7 +220,8 @@ def _frames(table: Any, columns: Sequence[str]) -> Iterator[Any]:
     """Yields a table in one or more DataFrames with these columns."""
     if isinstance(table, str | os.PathLike):
         table = [table]
-    if isinstance(table, list | tuple) and table:
+    is_list = isinstance(table, list | tuple) and bool(table)
+    if is_list and all(isinstance(path, str | os.PathLike) for path in table):
         kinds = [check_table_path(path) for path in table]
         for path, kind in zip(map(os.fsdecode, table), kinds, strict=True):
             yield from _frames_of_file(path, kind, columns)
@@ -245,12 +248,17 @@ def _frames_of_file(path: str, kind: str, columns: Sequence[str]) -> Iterator[An
             f"`table` must be UTF-8 text. Received: byte 0x{error.object[error.start]:02x} in "
             f"{path!r}."
         ) from None
-    except (EOFError, LZMAError, zlib.error, _pandas().errors.ParserError, OSError) as error:
+    except (EOFError, LZMAError, zlib.error, OSError, *_parser_errors()) as error:
         # OSErrors of decompressors and of pyarrow have no number, unlike those of the system.
         if isinstance(error, OSError) and error.errno is not None:
             raise
         reason = " ".join(str(error).split()).rstrip(".")
         raise ValueError(f"`table` must not be damaged ({reason}). Received: {path!r}.") from error
+
+
+def _parser_errors() -> tuple[type[Exception], ...]:
+    errors = _pandas().errors
+    return errors.ParserError, errors.ParserWarning
 
 
 def _parquet(path: str, columns: Sequence[str]) -> Any:
@@ -277,10 +285,12 @@ def _chunks(file: IO[str], path: str, delimiter: str, columns: Sequence[str]) ->
         raise ValueError(f"`table` must not be empty. Received: {path!r}.") from None
     _check_header(columns, header, repr(path))
     file.seek(0)
-    # "NA" and "null" are names of items; only an empty field is missing.
-    options |= {"keep_default_na": False, "na_values": [""], "usecols": list(columns)}
-    texts = dict.fromkeys(columns[:2], str)
-    yield from pandas.read_csv(file, chunksize=_CHUNK_ROWS, dtype=texts, **options)
+    # "NA" and "null" are names of items; only an empty field is missing. All columns are read: with
+    # some alone, pandas would drop what a row has too much, such as half of an item with a comma.
+    options |= {"keep_default_na": False, "na_values": [""], "chunksize": _CHUNK_ROWS}
+    texts = {name: str for name in header if name not in columns[2:]}
+    with warnings.catch_warnings(action="error", category=pandas.errors.ParserWarning):
+        yield from pandas.read_csv(file, dtype=texts, **options)
 
 
 def _check_header(columns: Sequence[str], header: Iterable[Any], where: str) -> None:

@@ -155,8 +155,8 @@ class Vocabulary:
 
         Example:
 
-        >>> monday, tuesday = Vocabulary(["tea", "cup"], [3, 2]), Vocabulary(["milk", "cup"], [4, 2])
-        >>> merged = monday.merge(tuesday)
+        >>> monday = Vocabulary(["tea", "cup"], [3, 2])
+        >>> merged = monday.merge(Vocabulary(["milk", "cup"], [4, 2]))
         >>> merged.words, merged.counts.tolist()
         (['cup', 'milk', 'tea'], [4, 4, 3])
         """
