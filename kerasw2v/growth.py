@@ -2,8 +2,8 @@
 
 from typing import Any
 
-import keras
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
 from kerasw2v.block_model import BlockModel
@@ -165,7 +165,7 @@ def _parts(table: Any) -> list[Any]:
 
 def _values(parts: list[Any]) -> NDArray[Any]:
     """Returns a table whose row i is row `i // n` of part `i % n`."""
-    arrays = [keras.ops.convert_to_numpy(part) for part in parts]
+    arrays = [np.asarray(tf.convert_to_tensor(part.value)) for part in parts]
     values = np.empty((sum(map(len, arrays)), *arrays[0].shape[1:]), arrays[0].dtype)
     for part, array in enumerate(arrays):
         values[part :: len(arrays)] = array

@@ -355,7 +355,9 @@ def _table(model: Any, table: str) -> npt.NDArray[np.float32]:
     # Not imported above: reading and writing files needs no TensorFlow.
     import tensorflow as tf
 
-    matrix = tf.cast(tf.convert_to_tensor(layer.embeddings), tf.float32)
+    # A table in shards has all of its rows as `value`, and so has a weight.
+    table_of_all = getattr(layer.embeddings, "value", layer.embeddings)
+    matrix = tf.cast(tf.convert_to_tensor(table_of_all), tf.float32)
     return np.asarray(memoryview(matrix))
 
 

@@ -5,6 +5,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from gensim.models import KeyedVectors
 
 from kerasw2v import (
@@ -30,17 +31,27 @@ ADDED = Vocabulary(
 )
 NEW = OLD.merge(ADDED)
 PLACES = NEW.lookup(OLD.words)  # where the old words are now
+ONE_OF_EACH = {type(row.create(OLD.counts)).__name__: name for name, row in OUTPUT_LAYERS.items()}
 # The logits of all old words stay, whatever the new words get.
 KEEP_LOGITS = ("FullSoftmax", "Importance", "Sampled", "NCE", "Negative", "Hierarchical", "Embed")
 
 
-def trained(layer, model_class=SkipGram, optimizer=None, **arguments):
-    model = model_class(len(OLD), DIM, layer, window=2, seed=3, **arguments)
-    model.compile(optimizer or optimizers.RowSGD(0.2), run_eagerly=True)
+def with_weights(layer, **arguments):
+    """A model whose weights are random numbers, as if it had learnt something."""
+    model = SkipGram(len(OLD), DIM, layer, window=2, seed=3, **arguments)
     rng = np.random.default_rng(0)
-    centres, contexts = rng.integers(len(OLD), size=(2, 64))
-    inputs = centres if model_class is SkipGram else rng.integers(len(OLD), size=(64, 3))
-    model.fit(inputs, contexts, batch_size=32, epochs=2, verbose=0)
+    for variable in model.trainable_variables:
+        variable.assign(rng.normal(size=variable.shape))
+    return model
+
+
+def trained(optimizer):
+    """A CBOW model after four steps."""
+    model = CBOW(len(OLD), DIM, layers.FullSoftmax(len(OLD)), seed=3)
+    model.compile(optimizer, run_eagerly=True)
+    contexts = np.random.default_rng(0).integers(len(OLD), size=(4, 8, 3))
+    for batch in contexts:
+        model.train_on_batch(batch, batch[:, 0])
     return model
 
 
@@ -50,13 +61,13 @@ def grown_in_silence(model, vocabulary=NEW):
 
 
 def array(variable):
-    return keras.ops.convert_to_numpy(variable)
+    return np.asarray(tf.convert_to_tensor(variable.value))
 
 
-@pytest.mark.parametrize("name", OUTPUT_LAYERS)
+@pytest.mark.parametrize("name", ONE_OF_EACH)
 def test_every_output_layer_grows(name):
-    layer = OUTPUT_LAYERS[name].create(OLD.counts)
-    model = trained(layer)
+    layer = OUTPUT_LAYERS[ONE_OF_EACH[name]].create(OLD.counts)
+    model = with_weights(layer)
     before = array(model.embedding.embeddings)
     grown = grown_in_silence(model)
     after = array(grown.embedding.embeddings)
@@ -68,14 +79,12 @@ def test_every_output_layer_grows(name):
     if name.startswith(KEEP_LOGITS) or name == "SumOfLosses":
         change = log_probs[:, PLACES] - layer.log_probs(hidden).numpy()
         np.testing.assert_allclose(change, change[:, :1].repeat(len(OLD), axis=1), atol=1e-4)
-    # It is a whole model: it can be trained and saved, with what it kept.
-    grown.fit(np.arange(len(NEW)), np.arange(len(NEW))[::-1].copy(), verbose=0)
     config = keras.saving.serialize_keras_object(grown.output_layer)
     assert keras.saving.deserialize_keras_object(config).vocabulary_size == len(NEW)
 
 
 def test_noise_follows_the_new_counts():
-    grown = grow(trained(layers.NegativeSampling(OLD.counts, seed=1)), OLD, NEW)
+    grown = grow(with_weights(layers.NegativeSampling(OLD.counts, seed=1)), OLD, NEW)
     fresh = SkipGram(len(NEW), DIM, layers.NegativeSampling(NEW.counts, seed=1))
     for old, new in zip(
         grown.output_layer.non_trainable_variables,
@@ -89,7 +98,7 @@ def test_noise_follows_the_new_counts():
 class TestStructures:
     def test_huffman_tree_stays_whole(self):
         layer = layers.HierarchicalSoftmax(OLD.counts, dense_rows=4)
-        model = trained(layer)
+        model = with_weights(layer)
         grown = grow(model, OLD, NEW).output_layer
         hidden = np.random.default_rng(2).normal(size=(3, DIM)).astype(np.float32)
         probs = np.exp(grown.log_probs(hidden).numpy())
@@ -109,7 +118,7 @@ class TestStructures:
 
     def test_classes_stay_and_new_words_join_their_neighbours(self):
         layer = layers.ClassSoftmax(OLD.counts, num_classes=3)
-        model = trained(layer)
+        model = with_weights(layer)
         grown = grow(model, OLD, NEW).output_layer
         classes = grown.classes
         np.testing.assert_array_equal(classes[PLACES], array(layer._class_of))
@@ -121,7 +130,7 @@ class TestStructures:
 
     def test_adaptive_words_that_stay_in_their_cluster_keep_their_rows(self):
         layer = layers.AdaptiveSoftmax(OLD.counts, cutoffs=[3, 7], min_projection_dim=2, seed=1)
-        model = trained(layer)
+        model = with_weights(layer)
         edges = [0, 3, 7, len(NEW)]
         clusters = {word: np.searchsorted(edges, i, "right") for i, word in enumerate(NEW.words)}
         old = {w: np.searchsorted([0, 3, 7, len(OLD)], i, "right") for i, w in enumerate(OLD.words)}
@@ -146,7 +155,7 @@ class TestStructures:
     @pytest.mark.parametrize("memory", [0, 3])
     def test_codes_stay_where_all_new_words_are_rarer(self, memory):
         layer = layers.BinaryCode(OLD.counts, num_frequent=2, code_memory=memory)
-        model = trained(layer)
+        model = with_weights(layer)
         rare = OLD.merge(Vocabulary([f"r{i}" for i in range(20)], [1] * 20))
         with warnings.catch_warnings(action="error"):
             grown = grow(model, OLD, rare).output_layer
@@ -157,14 +166,15 @@ class TestStructures:
 
     def test_codes_start_anew_with_a_warning(self):
         layer = layers.BinaryCode(OLD.counts, num_frequent=3)
-        model = trained(layer)
+        model = with_weights(layer)
         with pytest.warns(UserWarning, match="vectors of their bits start anew"):
             grown = grow(model, OLD, NEW).output_layer
         np.testing.assert_array_equal(array(grown.bits), 0)
         for place, word in enumerate(NEW.words[:3]):
             row = array(grown.head.embeddings)[place]
-            old = OLD.words.index(word) if word in OLD else 3
-            np.testing.assert_array_equal(row, array(layer.head.embeddings)[old] * (old < 3))
+            is_kept = word in OLD.words[:3]
+            old = array(layer.head.embeddings)[OLD.words.index(word)] if is_kept else 0
+            np.testing.assert_array_equal(row, old)
 
     def test_a_layer_that_is_tied_is_refused(self):
         embedding = layers.EmbeddingLookup(len(OLD), DIM)
@@ -183,7 +193,7 @@ class TestOptimizer:
     )
     def test_slots_go_with_their_rows(self, optimizer):
         """A step of words that are known moves their rows exactly as in the old model."""
-        model = trained(layers.FullSoftmax(len(OLD)), CBOW, optimizer(0.1))
+        model = trained(optimizer(0.1))
         grown = grow(model, OLD, NEW)
         assert int(grown.optimizer.iterations) == int(model.optimizer.iterations) == 4
         contexts, words = np.array([[0, 5], [11, 2]]), np.array([3, 7])
@@ -201,7 +211,7 @@ class TestOptimizer:
 
     def test_a_schedule_goes_on(self):
         schedule = optimizers.linear_decay(0.1, steps_per_epoch=4, epochs=2)
-        model = trained(layers.FullSoftmax(len(OLD)), optimizer=optimizers.RowSGD(schedule))
+        model = trained(optimizers.RowSGD(schedule))
         rate = float(model.optimizer.learning_rate)
         grown = grow(model, OLD, NEW)
         assert float(grown.optimizer.learning_rate) == rate < 0.1
@@ -219,8 +229,18 @@ def both(model, grown):
 
 def test_tables_in_shards():
     layer = layers.NegativeSampling(OLD.counts, seed=1, shards=2)
-    model = trained(layer, optimizer=optimizers.RowAdagrad(0.1), shards=3)
+    model = with_weights(layer, shards=3)
+    model.compile(optimizers.RowAdagrad(0.1))
+    model.optimizer.build(model.trainable_variables)
+    slots = [each for each in model.optimizer.variables if each.shape.rank == 2]
+    for slot, variable in zip(slots, model.trainable_variables, strict=True):
+        slot.assign(variable)
     grown = grow(model, OLD, NEW)
+    new_slots = [each for each in grown.optimizer.variables if each.shape.rank == 2]
+    for slot, variable in zip(new_slots, grown.trainable_variables, strict=True):
+        known = np.isin(array(slot), np.concatenate([array(s).ravel() for s in slots])).all(axis=1)
+        np.testing.assert_array_equal(array(slot)[known], array(variable)[known])
+        assert known.any()
     assert grown.embedding.shards == 3
     for old, new in (
         (model.embedding.table, grown.embedding.table),
@@ -238,16 +258,15 @@ def test_new_words_do_not_start_where_old_ones_did():
     assert cosines.max() < 0.999
 
 
-@pytest.mark.parametrize("model_class", [SkipGram, CBOW])
-def test_new_words_learn_and_old_ones_keep_what_they_know(model_class):
+def test_new_words_learn_and_old_ones_keep_what_they_know():
     rng = np.random.default_rng(0)
     topics = ["cat dog milk purr bark tail", "tax bank money loan rate credit"]
-    texts = [[rng.choice(topics[i % 2].split(), 12).tolist() for i in range(300)]]
+    texts = [[rng.choice(topics[i % 2].split(), 12).tolist() for i in range(200)]]
     more = [f"{topics[0]} kitten", f"{topics[1]} invoice"]
-    texts.append([rng.choice(more[i % 2].split(), 12).tolist() for i in range(300)])
+    texts.append([rng.choice(more[i % 2].split(), 12).tolist() for i in range(200)])
     vocabulary, tokens = read_corpus(texts[0], min_count=1)
     layer = layers.NegativeSampling(vocabulary.counts, seed=1)
-    model = model_class(len(vocabulary), 16, layer, seed=1)
+    model = SkipGram(len(vocabulary), 16, layer, seed=1)
     fit(model, tokens, vocabulary)
     merged = vocabulary.merge(Vocabulary.from_corpus(texts[1], min_count=1))
     grown = grow(model, vocabulary, merged)
@@ -259,8 +278,8 @@ def test_new_words_learn_and_old_ones_keep_what_they_know(model_class):
 
 
 def fit(model, tokens, vocabulary):
-    dataset = block_dataset(tokens, vocabulary, sample=0, batch_size=128, seed=1)
-    model.compile(optimizers.RowSGD(optimizers.linear_decay(0.1, len(dataset), 8)))
+    dataset = block_dataset(tokens, vocabulary, sample=0, batch_size=64, seed=1)
+    model.compile(optimizers.RowSGD(optimizers.linear_decay(0.05, len(dataset), 8)))
     model.fit(dataset, epochs=8, verbose=0)
 
 
@@ -313,7 +332,7 @@ def test_warm_start_sets_the_words_that_are_known(table, shards):
 
 
 def test_a_model_goes_on_from_its_two_exports():
-    model = trained(layers.NegativeSampling(OLD.counts, seed=1))
+    model = with_weights(layers.NegativeSampling(OLD.counts, seed=1))
     fresh = SkipGram(len(OLD), DIM, layers.NegativeSampling(OLD.counts, seed=1))
     for table in ("input", "output"):
         assert warm_start(fresh, OLD, to_keyed_vectors(model, OLD, table=table), table) == len(OLD)

@@ -337,8 +337,9 @@ def _next_steps(options: TrainOptions, word: str) -> list[str]:
 def _program() -> str:
     """Returns what this command line is called by, where it was called."""
     called = sys.argv[0]
-    if os.path.basename(called) == "__main__.py":
-        return "python -m kerasw2v"
+    if called.endswith(os.path.join("kerasw2v", "__main__.py")):
+        is_on_path = shutil.which("python") == sys.executable
+        return f"{'python' if is_on_path else shlex.quote(sys.executable)} -m kerasw2v"
     is_ours = os.path.basename(called) == "kerasw2v"
     found = shutil.which("kerasw2v")
     if not is_ours or (found and os.path.realpath(found) == os.path.realpath(called)):

@@ -21,6 +21,7 @@ TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
 _PACKED = (".gz", ".bz2", ".xz")
 _DELIMITERS = ",;\t|"
 _CHUNK_ROWS = 1_000_000
+_DAMAGED = (EOFError, LZMAError, OSError, zlib.error)
 
 
 def read_table(table: Any, group: str, item: str, order: str | None = None) -> list[list[Any]]:
@@ -248,7 +249,7 @@ def _frames_of_file(path: str, kind: str, columns: Sequence[str]) -> Iterator[An
             f"`table` must be UTF-8 text. Received: byte 0x{error.object[error.start]:02x} in "
             f"{path!r}."
         ) from None
-    except (EOFError, LZMAError, zlib.error, OSError, *_parser_errors()) as error:
+    except (*_DAMAGED, *_parser_errors()) as error:
         # OSErrors of decompressors and of pyarrow have no number, unlike those of the system.
         if isinstance(error, OSError) and error.errno is not None:
             raise
@@ -289,7 +290,8 @@ def _chunks(file: IO[str], path: str, delimiter: str, columns: Sequence[str]) ->
     # some alone, pandas would drop what a row has too much, such as half of an item with a comma.
     options |= {"keep_default_na": False, "na_values": [""], "chunksize": _CHUNK_ROWS}
     texts = {name: str for name in header if name not in columns[2:]}
-    with warnings.catch_warnings(action="error", category=pandas.errors.ParserWarning):
+    too_long: type[Warning] = pandas.errors.ParserWarning
+    with warnings.catch_warnings(action="error", category=too_long):
         yield from pandas.read_csv(file, dtype=texts, **options)
 
 

@@ -48,7 +48,7 @@ def test_from_a_table_to_neighbours_and_scores(shop, capsys):
     assert capsys.readouterr().out.startswith("a 03\n   ")
     arguments = ["evaluate", "items.kv", "--next-items", "held_out.csv", "--columns", "basket"]
     assert main([*arguments, "item", "--order", "day"]) == 0
-    assert "Next item                  50 baskets" in capsys.readouterr().out
+    assert "Next item                50 baskets" in capsys.readouterr().out
     assert main([*arguments, "item", "--json", "--query", "last"]) == 0
     # Of the nine other items of its shelf five are in the basket.
     assert json.loads(capsys.readouterr().out)["hit_rates"]["5"] == 1
@@ -149,11 +149,13 @@ class TestInitialVectors:
             (["--initial-vectors", "none.kv"], "`--initial-vectors` must name a file that exists"),
             (["--initial-vectors", "v.kv"], "`--size` must be 5, the width of the vectors in"),
             (["--initial-vectors", "o.kv"], "`o.kv` must not be written"),
-            (["--initial-vectors", "v.kv", "--size", "5"], "must have at least one word of the"),
+            (["--initial-vectors", "w.kv", "--size", "5"], "must have at least one word of the"),
         ],
     )
     def test_refused(self, folder, vectors, capsys, options, message):
         save_vectors(vectors, "v.kv")
+        Path("w.vec").write_text("1 5\nzebra 1 2 3 4 5\n")
+        save_vectors(load_vectors("w.vec"), "w.kv")
         assert main(["train", "corpus.txt", "--output", "o.kv", *options]) == 1
         assert message in capsys.readouterr().err
         assert not Path("o.kv").exists()
@@ -164,12 +166,13 @@ class TestInitialVectors:
     [
         (".venv/bin/kerasw2v", ".venv/bin/kerasw2v"),
         ("/a b/kerasw2v", "'/a b/kerasw2v'"),
-        ("/x/kerasw2v/__main__.py", "python -m kerasw2v"),
+        ("/x/kerasw2v/__main__.py", f"{sys.executable} -m kerasw2v"),
         ("/usr/bin/pytest", "kerasw2v"),
     ],
 )
 def test_what_to_do_next_is_a_command_that_works_here(monkeypatch, called, shown):
     monkeypatch.setattr(sys, "argv", [called])
+    monkeypatch.setenv("PATH", "")
     assert train_run._program() == shown
 
 
