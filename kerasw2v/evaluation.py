@@ -264,7 +264,7 @@ class NextItemScore:
             for number, why in (
                 (self.too_short, "of fewer than two items"),
                 (self.unknown, "whose last item or all others are unknown"),
-                (self.seen, "whose last item is in the basket before"),
+                (self.seen, "whose last item is among those before it"),
             )
             if number
         ]

@@ -5,8 +5,7 @@ Example:
 >>> from kerasw2v import Word2Vec
 >>> from kerasw2v.presets import BASKETS
 >>> baskets = [["tea", "cup"], ["tea", "milk", "cup"]] * 50
->>> model = Word2Vec(baskets, vector_size=8, seed=1, **BASKETS)
->>> model = Word2Vec(baskets, vector_size=8, seed=1, **BASKETS | {"epochs": 5})
+>>> model = Word2Vec(baskets, vector_size=8, seed=1, **BASKETS | {"epochs": 10})
 """
 
 from collections.abc import Mapping

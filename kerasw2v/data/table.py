@@ -21,7 +21,6 @@ TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
 _PACKED = (".gz", ".bz2", ".xz")
 _DELIMITERS = ",;\t|"
 _CHUNK_ROWS = 1_000_000
-_DAMAGED = (EOFError, LZMAError, OSError, zlib.error)
 
 
 def read_table(table: Any, group: str, item: str, order: str | None = None) -> list[list[Any]]:
@@ -249,21 +248,28 @@ def _frames_of_file(path: str, kind: str, columns: Sequence[str]) -> Iterator[An
             f"`table` must be UTF-8 text. Received: byte 0x{error.object[error.start]:02x} in "
             f"{path!r}."
         ) from None
-    except (*_DAMAGED, *_parser_errors()) as error:
+    except _signs_of_damage() as error:
         # OSErrors of decompressors and of pyarrow have no number, unlike those of the system.
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        reason = " ".join(str(error).split()).rstrip(".")
-        raise ValueError(f"`table` must not be damaged ({reason}). Received: {path!r}.") from error
+        raise _damage_error(error, path) from error
 
 
-def _parser_errors() -> tuple[type[Exception], ...]:
+def _signs_of_damage() -> tuple[type[Exception], ...]:
     errors = _pandas().errors
-    return errors.ParserError, errors.ParserWarning
+    return EOFError, LZMAError, OSError, zlib.error, errors.ParserError, errors.ParserWarning
+
+
+def _damage_error(error: Exception, path: str) -> ValueError:
+    reason = " ".join(str(error).split()).rstrip(".")
+    return ValueError(f"`table` must not be damaged ({reason}). Received: {path!r}.")
 
 
 def _parquet(path: str, columns: Sequence[str]) -> Any:
-    header = _imported("pyarrow.parquet", "Parquet").read_schema(path).names
+    try:
+        header = _imported("pyarrow.parquet", "Parquet").read_schema(path).names
+    except ValueError as error:  # pyarrow's own
+        raise _damage_error(error, path) from error
     _check_header(columns, header, repr(path))
     # Integers stay integers where some are missing.
     return _pandas().read_parquet(path, columns=list(columns), dtype_backend="numpy_nullable")

@@ -83,6 +83,20 @@ def test_settings_reach_the_model(shop, monkeypatch):
     assert [model.output_layer.exponent for model in models] == [-0.5, 0.75]
 
 
+def test_another_column_or_start_is_another_run(shop, monkeypatch):
+    Path("v.kv").touch()
+    runs = [
+        options_of(monkeypatch, *arguments).identity()
+        for arguments in (
+            TRAIN[1:5],
+            [*TRAIN[1:4], "day"],
+            [*TRAIN[1:5], "--order", "day"],
+            [*TRAIN[1:5], "--initial-vectors", "v.kv"],
+        )
+    ]
+    assert all(runs[0] != other for other in runs[1:])
+
+
 class TestRefused:
     @pytest.mark.parametrize(
         ("arguments", "message"),
@@ -115,9 +129,13 @@ class TestRefused:
 
 
 @pytest.mark.filterwarnings("default")
-def test_a_table_that_is_read_as_text_gets_a_warning_in_one_line(shop, capsys):
-    assert main(["train", "baskets.csv", "--output", "o.kv", *SMALL, "--quiet"]) == 0
-    (line,) = capsys.readouterr().err.splitlines()
+def test_a_table_that_is_read_as_text_gets_a_warning_in_one_line(shop, capsys, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt("stopped")
+
+    monkeypatch.setattr(train_run, "_fit", stop)
+    assert main(["train", "baskets.csv", "--output", "o.kv", *SMALL, "--quiet"]) == 130
+    line, *_ = capsys.readouterr().err.splitlines()
     assert line.startswith("kerasw2v: 'baskets.csv' is read as text")
     assert "--columns GROUP ITEM" in line
 
@@ -133,15 +151,22 @@ def test_vectors_that_know_no_word_of_the_tests(shop, vectors, capsys):
 
 class TestInitialVectors:
     def test_known_words_start_from_them(self, folder, capsys):
-        Path("old.txt").write_text("cat dog tax\n" * 50)
-        assert main(["train", "old.txt", "--output", "old.kv", *SMALL, "--quiet"]) == 0
-        arguments = ["train", "corpus.txt", "--output", "new.kv", "--initial-vectors", "old.kv"]
+        Path("old.vec").write_text(
+            "3 8\n"
+            + "".join(
+                f"{word} {' '.join(map(str, row))}\n"
+                for word, row in zip(
+                    ["cat", "dog", "zebra"], np.arange(24).reshape(3, 8), strict=True
+                )
+            )
+        )
+        arguments = ["train", "corpus.txt", "--output", "new.kv", "--initial-vectors", "old.vec"]
         assert main([*arguments, *SMALL, "--alpha", "1e-30"]) == 0
-        assert "3 of them start with their vectors in old.kv." in capsys.readouterr().err
-        old, new = load_vectors("old.kv"), load_vectors("new.kv")
+        assert "2 of them start with their vectors in old.vec." in capsys.readouterr().err
+        new = load_vectors("new.kv")
         assert len(new) == 12
-        for word in old.index_to_key:
-            np.testing.assert_allclose(new[word], old[word], atol=1e-6)
+        np.testing.assert_allclose(new["cat"], np.arange(8), atol=1e-6)
+        np.testing.assert_allclose(new["dog"], np.arange(8, 16), atol=1e-6)
 
     @pytest.mark.parametrize(
         ("options", "message"),

@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kerasw2v import Word2Vec, read_corpus, read_table
+from kerasw2v import read_corpus, read_table
 from kerasw2v.data import table as table_module
-from kerasw2v.presets import BASKETS
 
 pd = pytest.importorskip("pandas", reason="pandas is missing: pip install '.[table]'")
 
@@ -258,17 +257,3 @@ class TestTablesAsText:
         (tmp_path / "csv.txt").write_text("a b a\n")
         with warnings.catch_warnings(action="error"):
             read_corpus(tmp_path / "csv.txt", min_count=1)
-
-
-def test_the_preset_is_plain_settings_of_word2vec():
-    """Every pair of a basket counts, however long it is: those of a model with all windows full."""
-    rng = np.random.default_rng(0)
-    baskets = [rng.choice(30, 8, replace=False).tolist() for _ in range(60)]
-    models = [
-        Word2Vec(baskets, vector_size=8, min_count=1, seed=1, **settings)
-        for settings in (
-            BASKETS | {"epochs": 2},
-            {"sg": 1, "window": 7, "shrink_windows": False, "sample": 0, "epochs": 2},
-        )
-    ]
-    np.testing.assert_array_equal(models[0].wv.vectors, models[1].wv.vectors)
