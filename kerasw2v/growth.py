@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from kerasw2v.block_model import BlockModel
 from kerasw2v.data.vocabulary import Vocabulary
 from kerasw2v.layers.kept_rows import KeptRows
+from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops.seeds import grown_seed
 from kerasw2v.ops.sharded_table import ShardedTable
 from kerasw2v.utils.checks import check_choice, check_instance, check_vectors, shortened
@@ -71,22 +72,44 @@ def grow(model: Any, vocabulary: Vocabulary, new_vocabulary: Vocabulary) -> Any:
                 f"`vocabulary.merge(new_vocabulary)` has. Received: none that is {shortened(word)}."
             )
     ids = vocabulary.lookup(new_vocabulary.words)
+    layer, kept = grow_output_layer(
+        model.output_layer, model.embedding_dim, new_vocabulary.counts, ids
+    )
     config = model.get_config() | {
         "vocabulary_size": len(ids),
-        "output_layer": model.output_layer.grown(new_vocabulary.counts, ids),
+        "output_layer": layer,
         "seed": grown_seed(model.seed, len(ids)),
     }
     grown = type(model)(**config)
-    kept = [
-        KeptRows(model.embedding.table, grown.embedding.table, ids),
-        *model.output_layer.kept_rows(grown.output_layer, ids),
-    ]
-    for rows in kept:
-        _keep(_parts(rows.old), _parts(rows.new), rows.source)
+    vectors = KeptRows(model.embedding.table, grown.embedding.table, ids)
+    _keep(_parts(vectors.old), _parts(vectors.new), vectors.source)
+    kept.append(vectors)
     if model.compiled:
         grown.compile_from_config(model.get_compile_config())
         _keep_optimizer(model, grown, kept)
     return grown
+
+
+def grow_output_layer(
+    layer: OutputLayer,
+    embedding_dim: int,
+    counts: NDArray[np.integer],
+    ids: NDArray[np.integer],
+) -> tuple[OutputLayer, list[KeptRows]]:
+    """Returns a layer for a larger vocabulary that has what is kept of this one, and what that is.
+
+    Args:
+        layer: the output layer, built.
+        embedding_dim: width of the hidden vectors, d.
+        counts: frequencies of the new vocabulary, `(V',)`.
+        ids: the old id of each of its words, `(V',)`, -1 for a new word.
+    """
+    grown = layer.grown(counts, ids)
+    grown.build((None, embedding_dim), (None,))
+    kept = layer.kept_rows(grown, ids)
+    for rows in kept:
+        _keep(_parts(rows.old), _parts(rows.new), rows.source)
+    return grown, kept
 
 
 def warm_start(model: Any, vocabulary: Vocabulary, vectors: Any, table: str = "input") -> int:
