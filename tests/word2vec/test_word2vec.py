@@ -1005,7 +1005,7 @@ def test_other_bad_trainings(tmp_path):
 
 
 def test_an_output_layer_grows_with_the_vocabulary():
-    model = Word2Vec(common_texts, **SMALL, sg=1, output_layer="FullSoftmax", epochs=2)
+    model = Word2Vec(common_texts, **SMALL, sample=0, output_layer="FullSoftmax", epochs=2)
     words, vectors = list(model.wv.index_to_key), model.wv.vectors.copy()
     output = dict(zip(words_by_frequency(model.wv), weights_of(model), strict=True))
     new = [["new", "human", "new", "trees"]] * 5
