@@ -324,6 +324,8 @@ def evaluate_next_items(
     """
     check_vectors("vectors", vectors)
     check_choice("query", query, ("mean", "last"))
+    if isinstance(k, str | bytes) or not isinstance(k, Iterable):
+        raise TypeError(f"`k` must be a list of integers. Received: k={k!r}.")
     places = [check_int("k", each, minimum=1) for each in k]
     index = vectors.key_to_index
     counts = {"baskets": 0, "too_short": 0, "unknown": 0, "seen": 0}

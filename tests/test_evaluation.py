@@ -257,5 +257,7 @@ class TestNextItems:
             evaluate_next_items(items, [])
         with pytest.raises(ValueError, match="`k` must be at least 1"):
             evaluate_next_items(items, [[1, 2]], k=[0])
+        with pytest.raises(TypeError, match="`k` must be a list of integers"):
+            evaluate_next_items(items, [[1, 2]], k=10)
         with pytest.raises(ValueError, match="`query` must be one of"):
             evaluate_next_items(items, [[1, 2]], query="median")

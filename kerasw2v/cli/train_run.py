@@ -302,6 +302,7 @@ def _settings(options: TrainOptions, model: Any, stream: TokenStream) -> dict[st
         "files": ", ".join(map(os.path.basename, options.corpus))
         or "300 news articles that come with gensim",
         **({"columns": " and ".join(options.columns)} if options.columns else {}),
+        **({"sorted by": options.order} if options.order else {}),
         "words in it": stream.corpus_words,
         "words known": model.vocabulary_size,
     }
