@@ -100,7 +100,7 @@ _has_loaded_tensorflow = False
 
 
 def divide_cores_of_own_program(chains: int) -> None:
-    """Does `divide_cores` if it was `quiet_start` that loaded TensorFlow, so nobody else uses it."""
+    """Does `divide_cores` if `quiet_start` loaded TensorFlow: then nobody else uses it."""
     if _has_loaded_tensorflow:
         divide_cores(chains)
 
