@@ -241,7 +241,7 @@ class Word2Vec(hooks.TrainingHooks):
         self.progress_bar = progress_bar
         self.cache_corpus = bool(cache_corpus)
         self._start_state()
-        self._held_out = held_out
+        self._held_out: SentenceCorpus | None = held_out
         if sentences is not None or corpus_file is not None:
             check_not_forked()
             self._check_corpus_sanity(
@@ -295,7 +295,7 @@ class Word2Vec(hooks.TrainingHooks):
         self._scan_cache = ScanCache()
         self._trainer: Trainer | None = None
         self._training: EpochTraining | None = None
-        self._held_out: SentenceCorpus | None = None
+        self._held_out = None
 
     def __getstate__(self) -> dict[str, Any]:
         # What the Keras side has learnt is in the arrays, or in the output layer.

@@ -88,7 +88,7 @@ def test_early_stopping():
 def test_bad_held_out_sentences():
     with pytest.raises(TypeError, match="`held_out` must be an iterable of token lists"):
         Word2Vec(SENTENCES, **SMALL, held_out="file.txt")
-    with pytest.raises(ValueError, match="`held_out`: .* at least one word of the vocabulary"):
+    with pytest.raises(ValueError, match=r"`held_out`: .* at least one word of the vocabulary"):
         Word2Vec(SENTENCES, **SMALL, held_out=[["unknown"]])
     with pytest.raises(ValueError, match="`held_out` must have sentences"):
         Word2Vec(SENTENCES, **SMALL, held_out=[])
