@@ -3,7 +3,7 @@
 import os
 import warnings
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from lzma import LZMAError
 from typing import IO, Any
@@ -173,14 +173,15 @@ def _order_error(order: str, value: object) -> ValueError:
     )
 
 
-def _checked_columns(group: str, item: str, order: str | None) -> list[str]:
+def _checked_columns(group: str, item: str, order: str | None) -> dict[str, str]:
+    """Returns the columns by the names of the arguments."""
     columns = {"group": group, "item": item, "order": order}
     if group == item:
         raise ValueError(f"`item` must be another column than `group`. Received: {item!r} twice.")
     for name, column in columns.items():
         if not (isinstance(column, str) or (name == "order" and column is None)):
             raise TypeError(f"`{name}` must be the name of a column. Received: {name}={column!r}.")
-    return [column for column in dict.fromkeys(columns.values()) if column is not None]
+    return {name: column for name, column in columns.items() if column is not None}
 
 
 def check_table_path(path: Any) -> str:
@@ -216,7 +217,7 @@ def table_suffix(path: str) -> str | None:
     return None if kind == ".parquet" and not path.lower().endswith(kind) else kind
 
 
-def _frames(table: Any, columns: Sequence[str]) -> Iterator[Any]:
+def _frames(table: Any, columns: Mapping[str, str]) -> Iterator[Any]:
     """Yields a table in one or more DataFrames with these columns."""
     if isinstance(table, str | os.PathLike):
         table = [table]
@@ -237,7 +238,7 @@ def _frames(table: Any, columns: Sequence[str]) -> Iterator[Any]:
     yield table
 
 
-def _frames_of_file(path: str, kind: str, columns: Sequence[str]) -> Iterator[Any]:
+def _frames_of_file(path: str, kind: str, columns: Mapping[str, str]) -> Iterator[Any]:
     try:
         if kind == ".parquet":
             yield _parquet(path, columns)
@@ -265,17 +266,19 @@ def _damage_error(error: Exception, path: str) -> ValueError:
     return ValueError(f"`table` must not be damaged ({reason}). Received: {path!r}.")
 
 
-def _parquet(path: str, columns: Sequence[str]) -> Any:
+def _parquet(path: str, columns: Mapping[str, str]) -> Any:
     try:
         header = _imported("pyarrow.parquet", "Parquet").read_schema(path).names
     except ValueError as error:  # pyarrow's own
         raise _damage_error(error, path) from error
     _check_header(columns, header, repr(path))
     # Integers stay integers where some are missing.
-    return _pandas().read_parquet(path, columns=list(columns), dtype_backend="numpy_nullable")
+    return _pandas().read_parquet(
+        path, columns=list(set(columns.values())), dtype_backend="numpy_nullable"
+    )
 
 
-def _csv(path: str, kind: str, columns: Sequence[str]) -> Iterator[Any]:
+def _csv(path: str, kind: str, columns: Mapping[str, str]) -> Iterator[Any]:
     with smart_open.open(path, encoding="utf-8-sig", newline="") as file:
         header = file.readline()
         delimiter = "\t" if kind == ".tsv" else max(_DELIMITERS, key=header.count)
@@ -283,7 +286,7 @@ def _csv(path: str, kind: str, columns: Sequence[str]) -> Iterator[Any]:
         yield from _chunks(file, path, delimiter, columns)
 
 
-def _chunks(file: IO[str], path: str, delimiter: str, columns: Sequence[str]) -> Iterator[Any]:
+def _chunks(file: IO[str], path: str, delimiter: str, columns: Mapping[str, str]) -> Iterator[Any]:
     pandas = _pandas()
     options = {"sep": delimiter, "skipinitialspace": True, "index_col": False}
     try:
@@ -295,20 +298,20 @@ def _chunks(file: IO[str], path: str, delimiter: str, columns: Sequence[str]) ->
     # "NA" and "null" are names of items; only an empty field is missing. All columns are read: with
     # some alone, pandas would drop what a row has too much, such as half of an item with a comma.
     options |= {"keep_default_na": False, "na_values": [""], "chunksize": _CHUNK_ROWS}
-    texts = {name: str for name in header if name not in columns[2:]}
+    texts = {name: str for name in header if name != columns.get("order")}
     too_long: type[Warning] = pandas.errors.ParserWarning
     with warnings.catch_warnings(action="error", category=too_long):
         yield from pandas.read_csv(file, dtype=texts, **options)
 
 
-def _check_header(columns: Sequence[str], header: Iterable[Any], where: str) -> None:
+def _check_header(columns: Mapping[str, str], header: Iterable[Any], where: str) -> None:
     names = list(header)
-    for column in columns:
+    for argument, column in columns.items():
         if names.count(column) != 1:
-            rule = "be there" if column not in names else "be there once"
+            rule = "a column" if column not in names else "a column that is there once"
             raise ValueError(
-                f"Column {column!r} must {rule}. Received: columns {shortened(names, 200)} of "
-                f"{where}."
+                f"`{argument}` must name {rule}. Received: {argument}={column!r}; the columns of "
+                f"{where} are {shortened(names, 200)}."
             )
 
 

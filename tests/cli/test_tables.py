@@ -104,7 +104,10 @@ class TestRefused:
             (["train", "--columns", "a", "b"], "`--columns` must be given together with a table"),
             (["train", "baskets.csv", "--order", "day"], "`--order` must be given together with"),
             (["train", "corpus.txt", "--columns", "a", "b"], "name files that end in .csv"),
-            (["train", "baskets.csv", "--columns", "a", "item"], "Column 'a' must be there."),
+            (
+                ["train", "baskets.csv", "--columns", "a", "item"],
+                "`group` must name a column. Received: group='a'",
+            ),
             (["train", "none.csv", "--columns", "a", "item"], "must name a file that exists"),
         ],
     )

@@ -175,9 +175,12 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (("g", "item"), r"Column 'item' must be there\. Received: columns \['g', 'i'\]"),
+            (
+                ("g", "item"),
+                r"`item` must name a column\. Received: item='item'; the columns of.*'g', 'i'",
+            ),
             (("i", "i"), "`item` must be another column than `group`"),
-            (("g", "i", "when"), "Column 'when' must be there"),
+            (("g", "i", "when"), "`order` must name a column"),
         ],
     )
     def test_columns(self, tmp_path, arguments, message):
@@ -189,7 +192,7 @@ class TestRefused:
 
     def test_a_column_twice(self):
         frame = pd.DataFrame([[1, "a", "b"]], columns=["g", "i", "i"])
-        with pytest.raises(ValueError, match="Column 'i' must be there once"):
+        with pytest.raises(ValueError, match="`item` must name a column that is there once"):
             read_table(frame, "g", "i")
 
     @pytest.mark.parametrize(
