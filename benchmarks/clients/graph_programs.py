@@ -70,7 +70,7 @@ def fastnode2vec() -> str:
     edges = [(str(a), str(b)) for a, b in planted_graph().edges]
     graph = Graph(edges, directed=False, weighted=False)
     model = Node2Vec(graph, dim=DIM, walk_length=40, window=5, workers=1, seed=1)
-    model.train(epochs=20)
+    model.train(epochs=10)
     return accuracy([model.wv[str(node)] for node in range(NODES)])
 
 
@@ -87,10 +87,13 @@ def henhoe2vec() -> str:
 
 
 def nodevectors() -> str:
+    import networkx
     from nodevectors import Node2Vec
+    from scipy.sparse import csr_matrix
 
+    edges = csr_matrix(networkx.to_numpy_array(planted_graph()))
     model = Node2Vec(n_components=DIM, threads=1, verbose=False, w2vparams={"window": 5})
-    return accuracy(model.fit_transform(planted_graph()))
+    return accuracy(model.fit_transform(edges))
 
 
 def deepwalk() -> str:
@@ -112,7 +115,7 @@ def pyrdf2vec() -> str:
         edge = Vertex("n:knows", predicate=True, vprev=vertices[0], vnext=vertices[1])
         graph.add_walk(vertices[0], edge, vertices[1])
     model = RDF2VecTransformer(
-        Word2Vec(vector_size=DIM, workers=1, epochs=5, seed=1),
+        Word2Vec(vector_size=DIM, workers=1, epochs=10, sg=1, seed=1),
         [RandomWalker(4, 20, random_state=1)],
     )
     vectors, _ = model.fit_transform(graph, [f"n:{node}" for node in range(NODES)])
@@ -126,7 +129,7 @@ def pysqlitekg2vec() -> str:
     from pysqlitekg2vec.walkers import RandomWalker
 
     model = RDF2VecTransformer(
-        Word2Vec(vector_size=DIM, workers=1, epochs=5, seed=1),
+        Word2Vec(vector_size=DIM, workers=1, epochs=10, sg=1, seed=1),
         [RandomWalker(4, 20, random_state=1)],
     )
     with tempfile.TemporaryDirectory() as folder:

@@ -18,6 +18,7 @@ import shutil
 import site
 import subprocess
 import sys
+import tarfile
 import tempfile
 import venv
 from importlib.metadata import distributions
@@ -50,7 +51,14 @@ PACKAGES = {
     "zeugma": "0.49",
 }
 # Packages of years ago that only one program asks for.
-OLD_PACKAGES = {"pecanpy": ["numpy==1.26.4"], "pyrdf2vec": ["cachetools==4.2.4"]}
+OLD_PACKAGES = {
+    "henhoe2vec": ["pandas==2.3.3"],
+    "pecanpy": ["numpy==1.26.4"],
+    "pyrdf2vec": ["cachetools==4.2.4"],
+    "spec2vec": ["matchms==0.31.0"],
+}
+# C code that was made for an older Python, made anew from this source.
+CYTHON = {"fse": "fse/models/average_inner.pyx"}
 # Some ask for versions of years ago, so all is installed without what it asks for, and this is it.
 NEEDED = (HERE / "needed.txt").read_text().split()
 
@@ -63,7 +71,7 @@ def prepare(folder: Path) -> Path:
         (packages_of(folder) / "parent.pth").write_text("\n".join(site.getsitepackages()))
         install(python, [name for name in NEEDED if not is_installed(name)])
         for name, version in PACKAGES.items():
-            install(python, [f"{name}=={version}"], must=False)
+            install_program(python, name, version)
         for name, packages in OLD_PACKAGES.items():
             install(python, packages, "--target", str(old_packages(folder, name)))
     changed = folder / "with-kerasw2v"
@@ -86,6 +94,22 @@ def install(python: Path, packages: list[str], *options: str, must: bool = True)
     pip = [str(python), "-m", "pip", "install", "--quiet", "--no-deps", *options]
     if subprocess.run([*pip, *packages], check=must).returncode:
         print(f"Cannot be installed: {', '.join(packages)}.", file=sys.stderr)
+
+
+def install_program(python: Path, name: str, version: str) -> None:
+    """Installs a program as it is, but for C code that another Cython made."""
+    if name not in CYTHON:
+        install(python, [f"{name}=={version}"], must=False)
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        download = ["download", "--quiet", "--no-deps", "--no-binary", name, "--no-build-isolation"]
+        call = [str(python), "-m", "pip", *download, "--dest", temporary, f"{name}=={version}"]
+        subprocess.run(call, check=True)
+        with tarfile.open(next(Path(temporary).glob("*.tar.gz"))) as archive:
+            archive.extractall(temporary, filter="data")
+        source = Path(temporary) / f"{name}-{version}"
+        subprocess.run([str(python), "-m", "cython", str(source / CYTHON[name])], check=True)
+        install(python, [str(source)], "--no-build-isolation", must=False)
 
 
 def packages_of(folder: Path) -> Path:
@@ -122,7 +146,7 @@ def row(program: str, outcomes: list[dict[str, Any]]) -> str:
     """Returns a row of the table."""
     name = package_of(program)
     titled = program.replace(name, f"{name} {PACKAGES[name]}") if name in PACKAGES else program
-    cells = [titled, *(each.get("result") or each["error"] for each in outcomes)]
+    cells = [titled, *(each.get("result") or each["error"].split(" (")[0] for each in outcomes)]
     cells += [f"{each['seconds']:.1f}" if "result" in each else "" for each in outcomes]
     return "| " + " | ".join(cells) + " |"
 

@@ -43,8 +43,15 @@ def accuracy_of_groups(vectors: Any, groups: Any) -> str:
 
     vectors, groups = np.asarray(vectors, np.float64), np.asarray(groups)
     regression = cross_val_score(LogisticRegression(max_iter=1000), vectors, groups, cv=5).mean()
+    vectors = vectors - vectors.mean(axis=0)  # vectors of small corpora share a direction
     units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    products = units @ units.T
-    np.fill_diagonal(products, 0)
-    nearest = (products @ np.eye(GROUPS)[groups]).argmax(axis=1)
-    return f"{regression:.2f}, {np.mean(nearest == groups):.2f}"
+    return f"{regression:.2f}, {nearest_group(units @ units.T, groups):.2f}"
+
+
+def nearest_group(similarities: Any, groups: Any) -> float:
+    """Returns how often the others of its own group are on average the most similar to an item."""
+    similarities = np.array(similarities, np.float64)
+    np.fill_diagonal(similarities, 0)
+    own = np.eye(GROUPS)[groups]
+    means = similarities @ own / (own.sum(axis=0) - own)
+    return float(np.mean(means.argmax(axis=1) == groups))

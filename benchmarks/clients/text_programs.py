@@ -11,6 +11,7 @@ from tasks import (
     GROUPS,
     accuracy_of_groups,
     group_of_word,
+    nearest_group,
     planted_texts,
 )
 
@@ -64,10 +65,7 @@ def spec2vec() -> str:
         loaded = Word2Vec.load(os.path.join(folder, "spectra_iter_10.model"))
         export_model(model, f"{path}.json", f"{path}.npy")
     scores = Spec2Vec(model, intensity_weighting_power=0.5).matrix(documents, documents)
-    scores = np.array(scores, np.float64)
-    np.fill_diagonal(scores, 0)
-    nearest = (scores @ np.eye(GROUPS)[kinds]).argmax(axis=1)
-    return f"{np.mean(nearest == kinds):.2f} of spectra, {len(loaded.wv)} peaks"
+    return f"{nearest_group(scores, kinds):.2f} of spectra, {len(loaded.wv)} peaks"
 
 
 def product2vec() -> str:
