@@ -11,6 +11,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from kerasw2v.ops.strategies import part_of_replica
+
 NO_BATCH = "`x` must have at least one batch. Received: none."
 
 
@@ -23,7 +25,7 @@ class StepLoop:
         steps_per_call: steps in a call, where the epoch has as many left.
         epoch: returns Keras' iterator over the epoch that the call belongs to; None if there is
             none, where all is left to Keras.
-        strategy: the `tf.distribute` strategy, of one replica.
+        strategy: the `tf.distribute` strategy, of one process.
     """
 
     def __init__(
@@ -40,14 +42,19 @@ class StepLoop:
         # Weak, for an epoch holds on to its data.
         self._epoch_with_data: Callable[[], Any] = lambda: None
 
-        def on_replica(batch: Any) -> Any:
+        def on_replicas(batch: Any) -> Any:
             # Keras wraps what a `PyDataset` leaves out.
             batch = tf.nest.map_structure(
                 lambda each: None if isinstance(each, tf.experimental.Optional) else each, batch
             )
-            return strategy.experimental_local_results(strategy.run(step, args=(batch,)))[0]
+            whole = strategy.num_replicas_in_sync > 1 and not any(
+                isinstance(each, tf.distribute.DistributedValues) for each in tf.nest.flatten(batch)
+            )
+            replica_step = (lambda batch: step(part_of_replica(batch))) if whole else step
+            logs = strategy.run(replica_step, args=(batch,))
+            return strategy.experimental_local_results(logs)[0]
 
-        self._step = tf.function(on_replica, autograph=False)
+        self._step = tf.function(on_replicas, autograph=False)
         self._run = tf.function(self._steps, autograph=False)
 
     def __call__(self, iterator: Any) -> Any:
