@@ -86,12 +86,18 @@ class RowSGD(RowOptimizer):
             self._kept_masses = _RowSums([_row_sums_of(each.value, strategy) for each in variables])
         return self._kept_masses.of
 
+    def drop_masses(self) -> None:
+        """Ends what `keep_masses` began, for steps that are traced from now on."""
+        self._kept_masses = _RowSums([])
+
     def _slots_of(self, variable: Any) -> list[Any]:
         index = self._get_variable_index(variable)
         return [each.of[index] if each.of else None for each in (self._row_sums, self._kept_masses)]
 
     def _update_one(self, variable: Any, gradient: Any, learning_rate: Any, *slots: Any) -> None:
         if not isinstance(gradient, RowGradient):
+            if slots[1] is not None:
+                add_masses(slots[1], gradient)
             variable.assign_sub(tf.cast(learning_rate, variable.dtype) * gradient)
             return
         learning_rate = tf.cast(learning_rate, tf.float32)  # as masses are
