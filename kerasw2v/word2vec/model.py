@@ -5,6 +5,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -39,10 +40,12 @@ from kerasw2v.word2vec.sentences import (
     TrimRule,
     as_corpus,
     check_corpus_arguments,
+    check_sentences,
     is_read_once,
 )
 from kerasw2v.word2vec.trainer import Schedule, Settings, Trainer, check_output_layer
 from kerasw2v.word2vec.values import check_plain
+from kerasw2v.word2vec.word_vectors import WordVectors
 from kerasw2v.word2vec.words import (
     add_null_word,
     counts_of,
@@ -93,7 +96,9 @@ class Word2Vec(hooks.TrainingHooks):
         sample: words of a higher relative frequency (or count, from 1 on) are downsampled; 0 for
             none.
         seed: seed of all random draws, from 0 to 2**32 - 1.
-        workers: accepted and not used: TensorFlow uses all cores.
+        workers: accepted and not used: TensorFlow uses all cores. In a program that has not loaded
+            TensorFlow itself, each of its ops gets one thread, which is fastest for these steps
+            (TF_NUM_INTRAOP_THREADS in the environment is obeyed).
         min_alpha: learning rate at the end.
         sg: 1 for skip-gram, 0 for CBOW.
         hs: 1 for hierarchical softmax.
@@ -120,6 +125,11 @@ class Word2Vec(hooks.TrainingHooks):
             4,096 (8,192 for skip-gram with hierarchical softmax).
         progress_bar: True to show progress on standard error.
         cache_corpus: True to read any corpus once and train on what was read in all epochs.
+        held_out: sentences that are not trained on, as `sentences` are given. Keras callbacks get
+            their mean loss of a pair after each epoch as `val_loss`, so
+            `keras.callbacks.EarlyStopping("val_loss", patience=1)` stops when it rises. Windows and
+            noise words are drawn once, so the losses can be compared. They are read at each `train`
+            call, and not saved.
 
     Attributes:
         wv: `gensim.models.KeyedVectors` of the words; training starts from its vectors and writes
@@ -127,6 +137,7 @@ class Word2Vec(hooks.TrainingHooks):
         syn1neg: output vectors of negative sampling, one row per word.
         syn1: vectors of the inner nodes of hierarchical softmax.
         epoch_losses: mean loss of a pair in each epoch of the last `train` call.
+        held_out_losses: the same of `held_out`, after each epoch.
         corpus_count, corpus_total_words: sentences and words of the corpus that was counted.
 
     Raises:
@@ -185,8 +196,11 @@ class Word2Vec(hooks.TrainingHooks):
         batch_size: int | None = None,
         progress_bar: bool = False,
         cache_corpus: bool = False,
+        held_out: SentenceCorpus | None = None,
     ) -> None:
         check_output_layer(output_layer)
+        if held_out is not None:
+            check_sentences("held_out", held_out)
         if output_layer is not None and hs:
             raise ValueError(
                 f"`hs` must be 0 where `output_layer` is given. Received: hs={hs}, "
@@ -227,6 +241,7 @@ class Word2Vec(hooks.TrainingHooks):
         self.progress_bar = progress_bar
         self.cache_corpus = bool(cache_corpus)
         self._start_state()
+        self._held_out: SentenceCorpus | None = held_out
         if sentences is not None or corpus_file is not None:
             check_not_forked()
             self._check_corpus_sanity(
@@ -260,7 +275,7 @@ class Word2Vec(hooks.TrainingHooks):
     def _start_state(self) -> None:
         """Sets the attributes that building the vocabulary and training change."""
         if not hasattr(self, "wv"):
-            self.wv = KeyedVectors(self.vector_size)
+            self.wv = WordVectors(self.vector_size)
         self.wv.vectors_lockf = np.ones(1, np.float32)
         self.cum_table: NDArray[np.uint32] | None = None
         self.raw_vocab: Mapping[Any, int] | None = None
@@ -270,6 +285,7 @@ class Word2Vec(hooks.TrainingHooks):
         self.total_train_time = 0.0
         self.running_training_loss = 0.0
         self.epoch_losses: list[float] = []
+        self.held_out_losses: list[float] = []
         self.random = np.random.RandomState(self.seed)
         vars(self)["load"] = call_on_class_only
         self._start_transients()
@@ -279,15 +295,18 @@ class Word2Vec(hooks.TrainingHooks):
         self._scan_cache = ScanCache()
         self._trainer: Trainer | None = None
         self._training: EpochTraining | None = None
+        self._held_out = None
 
     def __getstate__(self) -> dict[str, Any]:
         # What the Keras side has learnt is in the arrays, or in the output layer.
-        left_out = ("_scan_cache", "_trainer", "_training")
+        left_out = ("_scan_cache", "_trainer", "_training", "_held_out")
         attributes = {name: value for name, value in vars(self).items() if name not in left_out}
         return {**attributes, "output_layer": self.trained_output_layer()}
 
     def __setstate__(self, attributes: dict[str, Any]) -> None:
         vars(self).update(attributes)
+        if type(self.wv) is KeyedVectors:
+            self.wv.__class__ = WordVectors
         self._start_transients()
 
     # Vocabulary
@@ -504,7 +523,7 @@ class Word2Vec(hooks.TrainingHooks):
 
     def reset_from(self, other_model: Any) -> None:
         """Adopts another model's vocabulary, this package's or gensim's, with untrained weights."""
-        self.wv = KeyedVectors(self.vector_size)
+        self.wv = WordVectors(self.vector_size)
         self.wv.vectors_lockf = np.ones(1, np.float32)
         self.wv.index_to_key = other_model.wv.index_to_key
         self.wv.key_to_index = other_model.wv.key_to_index
@@ -595,15 +614,19 @@ class Word2Vec(hooks.TrainingHooks):
         self.alpha, self.min_alpha, self.epochs = float(alpha), float(min_alpha), epochs
         self.compute_loss = bool(compute_loss)
         self.running_training_loss = 0.0
-        self.epoch_losses = []
+        self.epoch_losses, self.held_out_losses = [], []
         self.add_lifecycle_event("train", msg=f"{epochs} epochs on {len(self.wv)} words")
         callbacks = list(callbacks)
+        held_out = self._encoded_held_out()
         for callback in gensim_callbacks(callbacks):
             callback.on_train_begin(self)
         corpus = as_corpus(corpus_iterable, corpus_file)
         begin = time.perf_counter()
         trainer = self._synchronised_trainer()
-        keras_callbacks = as_keras(callbacks, self, lambda: self._pull(trainer))
+        evaluate = None
+        if held_out is not None:
+            evaluate = partial(trainer.evaluate, held_out, keep_of(self.wv))
+        keras_callbacks = as_keras(callbacks, self, lambda: self._pull(trainer), evaluate)
         diverged = False
         try:
             if self._is_read_once(corpus):
@@ -637,6 +660,18 @@ class Word2Vec(hooks.TrainingHooks):
         for callback in gensim_callbacks(callbacks):
             callback.on_train_end(self)
         return words, raw_words
+
+    def _encoded_held_out(self) -> TokenStream | None:
+        if self._held_out is None:
+            return None
+        vocabulary = self._synchronised_trainer().vocabulary
+        try:
+            stream, _ = ScanCache().encode(Sentences(self._held_out), vocabulary)
+        except ValueError as error:
+            raise ValueError(f"`held_out`: {error}") from None
+        if stream is None:
+            raise ValueError("`held_out` must have sentences. Received: none.")
+        return stream
 
     def _is_read_once(self, corpus: Sentences | str) -> bool:
         """Whether all epochs train on what one pass reads."""

@@ -91,6 +91,7 @@ STATE: dict[str, Rule] = {
     "min_alpha_yet_reached": _NUMBER,
     "running_training_loss": ("a number", lambda value: type(value) in (int, float)),
     "epoch_losses": _LOSSES,
+    "held_out_losses": _LOSSES,
 }
 
 # Classes that the config of an output layer may name besides registered output layers.

@@ -36,6 +36,7 @@ from kerasw2v.word2vec.values import (
     encode_attributes,
     encode_words,
 )
+from kerasw2v.word2vec.word_vectors import WordVectors
 
 if TYPE_CHECKING:
     from kerasw2v.word2vec.model import Word2Vec
@@ -66,11 +67,13 @@ _OWN = {
     "cum_table",
     "raw_vocab",
     "epoch_losses",
+    "held_out_losses",
     "random",
     "load",
     "_scan_cache",
     "_trainer",
     "_training",
+    "_held_out",
 }
 _OWN_OF_VECTORS = {*vars(KeyedVectors(1)), "vectors_lockf"}
 
@@ -91,7 +94,7 @@ def save_model(model: "Word2Vec", file: File, ignore: Iterable[str] = ()) -> Non
     Attributes that the user has set are saved too, but for those in `ignore`.
     """
     check_file_hooks(model)
-    if type(model.wv) is not KeyedVectors:
+    if type(model.wv) not in (KeyedVectors, WordVectors):
         raise TypeError(
             "`wv` must be a gensim KeyedVectors to be saved. "
             f"Received: wv of type {type(model.wv).__module__}.{type(model.wv).__qualname__}."

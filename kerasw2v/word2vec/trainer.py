@@ -25,7 +25,11 @@ from kerasw2v.ops.huffman import Path, tree_of_paths
 from kerasw2v.ops.windows import sufficient_halo
 from kerasw2v.optimizers import RowSGD
 from kerasw2v.utils.checks import check_choice
-from kerasw2v.utils.runtime import find_devices_quietly
+from kerasw2v.utils.runtime import (
+    MAX_CHAINS,
+    divide_cores_of_own_program,
+    find_devices_quietly,
+)
 
 # Compiling a model takes about as long as this many small steps without compiling.
 _EAGER_STEPS = 32
@@ -122,6 +126,7 @@ class Trainer:
         output_layer: OutputLayer | str | None = None,
         strategy: Any = None,
     ) -> None:
+        divide_cores_of_own_program(MAX_CHAINS)
         find_devices_quietly()
         self.settings = settings
         self._order = np.argsort(-counts, kind="stable")
@@ -247,6 +252,30 @@ class Trainer:
         )
         return Outcome(len(history.epoch), float(kept.sum()))
 
+    def evaluate(self, stream: TokenStream, keep: NDArray[np.float32]) -> float:
+        """Returns the mean loss of a pair of a stream, with the same draws at each call.
+
+        The sums of losses that the model keeps stay as they are, so it may be called in an epoch.
+        `stream` and `keep` are as in `fit`, which must have begun.
+        """
+        model = self.model
+        dataset = block_dataset(
+            stream,
+            self.vocabulary,
+            window=self.settings.window,
+            halo=model.halo,
+            keep=self.in_order(keep),
+            batch_size=model.largest_batch,
+            block_length=model.block_length,
+            seed=self.settings.seed,
+            reshuffle_each_iteration=False,
+        )
+        sums = [_numpy(each) for each in model.pair_mean.variables]
+        loss = model.evaluate(dataset, verbose=0)
+        for variable, value in zip(model.pair_mean.variables, sums, strict=True):
+            variable.assign(value)
+        return float(loss)
+
     def restart_draws(self, training: int) -> None:
         """Makes the random draws those of a `train` call."""
         seeds.restart(self.model, training * _DRAWS_PER_TRAINING)
@@ -303,7 +332,11 @@ def _output_layer_of(
         layers.append(HierarchicalSoftmax(counts))
     if settings.negative:
         exponent = settings.ns_exponent
-        layers.append(NegativeSampling(counts, settings.negative, exponent=exponent, seed=seed))
+        layers.append(
+            NegativeSampling(
+                counts, settings.negative, exponent=exponent, seed=seed, evaluation="sampled"
+            )
+        )
     return layers[0] if len(layers) == 1 else SumOfLosses(layers)
 
 
