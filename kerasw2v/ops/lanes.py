@@ -51,8 +51,12 @@ def number_of_lanes(blocks: tf.Tensor, together: int) -> int:
 
 
 def threads() -> int:
-    """Returns how many ops TensorFlow runs at the same time."""
-    return tf.config.threading.get_inter_op_parallelism_threads() or usable_cores()
+    """Returns how many ops TensorFlow runs at the same time, for each replica of this process."""
+    number = tf.config.threading.get_inter_op_parallelism_threads() or usable_cores()
+    strategy = tf.distribute.get_strategy()
+    if strategy.num_replicas_in_sync > 1:
+        number = max(1, number // len(strategy.extended.worker_devices))
+    return number
 
 
 def in_lanes(
