@@ -22,7 +22,7 @@ from kerasw2v.layers.shapes import (
 from kerasw2v.layers.table_search import TableSearch
 from kerasw2v.layers.tables import add_table, check_shards, check_tie, tied_table, warn_of_lost_tie
 from kerasw2v.layers.top_k import UnpackTopK, pack
-from kerasw2v.ops.ids import as_ids, as_weights
+from kerasw2v.ops.ids import as_ids, as_weights, is_equal
 from kerasw2v.ops.rows import rows_at
 from kerasw2v.ops.seeds import evaluation_draws, is_evaluating
 from kerasw2v.ops.softmax_loss import sum_by_row, take_rows
@@ -291,8 +291,7 @@ class OutputLayer(TableSearch):
         """Returns ids with word 0 in place of `ignore_id`, and which are none; None for all."""
         if self.ignore_id is None:
             return as_ids(name, ids, self.vocabulary_size), None
-        wide = tf.cast(ids, tf.int64) if ids.dtype.is_integer else ids
-        is_word = tf.not_equal(wide, tf.cast(self.ignore_id, wide.dtype))
+        is_word = ~is_equal(ids, self.ignore_id)
         return as_ids(
             name, tf.where(is_word, ids, tf.zeros_like(ids)), self.vocabulary_size
         ), is_word
