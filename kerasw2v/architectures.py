@@ -67,7 +67,7 @@ def suitable_merge_steps(model: BlockModel, batch_size: int) -> int:
     >>> [suitable_merge_steps(SkipGram(v, 2, layers.NegativeSampling(v)), 4096) for v in sizes]
     [32, 165, 1954]
     """
-    rows = sum(weight.shape[0] for weight in model.trainable_variables if weight.shape.rank)
+    rows = sum(int(weight.shape[0]) for weight in model.trainable_variables if len(weight.shape))
     return max(_LEAST_MERGE_STEPS, -(-_WORDS_PER_ROW * rows // batch_size))
 
 

@@ -8,7 +8,6 @@ from contextlib import nullcontext
 from typing import Any, TextIO
 
 import keras
-import tensorflow as tf
 
 from kerasw2v.divergence import StopOnNaN, loss_is_finite
 from kerasw2v.history import History, Measurement

@@ -231,7 +231,7 @@ def _slices_of(gradient: Any) -> RowSlices:
 
 
 def joined_masses(masses: list[RowMass], vocabulary_size: int) -> RowMass:
-    """Returns several masses of a table as one; all ids are written out if there is more than one."""
+    """Returns several masses of a table as one, which names its rows if there are several."""
     if len(masses) == 1:
         return masses[0]
     return RowMass(
@@ -242,4 +242,6 @@ def joined_masses(masses: list[RowMass], vocabulary_size: int) -> RowMass:
 
 def _occurrences(slices: list[RowSlices | RowProducts], vocabulary_size: int) -> RowMass:
     ids = [all_ids(each.ids, vocabulary_size) for each in slices]
-    return joined_masses([RowMass(each, tf.ones_like(each, tf.float32)) for each in ids], vocabulary_size)
+    return joined_masses(
+        [RowMass(each, tf.ones_like(each, tf.float32)) for each in ids], vocabulary_size
+    )

@@ -3,7 +3,8 @@
 Since the last merge worker w has moved a row by `change_w`, with the mass `m_w` in all its steps
 together (see `ops.row_mass`). With the learning rate r and a limit T, all workers get
 
-    row = row before + min(1, T / (r * sum over w of m_w)) * sum over w of max(1, r * m_w / T) * change_w
+    row = row before + scale * sum over w of max(1, r * m_w / T) * change_w
+    scale = min(1, T / (r * sum over w of m_w))
 
 So changes add up while a row's steps are few, as they would in one process; what one worker alone
 has moved stays as it is; and a row that all have moved until it hardly moves any more becomes a
@@ -148,9 +149,7 @@ class RowMerger:
 
     def _gathered(self, flags: tf.Tensor) -> Any:
         return self._strategy.run(
-            lambda: tf.distribute.get_replica_context().all_gather(
-                tf.identity(flags)[None], axis=0
-            )
+            lambda: tf.distribute.get_replica_context().all_gather(tf.identity(flags)[None], axis=0)
         )
 
     def _exchanged(self, ids: list[tf.Tensor], learning_rate: tf.Tensor) -> None:

@@ -132,7 +132,9 @@ class RowSGD(RowOptimizer):
                 masses = _masses_by_row(row_sums, replace(own, mass=mass))
                 if kept_masses is not None:
                     add_masses(kept_masses, replace(own, mass=mass))
-                return [_steps(each, copy.dtype, masses, learning_rate, limit) for each in own.slices]
+                return [
+                    _steps(each, copy.dtype, masses, learning_rate, limit) for each in own.slices
+                ]
 
         steps: list[RowSlices] = []
         strategy.extended.update(
