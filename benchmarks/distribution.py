@@ -280,10 +280,10 @@ def on_loopback(args, one):
         steps = merge_steps(args.vocabulary, args.batch)
         rows, moved = of_merge(args.vocabulary, args.size, args.batch, number, steps)
         found[f"{number} local"] = [local, moved]
+        step, merge = 1000 * (local["step"] + local["merge"] / steps), 1000 * local["merge"]
         print(
-            f"  {number:7}  {'merged':9}  {moved / steps / 1e6:10.2f}  "
-            f"{1000 * (local['step'] + local['merge'] / steps):10.1f}   every {steps} steps a merge "
-            f"of {rows:,.0f} rows, {moved / 1e6:.1f} MB and {1000 * local['merge']:.0f} ms"
+            f"  {number:7}  {'merged':9}  {moved / steps / 1e6:10.2f}  {step:10.1f}   in {steps} "
+            f"steps a merge of {rows:,.0f} rows, {moved / 1e6:.1f} MB and {merge:.0f} ms"
         )
         if number == 2:
             sending = 3 * messages["latency"] + moved * messages["byte"]
