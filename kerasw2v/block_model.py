@@ -22,6 +22,7 @@ from kerasw2v.ops.step_loop import NO_BATCH, StepLoop
 from kerasw2v.ops.strategies import (
     divides_on_host,
     is_multi_worker,
+    local_replicas,
     lost_workers_are_errors,
     reducible_logs,
     repeated_for_workers,
@@ -30,7 +31,7 @@ from kerasw2v.ops.windows import check_halo, decode_blocks, default_block_length
 from kerasw2v.optimizers import RowSGD
 from kerasw2v.optimizers.row_optimizer import RowOptimizer
 from kerasw2v.utils.checks import MAX_INT32, check_int, check_seed
-from kerasw2v.utils.runtime import check_not_forked, trace_without_gc
+from kerasw2v.utils.runtime import chains_side_by_side, check_not_forked, trace_without_gc
 
 
 class PairMean(keras.metrics.Metric):
@@ -419,7 +420,9 @@ class BlockModel(keras.Model):
             return 1
         rows = blocks.shape[0] * self.block_length
         together = self.output_layer.rows_together(rows, length, candidates)
-        return number_of_lanes(blocks, lcm(together, self.block_length) // self.block_length)
+        together = lcm(together, self.block_length) // self.block_length
+        chains = max(1, chains_side_by_side() // local_replicas(self.distribute_strategy))
+        return number_of_lanes(blocks, together, chains)
 
     @property
     def _loss_shape(self) -> tuple[int, int]:

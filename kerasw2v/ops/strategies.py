@@ -69,6 +69,11 @@ def repeated_for_workers(dataset: Any, strategy: Any) -> tuple[Any, int | None]:
     return dataset.repeat(), steps
 
 
+def local_replicas(strategy: Any) -> int:
+    """Returns how many replicas run in this process."""
+    return 1 if strategy.num_replicas_in_sync == 1 else len(strategy.extended.worker_devices)
+
+
 def divides_on_host(strategy: Any) -> bool:
     """Returns whether a step should divide whole batches among its replicas itself.
 

@@ -5,6 +5,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, Self
 
@@ -17,7 +18,8 @@ from numpy.typing import NDArray
 
 from kerasw2v.block_model import BlockModel
 from kerasw2v.data.token_stream import TokenStream
-from kerasw2v.data.vocabulary import effective_min_count
+from kerasw2v.data.vocabulary import Vocabulary, effective_min_count
+from kerasw2v.growth import grow_output_layer
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops.noise import count_powers
 from kerasw2v.utils.checks import (
@@ -56,6 +58,7 @@ from kerasw2v.word2vec.words import (
     set_paths,
     start_words,
     whole_counts,
+    words_by_frequency,
 )
 
 logger = logging.getLogger(__name__)
@@ -426,9 +429,12 @@ class Word2Vec(hooks.TrainingHooks):
         logger.info("effective_min_count=%i: %s", self.effective_min_count, report)
         if dry_run:
             return report
-        self._trainer = None
+        layer, self._trainer = self.trained_output_layer(), None
         if update:
+            old_words = words_by_frequency(self.wv)
             new = grow_words(self.wv, selection, counts)
+            if isinstance(layer, OutputLayer):
+                self.output_layer = self._grown_output_layer(layer, old_words)
             logger.info("%i new words, %i in all", len(new), len(self.wv))
         else:
             self.min_count, self.sample = min_count, sample
@@ -463,11 +469,14 @@ class Word2Vec(hooks.TrainingHooks):
                 "`update` must be False for a model without a vocabulary: build one from a corpus "
                 "before adding words to it."
             )
-        if update and self.output_layer is not None:
-            raise ValueError(
-                "`update` must be False where `output_layer` is given: only the tables of `hs` and "
-                f"`negative` can grow. Received: output_layer={self.output_layer!r}."
-            )
+
+    def _grown_output_layer(self, layer: OutputLayer, old_words: list[Any]) -> OutputLayer:
+        """Returns an output layer for the words of `wv`, with what it has learnt of old ones."""
+        words = words_by_frequency(self.wv)
+        counts = np.sort(counts_of(self.wv))[::-1]
+        ids = Vocabulary(old_words, np.ones(len(old_words), int)).lookup(words)
+        with self.strategy.scope() if self.strategy else nullcontext():
+            return grow_output_layer(layer, self.vector_size, counts, ids)[0]
 
     def add_null_word(self) -> None:
         """Adds gensim's padding word: a NUL character, which never occurs, with count 1."""
