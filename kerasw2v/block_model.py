@@ -157,7 +157,7 @@ class BlockModel(keras.Model):
     @property
     def largest_batch(self) -> int:
         """Tokens of a step from which on a larger one is not worth its fewer updates."""
-        return 4096
+        return 8192 if self.embedding.words_are_costly else 4096
 
     def _numbers_of_block(self) -> int:
         """Returns how many floats a step has for each block, at least."""

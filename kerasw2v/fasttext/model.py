@@ -240,10 +240,6 @@ class FastText(Word2Vec):
             self.wv.vectors_ngrams[trainer.used_ngrams] = arrays[NGRAMS]
         compose_vectors(self.wv)
 
-    def _clear_post_train(self) -> None:
-        super()._clear_post_train()
-        compose_vectors(self.wv)  # also those that a subclass has changed
-
     def _check_memory(self) -> None:
         super()._check_memory()
         size = f"bucket={self.bucket:,} vectors, vector_size={self.vector_size:,},"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kerasw2v.ops.character_ngrams import character_ngrams
 
-_WORDS_AT_ONCE = 2**14
+_WORDS_AT_ONCE = 2**10  # their n-grams' vectors fit into a cache
 
 
 def new_vectors(vector_size: int, min_n: int, max_n: int, bucket: int) -> FastTextKeyedVectors:

@@ -87,6 +87,8 @@ class EmbeddingLookup(keras.layers.Layer):
 
     can_tie = True
     """Whether an output layer can share the table."""
+    words_are_costly = False
+    """Whether a word has many rows, so that large batches, which repeat words, save much."""
 
     def build(self, input_shape: Any = None) -> None:
         shape = (self.vocabulary_size, self.embedding_dim)

@@ -13,8 +13,8 @@ from kerasw2v.layers.embedding_lookup import EmbeddingLookup
 from kerasw2v.layers.tables import add_table
 from kerasw2v.ops.character_ngrams import character_ngrams
 from kerasw2v.ops.row_mass import add_row_mass
-from kerasw2v.ops.rows import copy_of_replica, distinct, gather_rows, rows_at
-from kerasw2v.ops.subwords import Subwords, of_owners, subword_means, subwords_of, word_shares
+from kerasw2v.ops.rows import copy_of_replica, distinct, gather_rows, rows_at, sums_of_rows
+from kerasw2v.ops.subwords import Subwords, of_owners, scaled_by_share, subwords_of, word_shares
 from kerasw2v.utils.checks import MAX_INT32, check_choice, check_int, shortened
 
 GRADIENTS = ("word2vec", "exact")
@@ -71,6 +71,7 @@ class SubwordLookup(EmbeddingLookup):
     """
 
     can_tie = False
+    words_are_costly = True
 
     def __init__(
         self,
@@ -144,17 +145,24 @@ class SubwordLookup(EmbeddingLookup):
         return rows_at(vectors, indices)
 
     def distinct_rows(self, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        words, indices = distinct(ids)
-        return self._means(words, _number_of(indices)), words, indices
+        words, number, indices = _distinct(ids)
+        return self._means(words, number), words, indices
 
     def _means(self, words: tf.Tensor, number: tf.Tensor | None = None) -> tf.Tensor:
         """Returns the vectors of words; those from `number` on are padding."""
         subwords = self._subwords_of(words, number)
         own = gather_rows(self.table, words, self.compute_dtype, is_bucketed=True)
-        rows = gather_rows(
-            self.subword_embeddings, subwords.ids, self.compute_dtype, is_bucketed=True
+        sums = sums_of_rows(
+            self.subword_embeddings,
+            subwords.ids,
+            subwords.owners,
+            tf.size(words),
+            self.compute_dtype,
         )
-        return subword_means(own, rows, subwords, self.gradient == "exact")
+        share = tf.cast(word_shares(subwords), self.compute_dtype)
+        if self.gradient == "exact":
+            return share[:, None] * (own + sums)
+        return scaled_by_share(own + sums, share)
 
     def _subwords_of(self, words: tf.Tensor, number: tf.Tensor | None = None) -> Subwords:
         self._check_restored()
@@ -163,8 +171,8 @@ class SubwordLookup(EmbeddingLookup):
         return subwords_of(words, number, ids, splits)
 
     def add_mass(self, ids: tf.Tensor, mass: tf.Tensor) -> None:
-        words, indices = distinct(ids)
-        subwords = self._subwords_of(words, _number_of(indices))
+        words, number, indices = _distinct(ids)
+        subwords = self._subwords_of(words, number)
         flat = tf.reshape(mass, [-1]), tf.reshape(indices, [-1])
         of_words = tf.math.unsorted_segment_sum(*flat, tf.size(words))
         if self.gradient == "exact":
@@ -232,9 +240,12 @@ class SubwordLookup(EmbeddingLookup):
             )
 
 
-def _number_of(indices: tf.Tensor) -> tf.Tensor:
-    """Returns the number of distinct ids, without padding, from what `ops.rows.distinct` returns."""
-    return tf.reduce_max(indices) + 1
+def _distinct(ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Returns what `ops.rows.distinct` does, padded with one of the ids, and their number."""
+    words, indices = distinct(ids)
+    number = tf.reduce_max(indices) + 1
+    words = tf.where(tf.range(tf.size(words)) < number, words, tf.reduce_max(words))
+    return words, number, indices
 
 
 def _with_next_seed(initializer: Any) -> Any:
@@ -288,7 +299,9 @@ def _words_of(subwords: Any) -> Iterable[Any]:
 
 
 def _list_of(word: int, subwords: Any) -> NDArray[np.int64]:
-    ids = np.asarray(subwords if len(subwords) else np.zeros(0, np.int64))
+    ids = np.asarray(subwords)
+    if ids.shape == (0,):
+        return np.zeros(0, np.int64)
     if ids.ndim != 1 or ids.dtype.kind not in "iu":
         raise TypeError(
             "`subwords` must have a list of integers for each word. "

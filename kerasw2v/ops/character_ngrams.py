@@ -31,6 +31,7 @@ def character_ngrams(
         they start, shorter ones first.
 
     Raises:
+        TypeError: if a word is a tuple, which gensim refuses too.
         ValueError: if a word cannot be written as UTF-8.
 
     Example:
@@ -57,6 +58,10 @@ def _parts(
 
 
 def _encoded(word: object) -> bytes:
+    if isinstance(word, tuple):
+        raise TypeError(
+            f"Words must be strings to have character n-grams. Received: the word {word!r}."
+        )
     try:
         return f"<{word}>".encode()
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""Words as lists of subwords: finding the subwords of a batch, and the mean of their rows."""
+"""Words as lists of subwords: finding the subwords of a batch, and what a row counts in a mean."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -6,14 +6,13 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from kerasw2v.ops.fused import bucketed_length
-from kerasw2v.ops.rows import sum_by_owner
 
 
 class Subwords(NamedTuple):
     """The subwords of n words in one list, m long.
 
     Attributes:
-        ids: int32, `(m,)`, padded with zeros to a bucket (see `ops.fused.bucketed_length`).
+        ids: int32, `(m,)`, padded with one of them to a bucket (see `ops.fused.bucketed_length`).
         owners: int32, `(m,)`, ascending: the index of the word that has it; n for padding.
         lengths: int32, `(n,)`, how many each word has.
     """
@@ -44,37 +43,17 @@ def subwords_of(
     size = tf.size(places)
     length = bucketed_length(size)
     owners = tf.searchsorted(ends[1:], tf.range(length), side="right")
-    found = tf.pad(tf.gather(ids, places), [[0, length - size]])
-    return Subwords(found, owners, limits - starts)
+    # An optimizer with moments must not touch a row that no word of the batch has.
+    padded = tf.pad(places, [[0, length - size]], constant_values=tf.reduce_max(places))
+    return Subwords(tf.gather(ids, padded), owners, limits - starts)
 
 
-def subword_means(
-    words: tf.Tensor, rows: tf.Tensor, subwords: Subwords, is_exact: bool
-) -> tf.Tensor:
-    """Returns the mean of each word's own row and those of its subwords: `(n, d)`.
-
-    Each of these rows gets the error of the mean: the whole of it, or its share if `is_exact`.
-
-    Args:
-        words: own rows of the words, `(n, d)`.
-        rows: the rows of `subwords.ids`, `(m, d)`.
-        subwords: the subwords of the words.
-        is_exact: whether the gradient is that of the mean.
-    """
-    share = tf.cast(word_shares(subwords), words.dtype)[:, None]
-
-    @tf.custom_gradient
-    def means(
-        words: tf.Tensor, rows: tf.Tensor
-    ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]]:
-        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            of_words = share * upstream if is_exact else upstream
-            return of_words, of_owners(of_words, subwords)
-
-        sums = sum_by_owner(rows, subwords.owners, tf.shape(words)[0] + 1)[:-1]
-        return share * (words + sums), gradient
-
-    return means(words, rows)
+@tf.custom_gradient
+def scaled_by_share(
+    sums: tf.Tensor, share: tf.Tensor
+) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, None]]]:
+    """Returns `share * sums`, `(n,), (n, d) -> (n, d)`; the sums get the whole error of that."""
+    return share[:, None] * sums, lambda upstream: (upstream, None)
 
 
 def word_shares(subwords: Subwords) -> tf.Tensor:
