@@ -20,15 +20,14 @@ from kerasw2v.fasttext.vectors import (
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.utils.checks import MAX_INT32, check_int
 from kerasw2v.utils.memory import check_memory
-from kerasw2v.word2vec import state
 from kerasw2v.word2vec.callbacks import Callbacks
 from kerasw2v.word2vec.model import SentenceCorpus, Word2Vec, replaced, whole
-from kerasw2v.word2vec.saved_state import ARGUMENTS, whole_number
+from kerasw2v.word2vec.saved_state import ARGUMENTS, Kind, whole_number
 from kerasw2v.word2vec.sentences import TrimRule
 
 logger = logging.getLogger(__name__)
 
-_KIND = state.Kind(
+_KIND = Kind(
     "kerasw2v.FastText",
     GensimFastText,
     FastTextKeyedVectors,

@@ -52,7 +52,7 @@ class FastTextTrainer(Trainer):
         )
 
     def push(self, arrays: dict[str, NDArray[np.float32]]) -> None:
-        """Sets the model's tables to gensim's arrays; `"vectors"` are those of whole words alone."""
+        """Sets the model's tables to gensim's arrays; `"vectors"` are words' own vectors."""
         super().push(arrays)
         if len(self.used_ngrams):
             rows = arrays[NGRAMS][self.used_ngrams]

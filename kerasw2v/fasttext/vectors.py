@@ -64,10 +64,10 @@ def compose_vectors(vectors: FastTextKeyedVectors) -> None:
 def _composed(vectors: FastTextKeyedVectors, part: slice) -> NDArray[np.float32]:
     ngrams = vectors.buckets_word[part]
     lengths = np.array([len(each) for each in ngrams])
-    sums = np.array(vectors.vectors_vocab[part])
+    sums = np.array(vectors.vectors_vocab[part], np.float32)
     ids = np.concatenate(ngrams)
     if len(ids):
         begins = (np.cumsum(lengths) - lengths)[lengths > 0]
         sums[lengths > 0] += np.add.reduceat(vectors.vectors_ngrams[ids], begins, axis=0)
-    composed: NDArray[np.float32] = sums / (1 + lengths[:, None]).astype(np.float32)
-    return composed
+    sums /= 1 + lengths[:, None].astype(np.float32)
+    return sums

@@ -27,8 +27,8 @@ def character_ngrams(
         bucket: number of buckets.
 
     Returns:
-        `(ids, splits)`: the buckets of word i are `ids[splits[i]:splits[i + 1]]`, by the place where
-        they start, shorter ones first.
+        `(ids, splits)`: the buckets of word i are `ids[splits[i]:splits[i + 1]]`, by the place
+        where the n-grams start, shorter ones first.
 
     Raises:
         TypeError: if a word is a tuple, which gensim refuses too.
@@ -66,8 +66,7 @@ def _encoded(word: object) -> bytes:
         return f"<{word}>".encode()
     except UnicodeEncodeError:
         raise ValueError(
-            "Words must be valid Unicode to have character n-grams. "
-            f"Received: the word {word!r}."
+            f"Words must be valid Unicode to have character n-grams. Received: the word {word!r}."
         ) from None
 
 

@@ -24,7 +24,7 @@ _active = threading.local()  # replicas trace in threads of their own
 
 @dataclass(frozen=True)
 class RowSlices:
-    """Gradient rows: row `ids[i]` of the table gains `scale[i] * values[i]`, or `values[owners[i]]`.
+    """Gradient rows: row `ids[i]` gains `scale[i] * values[i]`, or `values[owners[i]]`.
 
     Attributes:
         ids: int32, `(n,)`; None for all rows of the table in order.

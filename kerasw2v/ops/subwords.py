@@ -22,9 +22,7 @@ class Subwords(NamedTuple):
     lengths: tf.Tensor
 
 
-def subwords_of(
-    words: tf.Tensor, number: tf.Tensor, ids: tf.Tensor, splits: tf.Tensor
-) -> Subwords:
+def subwords_of(words: tf.Tensor, number: tf.Tensor, ids: tf.Tensor, splits: tf.Tensor) -> Subwords:
     """Finds the subwords of words.
 
     Args:

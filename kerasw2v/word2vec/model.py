@@ -32,6 +32,7 @@ from kerasw2v.utils.runtime import check_not_forked
 from kerasw2v.word2vec import hooks, state
 from kerasw2v.word2vec.callbacks import Callbacks, as_keras, gensim_callbacks
 from kerasw2v.word2vec.epochs import EpochTraining
+from kerasw2v.word2vec.saved_state import Kind
 from kerasw2v.word2vec.scoring import predict, score_sentences
 from kerasw2v.word2vec.sentences import (
     ScanCache,
@@ -151,7 +152,7 @@ class Word2Vec(hooks.TrainingHooks):
     syn1: NDArray[np.float32]
     syn1neg: NDArray[np.float32]
 
-    _kind: state.Kind = state.WORD2VEC
+    _kind: Kind = state.WORD2VEC
 
     def __init__(
         self,
@@ -196,9 +197,7 @@ class Word2Vec(hooks.TrainingHooks):
             )
         check_convertible(float, alpha=alpha, min_alpha=min_alpha)
         check_convertible(int, sg=sg, hs=hs, cbow_mean=cbow_mean)
-        self.vector_size = check_int(
-            "vector_size", whole("vector_size", vector_size), 1, MAX_INT32
-        )
+        self.vector_size = check_int("vector_size", whole("vector_size", vector_size), 1, MAX_INT32)
         if not hasattr(self, "layer1_size"):  # a subclass may have set it, as in gensim
             self.layer1_size = self.vector_size
         self.window = check_int("window", whole("window", window), minimum=1)

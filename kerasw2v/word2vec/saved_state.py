@@ -82,6 +82,7 @@ ARGUMENTS: dict[str, Rule] = {
     "cache_corpus": _FLAG,
 }
 
+
 class Kind(NamedTuple):
     """What differs between the files of `Word2Vec` and those of a class derived from it.
 

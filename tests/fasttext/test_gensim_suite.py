@@ -32,7 +32,7 @@ class Base(suite.TestFastTextModel):
         self.test_model = gensim.models.FastText(vector_size=2)  # not asked by the tests below
 
 
-hidden = {name: None for name in (*EXCLUDED, *QUERIES)}
+hidden = dict.fromkeys((*EXCLUDED, *QUERIES))
 TestFastTextModel = type("TestFastTextModel", (Base,), {"__module__": __name__, **hidden})
 del Base
 

@@ -1,5 +1,7 @@
 """Character n-grams and their buckets against gensim's."""
 
+import itertools
+
 import numpy as np
 import pytest
 from gensim.models.fasttext import ft_ngram_hashes
@@ -14,7 +16,7 @@ WORDS = ["rose", "a", "", "käse", "東京都", "don't", "😀x😀", "aaaaaaa",
 def lists(words, *arguments):
     ids, splits = character_ngrams(words, *arguments)
     assert ids.dtype == np.int32
-    return [ids[begin:end].tolist() for begin, end in zip(splits, splits[1:], strict=False)]
+    return [ids[begin:end].tolist() for begin, end in itertools.pairwise(splits)]
 
 
 @pytest.mark.parametrize(("min_n", "max_n"), [(3, 6), (1, 3), (0, 2), (2, 1), (5, 5), (1, 40)])
