@@ -26,7 +26,11 @@ from kerasw2v.ops.huffman import Path, tree_of_paths
 from kerasw2v.ops.windows import sufficient_halo
 from kerasw2v.optimizers import RowSGD
 from kerasw2v.utils.checks import check_choice
-from kerasw2v.utils.runtime import find_devices_quietly
+from kerasw2v.utils.runtime import (
+    MAX_CHAINS,
+    divide_cores_of_own_program,
+    find_devices_quietly,
+)
 
 # Compiling a model takes about as long as this many small steps without compiling.
 _EAGER_STEPS = 32
@@ -123,6 +127,7 @@ class Trainer:
         output_layer: OutputLayer | str | None = None,
         strategy: Any = None,
     ) -> None:
+        divide_cores_of_own_program(MAX_CHAINS)
         find_devices_quietly()
         self.settings = settings
         self._order = np.argsort(-counts, kind="stable")
