@@ -417,7 +417,8 @@ class BlockModel(keras.Model):
 
     def _lanes(self, blocks: tf.Tensor) -> int:
         length, candidates = self._loss_shape
-        if blocks.shape[0] is None or is_evaluating():
+        # A word in two lanes is looked up twice, which is slower where that is the larger part.
+        if blocks.shape[0] is None or is_evaluating() or self.embedding.words_are_costly:
             return 1
         rows = blocks.shape[0] * self.block_length
         together = self.output_layer.rows_together(rows, length, candidates)

@@ -233,7 +233,7 @@ def test_bad_values(arguments, sentence):
 
 @pytest.mark.parametrize("subwords", [5, "rose", [1, 2], [["a"]], [[0.5]], [[[1]]]])
 def test_bad_types(subwords):
-    with pytest.raises(TypeError, match="^`subwords` must have a list of "):
+    with pytest.raises(TypeError, match=r"^`subwords` must have a list of "):
         SubwordLookup(subwords, 4, 3)
 
 
