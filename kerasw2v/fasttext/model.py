@@ -97,6 +97,7 @@ class FastText(Word2Vec):
         batch_size: see `Word2Vec`.
         progress_bar: see `Word2Vec`.
         cache_corpus: see `Word2Vec`.
+        held_out: see `Word2Vec`.
 
     Attributes:
         wv: `gensim.models.fasttext.FastTextKeyedVectors`: `vectors_vocab` and `vectors_ngrams` are
@@ -161,6 +162,7 @@ class FastText(Word2Vec):
         batch_size: int | None = None,
         progress_bar: bool = False,
         cache_corpus: bool = False,
+        held_out: SentenceCorpus | None = None,
     ) -> None:
         if word_ngrams != 1:
             raise NotImplementedError(
@@ -206,6 +208,7 @@ class FastText(Word2Vec):
             batch_size=batch_size,
             progress_bar=progress_bar,
             cache_corpus=cache_corpus,
+            held_out=held_out,
         )
 
     # What differs from `Word2Vec`: the arrays in `wv`

@@ -5,6 +5,8 @@ import os
 import time
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -16,7 +18,8 @@ from numpy.typing import NDArray
 
 from kerasw2v.block_model import BlockModel
 from kerasw2v.data.token_stream import TokenStream
-from kerasw2v.data.vocabulary import effective_min_count
+from kerasw2v.data.vocabulary import Vocabulary, effective_min_count
+from kerasw2v.growth import grow_output_layer
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops.noise import count_powers
 from kerasw2v.utils.checks import (
@@ -40,10 +43,12 @@ from kerasw2v.word2vec.sentences import (
     TrimRule,
     as_corpus,
     check_corpus_arguments,
+    check_sentences,
     is_read_once,
 )
 from kerasw2v.word2vec.trainer import Schedule, Settings, Trainer, check_output_layer
 from kerasw2v.word2vec.values import check_plain
+from kerasw2v.word2vec.word_vectors import WordVectors
 from kerasw2v.word2vec.words import (
     add_null_word,
     counts_of,
@@ -54,6 +59,7 @@ from kerasw2v.word2vec.words import (
     set_paths,
     start_words,
     whole_counts,
+    words_by_frequency,
 )
 
 logger = logging.getLogger(__name__)
@@ -123,6 +129,11 @@ class Word2Vec(hooks.TrainingHooks):
             4,096 (8,192 for skip-gram with hierarchical softmax).
         progress_bar: True to show progress on standard error.
         cache_corpus: True to read any corpus once and train on what was read in all epochs.
+        held_out: sentences that are not trained on, as `sentences` are given. Keras callbacks get
+            their mean loss of a pair after each epoch as `val_loss`, so
+            `keras.callbacks.EarlyStopping("val_loss", patience=1)` stops when it rises. Windows and
+            noise words are drawn once, so the losses can be compared. They are read at each `train`
+            call, and not saved.
 
     Attributes:
         wv: `gensim.models.KeyedVectors` of the words; training starts from its vectors and writes
@@ -130,6 +141,7 @@ class Word2Vec(hooks.TrainingHooks):
         syn1neg: output vectors of negative sampling, one row per word.
         syn1: vectors of the inner nodes of hierarchical softmax.
         epoch_losses: mean loss of a pair in each epoch of the last `train` call.
+        held_out_losses: the same of `held_out`, after each epoch.
         corpus_count, corpus_total_words: sentences and words of the corpus that was counted.
 
     Raises:
@@ -190,8 +202,11 @@ class Word2Vec(hooks.TrainingHooks):
         batch_size: int | None = None,
         progress_bar: bool = False,
         cache_corpus: bool = False,
+        held_out: SentenceCorpus | None = None,
     ) -> None:
         check_output_layer(output_layer)
+        if held_out is not None:
+            check_sentences("held_out", held_out)
         if output_layer is not None and hs:
             raise ValueError(
                 f"`hs` must be 0 where `output_layer` is given. Received: hs={hs}, "
@@ -230,6 +245,7 @@ class Word2Vec(hooks.TrainingHooks):
         self.progress_bar = progress_bar
         self.cache_corpus = bool(cache_corpus)
         self._start_state()
+        self._held_out: SentenceCorpus | None = held_out
         if sentences is not None or corpus_file is not None:
             check_not_forked()
             self._check_corpus_sanity(
@@ -273,13 +289,14 @@ class Word2Vec(hooks.TrainingHooks):
         self.total_train_time = 0.0
         self.running_training_loss = 0.0
         self.epoch_losses: list[float] = []
+        self.held_out_losses: list[float] = []
         self.random = np.random.RandomState(self.seed)
         vars(self)["load"] = call_on_class_only
         self._start_transients()
 
     def _new_vectors(self) -> Any:
         """Returns vectors of no words, with an array for each of gensim's locks."""
-        vectors = KeyedVectors(self.vector_size)
+        vectors = WordVectors(self.vector_size)
         vectors.vectors_lockf = np.ones(1, np.float32)
         return vectors
 
@@ -291,15 +308,18 @@ class Word2Vec(hooks.TrainingHooks):
         self._scan_cache = ScanCache()
         self._trainer: Trainer | None = None
         self._training: EpochTraining | None = None
+        self._held_out = None
 
     def __getstate__(self) -> dict[str, Any]:
         # What the Keras side has learnt is in the arrays, or in the output layer.
-        left_out = ("_scan_cache", "_trainer", "_training")
+        left_out = ("_scan_cache", "_trainer", "_training", "_held_out")
         attributes = {name: value for name, value in vars(self).items() if name not in left_out}
         return {**attributes, "output_layer": self.trained_output_layer()}
 
     def __setstate__(self, attributes: dict[str, Any]) -> None:
         vars(self).update(attributes)
+        if type(self.wv) is KeyedVectors:
+            self.wv.__class__ = WordVectors
         self._start_transients()
 
     # Vocabulary
@@ -419,9 +439,12 @@ class Word2Vec(hooks.TrainingHooks):
         logger.info("effective_min_count=%i: %s", self.effective_min_count, report)
         if dry_run:
             return report
-        self._trainer = None
+        layer, self._trainer = self.trained_output_layer(), None
         if update:
+            old_words = words_by_frequency(self.wv)
             new = grow_words(self.wv, selection, counts)
+            if isinstance(layer, OutputLayer):
+                self.output_layer = self._grown_output_layer(layer, old_words)
             logger.info("%i new words, %i in all", len(new), len(self.wv))
         else:
             self.min_count, self.sample = min_count, sample
@@ -456,11 +479,14 @@ class Word2Vec(hooks.TrainingHooks):
                 "`update` must be False for a model without a vocabulary: build one from a corpus "
                 "before adding words to it."
             )
-        if update and self.output_layer is not None:
-            raise ValueError(
-                "`update` must be False where `output_layer` is given: only the tables of `hs` and "
-                f"`negative` can grow. Received: output_layer={self.output_layer!r}."
-            )
+
+    def _grown_output_layer(self, layer: OutputLayer, old_words: list[Any]) -> OutputLayer:
+        """Returns an output layer for the words of `wv`, with what it has learnt of old ones."""
+        words = words_by_frequency(self.wv)
+        counts = np.sort(counts_of(self.wv))[::-1]
+        ids = Vocabulary(old_words, np.ones(len(old_words), int)).lookup(words)
+        with self.strategy.scope() if self.strategy else nullcontext():
+            return grow_output_layer(layer, self.vector_size, counts, ids)[0]
 
     def add_null_word(self) -> None:
         """Adds gensim's padding word: a NUL character, which never occurs, with count 1."""
@@ -614,15 +640,19 @@ class Word2Vec(hooks.TrainingHooks):
         self.alpha, self.min_alpha, self.epochs = float(alpha), float(min_alpha), epochs
         self.compute_loss = bool(compute_loss)
         self.running_training_loss = 0.0
-        self.epoch_losses = []
+        self.epoch_losses, self.held_out_losses = [], []
         self.add_lifecycle_event("train", msg=f"{epochs} epochs on {len(self.wv)} words")
         callbacks = list(callbacks)
+        held_out = self._encoded_held_out()
         for callback in gensim_callbacks(callbacks):
             callback.on_train_begin(self)
         corpus = as_corpus(corpus_iterable, corpus_file)
         begin = time.perf_counter()
         trainer = self._synchronised_trainer()
-        keras_callbacks = as_keras(callbacks, self, lambda: self._pull(trainer))
+        evaluate = None
+        if held_out is not None:
+            evaluate = partial(trainer.evaluate, held_out, keep_of(self.wv))
+        keras_callbacks = as_keras(callbacks, self, lambda: self._pull(trainer), evaluate)
         diverged = False
         try:
             if self._is_read_once(corpus):
@@ -656,6 +686,18 @@ class Word2Vec(hooks.TrainingHooks):
         for callback in gensim_callbacks(callbacks):
             callback.on_train_end(self)
         return words, raw_words
+
+    def _encoded_held_out(self) -> TokenStream | None:
+        if self._held_out is None:
+            return None
+        vocabulary = self._synchronised_trainer().vocabulary
+        try:
+            stream, _ = ScanCache().encode(Sentences(self._held_out), vocabulary)
+        except ValueError as error:
+            raise ValueError(f"`held_out`: {error}") from None
+        if stream is None:
+            raise ValueError("`held_out` must have sentences. Received: none.")
+        return stream
 
     def _is_read_once(self, corpus: Sentences | str) -> bool:
         """Whether all epochs train on what one pass reads."""

@@ -90,6 +90,7 @@ class Kind(NamedTuple):
         name: of the class, with its module; files begin with it.
         gensim_class: gensim's class.
         vectors_class: gensim's class of its `wv`.
+        own_vectors_class: ours, which is saved as gensim's, if there is one.
         arguments: the constructor's arguments that are saved.
         word_table: the array of `wv` with a trained row for each word.
         other_table: another array of `wv` with trained rows, if there is one, and the argument that
@@ -100,6 +101,7 @@ class Kind(NamedTuple):
     name: str
     gensim_class: Any
     vectors_class: Any
+    own_vectors_class: Any = None
     arguments: dict[str, Rule] = ARGUMENTS
     word_table: str = "vectors"
     other_table: tuple[str, str] | None = None
@@ -122,6 +124,7 @@ STATE: dict[str, Rule] = {
     "min_alpha_yet_reached": _NUMBER,
     "running_training_loss": ("a number", lambda value: type(value) in (int, float)),
     "epoch_losses": _LOSSES,
+    "held_out_losses": _LOSSES,
 }
 
 # Classes that the config of an output layer may name besides registered output layers.

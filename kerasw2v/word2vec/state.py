@@ -36,6 +36,7 @@ from kerasw2v.word2vec.values import (
     encode_attributes,
     encode_words,
 )
+from kerasw2v.word2vec.word_vectors import WordVectors
 
 if TYPE_CHECKING:
     from kerasw2v.word2vec.model import Word2Vec
@@ -60,16 +61,18 @@ _OWN = {
     "cum_table",
     "raw_vocab",
     "epoch_losses",
+    "held_out_losses",
     "random",
     "load",
     "_scan_cache",
     "_trainer",
     "_training",
+    "_held_out",
 }
 
 _HEADER = "model.json"
 
-WORD2VEC = Kind("kerasw2v.Word2Vec", GensimWord2Vec, KeyedVectors)
+WORD2VEC = Kind("kerasw2v.Word2Vec", GensimWord2Vec, KeyedVectors, WordVectors)
 
 
 def _refusal_to_unpickle(kind: Kind) -> bytes:
@@ -93,7 +96,7 @@ def save_model(model: "Word2Vec", file: File, ignore: Iterable[str] = ()) -> Non
     """
     check_file_hooks(model)
     kind = model._kind
-    if type(model.wv) is not kind.vectors_class:
+    if type(model.wv) not in (kind.vectors_class, kind.own_vectors_class):
         raise TypeError(
             f"`wv` must be a gensim {kind.vectors_class.__name__} to be saved. "
             f"Received: wv of type {type(model.wv).__module__}.{type(model.wv).__qualname__}."

@@ -257,6 +257,30 @@ class Trainer:
         )
         return Outcome(len(history.epoch), float(kept.sum()))
 
+    def evaluate(self, stream: TokenStream, keep: NDArray[np.float32]) -> float:
+        """Returns the mean loss of a pair of a stream, with the same draws at each call.
+
+        The sums of losses that the model keeps stay as they are, so it may be called in an epoch.
+        `stream` and `keep` are as in `fit`, which must have begun.
+        """
+        model = self.model
+        dataset = block_dataset(
+            stream,
+            self.vocabulary,
+            window=self.settings.window,
+            halo=model.halo,
+            keep=self.in_order(keep),
+            batch_size=model.largest_batch,
+            block_length=model.block_length,
+            seed=self.settings.seed,
+            reshuffle_each_iteration=False,
+        )
+        sums = [_numpy(each) for each in model.pair_mean.variables]
+        loss = model.evaluate(dataset, verbose=0)
+        for variable, value in zip(model.pair_mean.variables, sums, strict=True):
+            variable.assign(value)
+        return float(loss)
+
     def restart_draws(self, training: int) -> None:
         """Makes the random draws those of a `train` call."""
         seeds.restart(self.model, training * _DRAWS_PER_TRAINING)
@@ -313,7 +337,11 @@ def _output_layer_of(
         layers.append(HierarchicalSoftmax(counts))
     if settings.negative:
         exponent = settings.ns_exponent
-        layers.append(NegativeSampling(counts, settings.negative, exponent=exponent, seed=seed))
+        layers.append(
+            NegativeSampling(
+                counts, settings.negative, exponent=exponent, seed=seed, evaluation="sampled"
+            )
+        )
     return layers[0] if len(layers) == 1 else SumOfLosses(layers)
 
 
