@@ -31,7 +31,7 @@ _KIND = Kind(
     "kerasw2v.FastText",
     GensimFastText,
     FastTextKeyedVectors,
-    ARGUMENTS
+    arguments=ARGUMENTS
     | {
         "min_n": whole_number(0, MAX_INT32),
         "max_n": whole_number(0, MAX_INT32),

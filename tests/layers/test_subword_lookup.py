@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasw2v import CBOW, SkipGram, block_dataset, optimizers
+from kerasw2v import (
+    CBOW,
+    SkipGram,
+    block_dataset,
+    grow,
+    optimizers,
+    to_keyed_vectors,
+    warm_start,
+)
 from kerasw2v.data.vocabulary import Vocabulary
 from kerasw2v.layers import (
     EmbeddingLookup,
@@ -250,3 +258,11 @@ def test_models_refuse_other_embeddings(arguments, sentence):
         SkipGram(4, 3, FullSoftmax(4), **arguments)
     with pytest.raises(TypeError, match=r"`embedding` must be a kerasw2v\.layers\.Emb"):
         CBOW(4, 3, FullSoftmax(4), embedding=keras.layers.Embedding(4, 3))
+
+
+def test_such_a_model_is_not_grown_in_silence():
+    model = SkipGram(4, 3, FullSoftmax(4), embedding=built())
+    with pytest.raises(ValueError, match=r"`model` must have an embedding of its own.*SubwordL"):
+        grow(model, VOCABULARY, VOCABULARY)
+    with pytest.raises(ValueError, match=r"`model` must have an embedding of its own"):
+        warm_start(model, VOCABULARY, to_keyed_vectors(model, VOCABULARY))
