@@ -24,7 +24,7 @@ from kerasw2v.ops.windows import check_halo, decode_blocks, default_block_length
 from kerasw2v.optimizers import RowSGD
 from kerasw2v.optimizers.row_optimizer import RowOptimizer
 from kerasw2v.utils.checks import MAX_INT32, check_int, check_seed
-from kerasw2v.utils.runtime import check_not_forked, trace_without_gc
+from kerasw2v.utils.runtime import chains_side_by_side, check_not_forked, trace_without_gc
 
 
 class PairMean(keras.metrics.Metric):
@@ -422,7 +422,8 @@ class BlockModel(keras.Model):
             return 1
         rows = blocks.shape[0] * self.block_length
         together = self.output_layer.rows_together(rows, length, candidates)
-        return number_of_lanes(blocks, lcm(together, self.block_length) // self.block_length)
+        together = lcm(together, self.block_length) // self.block_length
+        return number_of_lanes(blocks, together, chains_side_by_side())
 
     @property
     def _loss_shape(self) -> tuple[int, int]:
