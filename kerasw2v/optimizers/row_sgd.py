@@ -240,7 +240,11 @@ def _subtract(
     elif isinstance(slices, RowProducts):
         steps = _steps_of_products(slices, variable.dtype, masses, learning_rate, limit)
         _scatter_sub(variable.handle, steps.ids, steps.values)
+    elif slices.owners is not None and slices.is_bucketed:
+        arrays = [slices.ids, slices.values, slices.owners]
+        _subtract_from_rows_of_owners(variable.handle, masses, learning_rate, limit, *arrays)
     else:
+        slices = slices.rows() if slices.owners is not None else slices
         arrays = [slices.ids, slices.values] + ([] if slices.scale is None else [slices.scale])
         if not slices.is_bucketed:
             arrays = _padded_to_bucket(*arrays)
@@ -264,6 +268,7 @@ def _steps(
     """Returns `rate * gradient` for each row, padded to a bucket."""
     if isinstance(slices, RowProducts):
         return _steps_of_products(slices, dtype, masses, learning_rate, limit)
+    slices = slices.rows() if slices.owners is not None else slices
     arrays = [slices.ids, slices.values] + ([] if slices.scale is None else [slices.scale])
     if not slices.is_bucketed:
         arrays = _padded_to_bucket(*arrays)
@@ -328,6 +333,21 @@ def _row_steps(
 
 
 _multiplied_rows = fused_per_bucket(_row_steps)
+
+
+@fused_per_bucket
+def _subtract_from_rows_of_owners(
+    table: tf.Tensor,
+    masses: tf.Tensor,
+    learning_rate: tf.Tensor,
+    limit: tf.Tensor,
+    ids: tf.Tensor,
+    values: tf.Tensor,
+    owners: tf.Tensor,
+) -> None:
+    rate = tf.cast(_rate_of_rows(masses, ids, learning_rate, limit), values.dtype)
+    steps = rate[:, None] * tf.gather(values, owners)
+    tf.raw_ops.ResourceScatterNdSub(ref=table, indices=ids[:, None], updates=steps)
 
 
 @fused_per_bucket

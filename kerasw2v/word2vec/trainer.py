@@ -15,6 +15,7 @@ from kerasw2v.callbacks import Progress
 from kerasw2v.data.block_dataset import block_dataset, count_ids
 from kerasw2v.data.token_stream import TokenStream
 from kerasw2v.data.vocabulary import Vocabulary
+from kerasw2v.layers.embedding_lookup import EmbeddingLookup
 from kerasw2v.layers.from_name import make_output_layer, output_layers
 from kerasw2v.layers.hierarchical_softmax import HierarchicalSoftmax
 from kerasw2v.layers.negative_sampling import NegativeSampling
@@ -134,7 +135,7 @@ class Trainer:
         self.vocabulary = Vocabulary([words[i] for i in self._order], counts[self._order])
         with strategy.scope() if strategy else nullcontext():
             layer = _output_layer_of(settings, self.vocabulary.counts, output_layer)
-            self.model = _model_of(settings, len(words), layer)
+            self.model = _model_of(settings, len(words), layer, self._embedding())
             self._alpha = LinearAlpha()
             self._optimizer = RowSGD(self._alpha)
             self._optimizer.build(self.model.trainable_variables)
@@ -144,6 +145,10 @@ class Trainer:
             self.part(HierarchicalSoftmax).set_tree(parents, codes)
         self._replicas = strategy.num_replicas_in_sync if strategy else 1
         self._is_eager: bool | None = None
+
+    def _embedding(self) -> EmbeddingLookup | None:
+        """Returns the layer of the input vectors, in the model's order; None for the usual one."""
+        return None
 
     def part(self, kind: type[OutputLayer]) -> Any:
         """Returns the output layer, or the one in a sum, of a class; None if there is none."""
@@ -159,7 +164,7 @@ class Trainer:
 
     def _tables(self) -> dict[str, tuple[Any, NDArray[np.int64]]]:
         """Returns the tables that gensim has too, and their row for each row of gensim's array."""
-        tables = {"vectors": (self.model.embedding.embeddings, self._rows)}
+        tables = {"vectors": (self.model.embedding.table, self._rows)}
         if self.settings.hs:
             tables["syn1"] = (self.part(HierarchicalSoftmax).embeddings, self._node_rows)
         if self.settings.negative:
@@ -340,12 +345,18 @@ def _output_layer_of(
     return layers[0] if len(layers) == 1 else SumOfLosses(layers)
 
 
-def _model_of(settings: Settings, vocabulary_size: int, output_layer: OutputLayer) -> BlockModel:
+def _model_of(
+    settings: Settings,
+    vocabulary_size: int,
+    output_layer: OutputLayer,
+    embedding: EmbeddingLookup | None,
+) -> BlockModel:
     arguments: dict[str, Any] = {
         "window": settings.window,
         "halo": sufficient_halo(settings.window, 1),  # until the sentences are known
         "shrink_windows": settings.shrink_windows,
         "seed": settings.seed,
+        "embedding": embedding,
     }
     if not settings.sg:
         arguments["combiner"] = "mean" if settings.cbow_mean else "sum"
