@@ -220,6 +220,9 @@ class NegativeSampling(NoiseLayer):
             "shared_size": self.shared_size,
         }
 
+    def trace_config(self) -> dict[str, Any]:
+        return {**super().trace_config(), "counts": None}  # they are in tables
+
 
 def _checked_size(name: str, size: int | None) -> int | None:
     return None if size is None else check_int(name, size, minimum=1)

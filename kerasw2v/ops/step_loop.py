@@ -11,6 +11,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from kerasw2v.ops.shared_traces import SharedTrace
+
 NO_BATCH = "`x` must have at least one batch. Received: none."
 
 
@@ -24,6 +26,8 @@ class StepLoop:
         epoch: returns Keras' iterator over the epoch that the call belongs to; None if there is
             none, where all is left to Keras.
         strategy: the `tf.distribute` strategy, of one replica.
+        shared: returns what lets models that look alike share a trace; None for a trace of one's
+            own. It is asked once an epoch.
     """
 
     def __init__(
@@ -33,12 +37,15 @@ class StepLoop:
         steps_per_call: int,
         epoch: Callable[[], Any],
         strategy: tf.distribute.Strategy,
+        shared: Callable[[], SharedTrace | None] = lambda: None,
     ) -> None:
         self._on_lists = on_lists
         self._steps_per_call = steps_per_call
         self._epoch = epoch
         # Weak, for an epoch holds on to its data.
         self._epoch_with_data: Callable[[], Any] = lambda: None
+        self._shared = shared
+        self._shared_in_epoch: tuple[Any, SharedTrace | None] = (None, None)
 
         def on_replica(batch: Any) -> Any:
             # Keras wraps what a `PyDataset` leaves out.
@@ -47,7 +54,7 @@ class StepLoop:
             )
             return strategy.experimental_local_results(strategy.run(step, args=(batch,)))[0]
 
-        self._step = tf.function(on_replica, autograph=False)
+        self._on_replica = on_replica
         self._run = tf.function(self._steps, autograph=False)
 
     def __call__(self, iterator: Any) -> Any:
@@ -58,7 +65,9 @@ class StepLoop:
             return self._on_lists(iterator)
         left = self._steps_left(epoch)
         limit = min(left, self._steps_per_call)
-        done, logs = self._run(iterator, tf.constant(limit))
+        shared = self._shared_trace(epoch)
+        arguments = iterator, tf.constant(limit)
+        done, logs = shared.run(self._run, *arguments) if shared else self._run(*arguments)
         done = int(done)
         # Keras has counted a whole call. The count tells it when an epoch has had all its batches.
         epoch._steps_seen -= self._steps_per_call - done
@@ -81,16 +90,24 @@ class StepLoop:
         done = (epoch._steps_seen - self._steps_per_call) % epoch.steps_per_epoch
         return int(epoch.steps_per_epoch - done)
 
+    def _shared_trace(self, epoch: Any) -> SharedTrace | None:
+        of_epoch, shared = self._shared_in_epoch
+        if of_epoch is None or of_epoch() is not epoch:
+            shared = self._shared()
+            self._shared_in_epoch = weakref.ref(epoch), shared
+        return shared
+
     def _steps(self, iterator: Any, limit: tf.Tensor) -> tuple[tf.Tensor, Any]:
+        step = tf.function(self._on_replica, autograph=False)
         first = iterator.get_next_as_optional()
-        logs = self._step.get_concrete_function(first.get_value()).structured_outputs
+        logs = step.get_concrete_function(first.get_value()).structured_outputs
         logs = tf.nest.map_structure(lambda each: tf.zeros(each.shape, each.dtype), logs)
 
         def is_left(done: tf.Tensor, batch: Any, _: Any) -> tf.Tensor:
             return (done < limit) & batch.has_value()
 
         def run_one(done: tf.Tensor, batch: Any, _: Any) -> tuple[tf.Tensor, Any, Any]:
-            logs = self._step(batch.get_value())
+            logs = step(batch.get_value())
             with tf.control_dependencies(tf.nest.flatten(logs)):
                 done += 1
             following = tf.cond(

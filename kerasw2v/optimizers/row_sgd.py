@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from kerasw2v.ops.fused import bucketed_length, fused_per_bucket
 from kerasw2v.ops.row_gradients import RowGradient, RowProducts, RowSlices
+from kerasw2v.ops.shared_traces import Place
 from kerasw2v.optimizers.row_optimizer import RowOptimizer
 from kerasw2v.utils.checks import check_positive
 
@@ -89,6 +90,11 @@ class RowSGD(RowOptimizer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "max_step": self.max_step}
+
+    def other_places(self) -> list[Place]:
+        sums = self._row_sums.of
+        places = [Place(sums, index) for index, each in enumerate(sums) if each is not None]
+        return [*super().other_places(), *places]
 
 
 class _RowSums(NamedTuple):

@@ -22,6 +22,7 @@ from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.layers.sum_of_losses import SumOfLosses
 from kerasw2v.ops import seeds
 from kerasw2v.ops.huffman import Path, tree_of_paths
+from kerasw2v.ops.shared_traces import Place
 from kerasw2v.ops.windows import sufficient_halo
 from kerasw2v.optimizers import RowSGD
 from kerasw2v.utils.checks import check_choice
@@ -96,6 +97,10 @@ class LinearAlpha(keras.optimizers.schedules.LearningRateSchedule):
 
     def get_config(self) -> dict[str, Any]:
         return {"values": [float(value) for value in self._values.numpy()]}
+
+    def places(self) -> list[Place]:
+        """Returns where its variable is held (see `model_traces`)."""
+        return [Place(self, "_values")]
 
 
 class Trainer:
