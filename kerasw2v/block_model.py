@@ -120,6 +120,7 @@ class BlockModel(keras.Model):
         if not self.output_layer.built:
             self.output_layer.build((None, embedding_dim), (None,))
         self.pair_mean = PairMean()
+        self.is_short = False
         self._epoch_iterator: Any = None  # Keras', while it iterates
         self.built = True
 
@@ -354,6 +355,7 @@ class BlockModel(keras.Model):
             self.steps_per_execution,
             lambda: self._epoch_iterator,
             self.distribute_strategy,
+            lambda: self.is_short,
             lambda: shared_trace(self, step.__name__),
         )
 

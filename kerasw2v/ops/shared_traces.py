@@ -50,24 +50,27 @@ class SharedTrace(NamedTuple):
     key: Hashable
     places: Sequence[Place]
 
-    def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Returns `function(*arguments)`, traced once for each key and kind of arguments.
+    def run(self, option: Hashable, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Returns `function(*arguments)`, traced once for each key, option and kind of arguments.
 
         Args:
+            option: what else a trace depends on.
             function: a `tf.function`; it is called as it is if what it does depends on other
                 variables or tensors around it, which are those of one model.
             *arguments: tensors and iterators over datasets.
         """
         variables = [place.get() for place in self.places]
         with _tracing(function, self.places):
-            traced = self._traced(variables, arguments)
+            traced = self._traced(option, variables, arguments)
             if traced is not None:
                 return traced(variables, *arguments)
         return function(*arguments)
 
-    def _traced(self, variables: list[Any], arguments: tuple[Any, ...]) -> Any:
+    def _traced(
+        self, option: Hashable, variables: list[Any], arguments: tuple[Any, ...]
+    ) -> Any:
         """Returns a function of variables and arguments; None if it captures anything else."""
-        key = self.key, tuple(map(tf.type_spec_from_value, arguments))
+        key = self.key, option, tuple(map(tf.type_spec_from_value, arguments))
         if key not in _traces:
             traced = tf.function(_run, autograph=False)
             is_whole = not traced.get_concrete_function(variables, *arguments).captured_inputs
