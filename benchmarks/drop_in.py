@@ -36,9 +36,6 @@ def run(options: argparse.Namespace) -> dict[str, float]:
         from gensim.models import Word2Vec
     else:
         from kerasw2v import Word2Vec
-        from kerasw2v.utils.runtime import divide_cores
-
-        divide_cores()  # as `kerasw2v train` does
     epochs = options.epochs[0]
     arguments = {"vector_size": 100, "workers": os.cpu_count(), "seed": options.seed}
     model = Word2Vec(epochs=epochs, **arguments, **CASES[options.case])

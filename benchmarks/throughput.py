@@ -41,7 +41,7 @@ def run_gensim(options: argparse.Namespace) -> dict[str, Any]:
         min_count=MIN_COUNT,
         sg=int(options.model == "skip-gram"),
         alpha=options.alpha,
-        workers=os.cpu_count(),
+        workers=len(os.sched_getaffinity(0)),
         seed=options.seed,
     )
     return train_from_file(model, options.corpus, options.epochs)
@@ -91,9 +91,9 @@ def run_kerasw2v(options: argparse.Namespace) -> dict[str, Any]:
         to_keyed_vectors,
     )
     from kerasw2v.data.counted_corpus import read_corpus
-    from kerasw2v.utils.runtime import divide_cores
+    from kerasw2v.utils.runtime import MAX_CHAINS, divide_cores
 
-    divide_cores()  # as `kerasw2v train` does
+    divide_cores(MAX_CHAINS)  # as `kerasw2v train` does
     started = time.perf_counter()
     vocabulary, stream = read_corpus(options.corpus, MIN_COUNT)
     dataset = block_dataset(stream, vocabulary, window=WINDOW, sample=SAMPLE, seed=options.seed)

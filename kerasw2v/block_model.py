@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from math import lcm
 from typing import Any
 
 import keras
@@ -15,8 +16,9 @@ from kerasw2v.layers.tables import check_room, check_table
 from kerasw2v.model_traces import shared_trace
 from kerasw2v.ops.examples import as_vector
 from kerasw2v.ops.ids import as_ids, check_examples, check_ids, is_array, one_sentence_id_errors
+from kerasw2v.ops.lanes import in_lanes, number_of_lanes
 from kerasw2v.ops.row_gradients import as_slices, record_rows
-from kerasw2v.ops.seeds import add_draw_state, evaluation_draws, next_seed
+from kerasw2v.ops.seeds import add_draw_state, evaluation_draws, is_evaluating, next_seed
 from kerasw2v.ops.step_loop import NO_BATCH, StepLoop
 from kerasw2v.ops.strategies import lost_workers_are_errors, reducible_logs, repeated_for_workers
 from kerasw2v.ops.windows import check_halo, decode_blocks, default_block_length
@@ -387,7 +389,7 @@ class BlockModel(keras.Model):
     def _batch_losses(self, data: Any) -> tuple[tf.Tensor, tf.Tensor]:
         inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
         if targets is None:
-            return self.loss_of_blocks(*self._decoded(inputs))
+            return self._losses_of_blocks(inputs)
         inputs = as_ids("x", inputs, self.vocabulary_size, self.lowest_input)
         targets = as_ids("y", targets, self.vocabulary_size)
         inputs, targets, weights = self._examples(inputs, targets, weights)
@@ -400,8 +402,30 @@ class BlockModel(keras.Model):
         weights = None if weights is None else as_vector("sample_weight", weights)
         return inputs, as_vector("targets", targets), weights
 
-    def _decoded(self, blocks: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
-        """Returns the ids and sentences of blocks, and the windows of their centres, drawn anew."""
+    def _losses_of_blocks(self, blocks: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns what `loss_of_blocks` does, of undecoded blocks, in as many lanes as pay."""
+        blocks = self._checked_blocks(blocks)
+        return in_lanes(
+            lambda blocks, reach: self.loss_of_blocks(*decode_blocks(blocks), reach),
+            self._lanes(blocks),
+            blocks,
+            self._drawn_reach(blocks),
+        )
+
+    def _lanes(self, blocks: tf.Tensor) -> int:
+        length, candidates = self._loss_shape
+        if blocks.shape[0] is None or is_evaluating():
+            return 1
+        rows = blocks.shape[0] * self.block_length
+        together = self.output_layer.rows_together(rows, length, candidates)
+        return number_of_lanes(blocks, lcm(together, self.block_length) // self.block_length)
+
+    @property
+    def _loss_shape(self) -> tuple[int, int]:
+        """Hidden vectors and candidates of a block, as the output layer gets them from blocks."""
+        return self.block_length, self.block_length + 2 * self.halo
+
+    def _checked_blocks(self, blocks: tf.Tensor) -> tf.Tensor:
         width = self.block_length + 2 * self.halo
         if blocks.shape.rank != 2 or blocks.shape[1] != width:
             raise ValueError(
@@ -410,17 +434,18 @@ class BlockModel(keras.Model):
                 "the window, unless it is given). "
                 f"Received: shape={tuple(blocks.shape)}."
             )
-        blocks = as_ids("x", blocks, self.vocabulary_size, lowest=-self.vocabulary_size)
-        ids, sentences = decode_blocks(blocks)
-        reach = None
-        if self.shrink_windows:
-            shape = (tf.shape(blocks)[0], self.block_length)
-            reach = tf.random.stateless_uniform(
-                shape, next_seed(self._draw_state), 1, self.window + 1, tf.int32
-            )
-            reach = tf.ensure_shape(reach, (blocks.shape[0], self.block_length))
-            reach = reach if self.halo == self.window else tf.minimum(reach, self.halo)
-        return ids, sentences, reach
+        return as_ids("x", blocks, self.vocabulary_size, lowest=-self.vocabulary_size)
+
+    def _drawn_reach(self, blocks: tf.Tensor) -> tf.Tensor | None:
+        """Returns the windows of the centres of blocks, drawn anew; None for full ones."""
+        if not self.shrink_windows:
+            return None
+        shape = (tf.shape(blocks)[0], self.block_length)
+        reach = tf.random.stateless_uniform(
+            shape, next_seed(self._draw_state), 1, self.window + 1, tf.int32
+        )
+        reach = tf.ensure_shape(reach, (blocks.shape[0], self.block_length))
+        return reach if self.halo == self.window else tf.minimum(reach, self.halo)
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         """Builds nothing: the model is built from the start, so no batch is spent on building."""

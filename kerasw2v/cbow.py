@@ -8,7 +8,6 @@ import tensorflow as tf
 from kerasw2v.block_model import BlockModel
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops.ids import as_ids
-from kerasw2v.ops.parts import in_two_branches
 from kerasw2v.ops.window_means import (
     MAX_TAPS,
     extent_means,
@@ -133,18 +132,15 @@ class CBOW(BlockModel):
         weights = self.block_length * (self.block_length + 2 * self.halo)
         return super()._numbers_of_block() + is_product * 2 * weights
 
+    @property
+    def _loss_shape(self) -> tuple[int, int]:
+        return 1, 1
+
     def loss_of_blocks(
         self, ids: tf.Tensor, sentences: tf.Tensor, reach: tf.Tensor | None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         centres = ids[:, self.halo : self.halo + self.block_length]
-        tensors = ids, centres, *window_extents(sentences, reach, self.halo)
-        if self.output_layer.can_split_batch:
-            return in_two_branches(self._loss_of_extents, *tensors)
-        return self._loss_of_extents(*tensors)
-
-    def _loss_of_extents(
-        self, ids: tf.Tensor, centres: tf.Tensor, before: tf.Tensor, behind: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+        before, behind = window_extents(sentences, reach, self.halo)
         ones = tf.ones_like(before)
         terms = ones * self.output_layer.target_mass(centres)
         sizes, scale, gradient_scale, mass = sum_over_extents(

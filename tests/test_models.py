@@ -173,29 +173,6 @@ def test_one_step_on_blocks_is_one_step_on_arrays(model_class, sentences, vocabu
         np.testing.assert_allclose(block_table, array_table, rtol=2e-5, atol=2e-5)
 
 
-def test_cbow_in_two_branches_takes_the_same_step(sentences, vocabulary, monkeypatch):
-    dataset = block_dataset(
-        sentences * 10, vocabulary, WINDOW, 0, batch_size=4096, reshuffle_each_iteration=False
-    )
-    results = []
-    for is_split in (False, True):
-        layer = FullSoftmax(len(vocabulary))
-        layer.can_split_batch = is_split
-        model = make(CBOW, vocabulary, layer, filled=True, shrink_windows=False)
-        calls = []
-        call = layer.pair_loss
-        monkeypatch.setattr(layer, "pair_loss", lambda *a, c=call, n=calls: n.append(a) or c(*a))
-        model.compile(RowSGD(0.05))
-        losses = model.fit(dataset, verbose=0).history["loss"]
-        assert {int(hidden.shape[0]) for hidden, *_ in calls} == {2048 if is_split else 4096}
-        results.append((losses, model.pair_mean.sums()[1], tables(model)))
-    (loss, pairs, whole), (split_loss, split_pairs, split) = results
-    assert pairs == split_pairs > 2048
-    np.testing.assert_allclose(loss, split_loss, rtol=1e-6)
-    for table, split_table in zip(whole, split, strict=True):
-        np.testing.assert_allclose(table, split_table, rtol=2e-5, atol=2e-5)
-
-
 def test_skip_gram_scores_centres_as_targets_where_targets_are_costly(
     sentences, vocabulary, monkeypatch
 ):

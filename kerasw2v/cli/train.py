@@ -157,12 +157,12 @@ def _add_count(group: Any, name: str, help: str, default: int | None = None) -> 
 
 
 def _run(args: argparse.Namespace) -> None:
-    from kerasw2v.utils.runtime import start_tensorflow
+    from kerasw2v.utils.runtime import MAX_CHAINS, start_tensorflow
 
     options = _options(args)
     check_paths(options)
     with exclusive_outputs(options):
-        start_tensorflow()
+        start_tensorflow(MAX_CHAINS)
         from kerasw2v.cli.train_run import train
 
         train(options)

@@ -84,7 +84,6 @@ class NegativeSampling(NoiseLayer):
     ) -> None:
         super().__init__(counts, num_sampled, exponent, seed, **kwargs)
         self.sharing = check_choice("sharing", sharing, SHARINGS)
-        self.can_split_batch = sharing != "batch"
         self.group_size = _checked_size("group_size", group_size)
         self.shared_size = _checked_size("shared_size", shared_size)
 
@@ -159,23 +158,39 @@ class NegativeSampling(NoiseLayer):
         )
         return loss if blocks is weights else loss[: tf.shape(blocks)[0]]
 
+    def rows_together(self, rows: int, length: int, candidates: int) -> int:
+        if self.sharing == "example":
+            return 1 if candidates == 1 else rows  # of blocks only pairs in a window draw
+        size = self._blocks_in_group(rows // length, length, candidates)
+        return rows if size is None else size * length
+
+    def _blocks_in_group(self, blocks: int, length: int, candidates: int) -> int | None:
+        """Returns how many blocks share noise words; None if some groups have to be padded."""
+        if self.sharing == "batch":
+            return blocks
+        size = max(1, min(blocks, self._largest_group(length, candidates)))
+        divisor = gcd(blocks, size)
+        return divisor if 2 * divisor >= size else None
+
+    def _largest_group(self, length: int, candidates: int) -> int:
+        rows = self.sharers(candidates) if self.sharing == "group" else 1
+        return min(max(1, round(rows / length)), MAX_INT32)
+
     def _grouped(
         self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, int | tf.Tensor]:
         """Returns the blocks, padded to whole groups if necessary, and the number of groups."""
-        blocks = weights.shape[0]
+        blocks, length, width = weights.shape
         if self.sharing == "batch":
             return hidden, candidates, weights, 1
-        length = weights.shape[1]
-        rows = self.sharers(weights.shape[2]) if self.sharing == "group" else 1
-        size = max(1, round(rows / length))  # blocks in a group, at most all of them
+        size = self._largest_group(length, width)
         if blocks is None:
-            size = tf.clip_by_value(tf.shape(weights)[0], 1, min(size, MAX_INT32))
+            size = tf.clip_by_value(tf.shape(weights)[0], 1, size)
         else:
             size = max(1, min(size, blocks))
-            divisor = gcd(blocks, size)
-            if 2 * divisor >= size:
-                return hidden, candidates, weights, blocks // divisor
+            equal = self._blocks_in_group(blocks, length, width)
+            if equal is not None:
+                return hidden, candidates, weights, blocks // equal
         padding = -tf.shape(weights)[0] % size
         padded = [
             tf.pad(tensor, [[0, padding]] + [[0, 0]] * (len(tensor.shape) - 1))

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops import noise
+from kerasw2v.ops.lanes import draw_for_lanes
 from kerasw2v.ops.rows import gather_rows, products_with_rows
 from kerasw2v.ops.seeds import add_draw_state, next_seed
 from kerasw2v.ops.table_scores import TableScores, log_normaliser
@@ -64,8 +65,12 @@ class NoiseLayer(OutputLayer):
 
     def draw_noise(self, shape: tuple[int | tf.Tensor, ...]) -> tf.Tensor:
         """Draws noise words with replacement: int32 ids of the given shape."""
-        seed = next_seed(self._draw_state)
-        return noise.draw(self._accept.value, self._alias.value, shape, seed)
+
+        def draw(shape: tuple[int | tf.Tensor, ...]) -> tf.Tensor:
+            seed = next_seed(self._draw_state)
+            return noise.draw(self._accept.value, self._alias.value, shape, seed)
+
+        return draw_for_lanes(draw, shape)
 
     @property
     def table_scores(self) -> TableScores:

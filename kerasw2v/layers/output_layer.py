@@ -124,8 +124,6 @@ class OutputLayer(TableSearch):
     # Whether a target costs more than a hidden vector. Skip-gram then makes the centres targets,
     # which are fewer than context words, and calls `shared_loss`.
     targets_are_costly = False
-    # Whether two halves of a batch have the losses of the whole, at the same cost.
-    can_split_batch = False
 
     def __init__(
         self,
@@ -298,6 +296,19 @@ class OutputLayer(TableSearch):
         return as_ids(
             name, tf.where(is_word, ids, tf.zeros_like(ids)), self.vocabulary_size
         ), is_word
+
+    def rows_together(self, rows: int, length: int, candidates: int) -> int:
+        """Returns how many hidden vectors, one after the other, must not be parted.
+
+        Parts of a batch of whole such groups have the losses of the whole, at the same cost; what
+        is random has to come from `draw_noise`. All of them, unless a layer overrides it.
+
+        Args:
+            rows: hidden vectors in the batch.
+            length: hidden vectors in a block.
+            candidates: candidates of a block.
+        """
+        return rows
 
     def pair_loss(
         self, hidden: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor | None

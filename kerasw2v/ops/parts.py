@@ -9,7 +9,6 @@ from kerasw2v.ops.fused import bucketed_length
 
 _PARTS = 8
 _MIN_BLOCKS_PER_PART = 16  # smaller parts take longer to start than to compute
-_MIN_TOKENS = 4096
 
 
 def in_sorted_parts(
@@ -43,25 +42,3 @@ def in_sorted_parts(
         return joined, lambda upstream: tf.split(tf.gather(upstream, order), sizes)
 
     return join(*map(function, tf.unstack(bucketed_length(longest)), *parts))
-
-
-def in_two_branches(
-    function: Callable[..., tuple[tf.Tensor, ...]], *tensors: tf.Tensor
-) -> tuple[tf.Tensor, ...]:
-    """Applies a function to both halves of a batch, and joins what it returns.
-
-    The ops of a training step are too short to be shared among threads, so one chain of them keeps
-    one core busy, and two chains keep two. A small batch is not split, since more ops have to be
-    started; nor is one of an unknown or odd number of rows, nor any on a GPU.
-
-    Args:
-        function: from tensors to tensors, all with the batch as their first axis.
-        *tensors: its arguments, the first of them with a number for each token.
-    """
-    shape = tensors[0].shape
-    tokens = shape.num_elements() or 0
-    if tokens < _MIN_TOKENS or shape[0] % 2 or tf.config.list_physical_devices("GPU"):
-        return function(*tensors)
-    halves = zip(*(tf.split(each, 2) for each in tensors), strict=True)
-    results = zip(*(function(*half) for half in halves), strict=True)
-    return tuple(tf.concat(pair, axis=0) for pair in results)

@@ -113,6 +113,19 @@ class RowRecord:
         """Records the mass that a layer adds to rows of a Keras weight."""
         self._masses.append((table, mass))
 
+    @property
+    def length(self) -> tuple[int, int]:
+        """How many lookups and masses are recorded."""
+        return len(self._lookups), len(self._masses)
+
+    def interleave(self, lookups: int, masses: int, lanes: int) -> None:
+        """Orders what lanes have recorded, behind the first lookups and masses, as one lane would.
+
+        Lanes record the same, one after the other; here the first of each comes first.
+        """
+        self._lookups[lookups:] = _interleaved(self._lookups[lookups:], lanes)
+        self._masses[masses:] = _interleaved(self._masses[masses:], lanes)
+
     def masses(self, table: Any) -> list[RowMass]:
         """Returns the masses that layers have added to rows of a Keras weight."""
         return [mass for each, mass in self._masses if each is table]
@@ -156,6 +169,23 @@ def record_rows(tape: tf.GradientTape) -> Iterator[RowRecord]:
         yield _active.record
     finally:
         _active.record = outer
+
+
+@contextmanager
+def interleave_lanes(lanes: int) -> Iterator[None]:
+    """Makes the record of the block's lanes, which run one after the other, that of one lane."""
+    record: RowRecord | None = getattr(_active, "record", None)
+    if record is None:
+        yield
+        return
+    lookups, masses = record.length
+    yield
+    record.interleave(lookups, masses, lanes)
+
+
+def _interleaved(entries: list[Any], lanes: int) -> list[Any]:
+    each = len(entries) // lanes
+    return [entries[lane * each + index] for index in range(each) for lane in range(lanes)]
 
 
 def active_record(table: Any) -> RowRecord | None:

@@ -204,9 +204,9 @@ def _subtract(
 @fused_per_bucket
 def _sum_by_row(row_sums: tf.Tensor, ids: tf.Tensor, masses: tf.Tensor, *read: tf.Tensor) -> None:
     """Adds up masses; `read` are rows that may have none. What earlier steps left is cleared."""
-    for rows in (ids, *read):
-        zeros = tf.zeros_like(rows, tf.float32)
-        tf.raw_ops.ResourceScatterNdUpdate(ref=row_sums, indices=rows[:, None], updates=zeros)
+    rows = tf.concat([ids, *read], axis=0)
+    zeros = tf.zeros_like(rows, tf.float32)
+    tf.raw_ops.ResourceScatterNdUpdate(ref=row_sums, indices=rows[:, None], updates=zeros)
     tf.raw_ops.ResourceScatterNdAdd(ref=row_sums, indices=ids[:, None], updates=masses)
 
 

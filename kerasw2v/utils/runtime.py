@@ -30,6 +30,10 @@ def require_tensorflow() -> None:
         raise ImportError(_ADVICE.format(backend=keras.backend.backend()))
 
 
+# Chains of ops side by side in the steps of negative sampling (`ops.lanes`) and of hierarchical
+# softmax (`ops.parts`), where there are as many cores.
+MAX_CHAINS = 8
+
 _is_fork_of_tensorflow = False
 
 
@@ -65,21 +69,40 @@ def check_not_forked() -> None:
         )
 
 
-def divide_cores() -> None:
-    """Gives each op half of the cores, for programs that do nothing but train.
+def usable_cores() -> int:
+    """Returns how many cores the process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
-    A training step has two branches side by side, targets and noise, of many short ops. Sharing
-    each op among all cores costs more in waking threads than it gains: on two cores, one thread an
-    op was 15 to 20 % faster, and steadier. It is TensorFlow's setting for the whole process and
-    must come before TensorFlow does anything; later it is left as it is, as it is where the
-    environment variable TF_NUM_INTRAOP_THREADS is set.
+
+def divide_cores(chains: int = 2) -> None:
+    """Divides the cores among the chains of ops that a step runs side by side.
+
+    A training step is many short ops. Sharing each among all cores costs more in waking threads
+    than it gains: on two cores, one thread an op was 15 to 20 % faster, and steadier. It is
+    TensorFlow's setting for the whole process, for programs that do nothing but train. It must come
+    before TensorFlow does anything; later it is left as it is, as it is where the environment
+    variable TF_NUM_INTRAOP_THREADS is set.
+
+    Args:
+        chains: 2, targets and noise, or as many as a step is cut into (see `ops.lanes`).
     """
     import tensorflow as tf
 
     if "TF_NUM_INTRAOP_THREADS" in os.environ:
         return
     with suppress(RuntimeError):
-        tf.config.threading.set_intra_op_parallelism_threads(max(1, (os.cpu_count() or 1) // 2))
+        tf.config.threading.set_intra_op_parallelism_threads(max(1, usable_cores() // chains))
+
+
+_has_loaded_tensorflow = False
+
+
+def divide_cores_of_own_program(chains: int) -> None:
+    """Does `divide_cores` if `quiet_start` loaded TensorFlow: then nobody else uses it."""
+    if _has_loaded_tensorflow:
+        divide_cores(chains)
 
 
 def _wants_start_messages() -> bool:
@@ -97,7 +120,12 @@ def quiet_start() -> Iterator[None]:
     or TF_CPP_MAX_VLOG_LEVEL or TF_CPP_VMODULE is set. If the block raises, all that was said is
     shown. TensorFlow's warnings stay hidden later: it reads TF_CPP_MIN_LOG_LEVEL once.
     """
-    if "tensorflow" in sys.modules or _wants_start_messages():
+    global _has_loaded_tensorflow
+    if "tensorflow" in sys.modules:
+        yield
+        return
+    _has_loaded_tensorflow = True
+    if _wants_start_messages():
         yield
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -141,11 +169,11 @@ def _silent_stderr() -> Iterator[None]:
                 os.write(2, sink.read())
 
 
-def start_tensorflow() -> None:
+def start_tensorflow(chains: int = 2) -> None:
     """Starts TensorFlow for a program that does nothing but train: silent, cores divided."""
     with quiet_start():
         require_tensorflow()
-        divide_cores()
+        divide_cores(chains)
     find_devices_quietly()
 
 

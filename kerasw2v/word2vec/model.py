@@ -93,7 +93,9 @@ class Word2Vec(hooks.TrainingHooks):
         sample: words of a higher relative frequency (or count, from 1 on) are downsampled; 0 for
             none.
         seed: seed of all random draws, from 0 to 2**32 - 1.
-        workers: accepted and not used: TensorFlow uses all cores.
+        workers: accepted and not used: TensorFlow uses all cores. In a program that has not loaded
+            TensorFlow itself, each of its ops gets one thread, which is fastest for these steps
+            (TF_NUM_INTRAOP_THREADS in the environment is obeyed).
         min_alpha: learning rate at the end.
         sg: 1 for skip-gram, 0 for CBOW.
         hs: 1 for hierarchical softmax.

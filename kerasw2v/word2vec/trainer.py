@@ -26,7 +26,11 @@ from kerasw2v.ops.shared_traces import Place
 from kerasw2v.ops.windows import sufficient_halo
 from kerasw2v.optimizers import RowSGD
 from kerasw2v.utils.checks import check_choice
-from kerasw2v.utils.runtime import find_devices_quietly
+from kerasw2v.utils.runtime import (
+    MAX_CHAINS,
+    divide_cores_of_own_program,
+    find_devices_quietly,
+)
 
 # Tokens of a training up to which compiling its kernels takes longer than they save.
 _SHORT_TRAINING = 200_000
@@ -127,6 +131,7 @@ class Trainer:
         output_layer: OutputLayer | str | None = None,
         strategy: Any = None,
     ) -> None:
+        divide_cores_of_own_program(MAX_CHAINS)
         find_devices_quietly()
         self.settings = settings
         self._order = np.argsort(-counts, kind="stable")
