@@ -23,6 +23,8 @@ def shared_trace(model: Any, step: str) -> SharedTrace | None:
         return None
     if not _is_without_strategy(model) or tf.config.functions_run_eagerly():
         return None
+    if not model.optimizer.built:  # it would make its variables while it is traced
+        model.optimizer.build(model.trainable_variables)
     configs = json.dumps([_config(part) for part in parts], sort_keys=True)
     policies = tuple(part.dtype_policy.name for part in (model, *layers))
     are_trained = tuple(variable.trainable for variable in model.variables)

@@ -23,7 +23,17 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 RANKS = [
     {"utils"},
     {"ops"},
-    {"data", "divergence", "layers", "model_traces", "metrics", "optimizers", "evaluation", "history", "word_map"},
+    {
+        "data",
+        "divergence",
+        "layers",
+        "model_traces",
+        "metrics",
+        "optimizers",
+        "evaluation",
+        "history",
+        "word_map",
+    },
     {"block_model", "classifier"},
     {"skip_gram", "cbow"},
     {"architectures", "callbacks", "multi_worker", "keyed_vectors", "plots", "report"},

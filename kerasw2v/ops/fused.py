@@ -68,7 +68,11 @@ def _compiled(
     def call(*arguments: Any) -> Any:
         arguments = tuple(map(tf.convert_to_tensor, arguments))
         is_short = getattr(_active, "op_by_op", False)
-        known = tf.inside_function() and not is_short and all(is_known(argument.shape) for argument in arguments)
+        known = (
+            tf.inside_function()
+            and not is_short
+            and all(is_known(argument.shape) for argument in arguments)
+        )
         return (compiled if known else function)(*arguments)
 
     return call

@@ -66,9 +66,7 @@ class SharedTrace(NamedTuple):
                 return traced(variables, *arguments)
         return function(*arguments)
 
-    def _traced(
-        self, option: Hashable, variables: list[Any], arguments: tuple[Any, ...]
-    ) -> Any:
+    def _traced(self, option: Hashable, variables: list[Any], arguments: tuple[Any, ...]) -> Any:
         """Returns a function of variables and arguments; None if it captures anything else."""
         key = self.key, option, tuple(map(tf.type_spec_from_value, arguments))
         if key not in _traces:
