@@ -119,9 +119,9 @@ def measure_step(name: str, cores: int) -> dict[str, Any]:
     import tensorflow as tf
     from tensorflow.python.eager import context
 
-    from kerasw2v.ops import lanes
+    from kerasw2v import block_model
 
-    lanes.threads = lambda: cores  # which is what the step is cut for
+    block_model.chains_side_by_side = lambda: min(8, cores)  # what the step is cut for
     counts = step_time.zipf_counts(84_000)
     model = step_time.model_of(name, counts, STEPS)
     dataset = step_time.dataset_of(name, model, counts, STEPS)

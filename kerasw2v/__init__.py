@@ -7,16 +7,22 @@ from typing import TYPE_CHECKING, Any
 from kerasw2v.utils.runtime import quiet_start, require_tensorflow
 
 if TYPE_CHECKING:
+    from kerasw2v import fasttext as fasttext
     from kerasw2v import layers as layers
     from kerasw2v import metrics as metrics
     from kerasw2v import optimizers as optimizers
+    from kerasw2v import presets as presets
     from kerasw2v import word2vec as word2vec
     from kerasw2v import zoo as zoo
     from kerasw2v.cbow import CBOW as CBOW
     from kerasw2v.classifier import Classifier as Classifier
     from kerasw2v.data.block_dataset import block_dataset as block_dataset
     from kerasw2v.data.counted_corpus import read_corpus as read_corpus
+    from kerasw2v.data.table import read_table as read_table
     from kerasw2v.data.vocabulary import Vocabulary as Vocabulary
+    from kerasw2v.fasttext import FastText as FastText
+    from kerasw2v.growth import grow as grow
+    from kerasw2v.growth import warm_start as warm_start
     from kerasw2v.keyed_vectors import KeyedVectors as KeyedVectors
     from kerasw2v.keyed_vectors import to_keyed_vectors as to_keyed_vectors
     from kerasw2v.skip_gram import SkipGram as SkipGram
@@ -26,22 +32,36 @@ if TYPE_CHECKING:
 _MODULES = {
     "CBOW": "cbow",
     "Classifier": "classifier",
+    "FastText": "fasttext",
     "KeyedVectors": "keyed_vectors",
     "SkipGram": "skip_gram",
     "Vocabulary": "data.vocabulary",
     "Word2Vec": "word2vec",
     "block_dataset": "data.block_dataset",
+    "fasttext": "fasttext",
+    "grow": "growth",
     "layers": "layers",
     "metrics": "metrics",
     "optimizers": "optimizers",
+    "presets": "presets",
     "read_corpus": "data.counted_corpus",
+    "read_table": "data.table",
     "to_keyed_vectors": "keyed_vectors",
+    "warm_start": "growth",
     "word2vec": "word2vec",
     "zoo": "zoo",
 }
 
 # Scripts that were written for gensim; who writes for Keras may want to see TensorFlow start.
-_QUIET = ("KeyedVectors", "Word2Vec", "word2vec")
+_QUIET = (
+    "FastText",
+    "KeyedVectors",
+    "Word2Vec",
+    "fasttext",
+    "presets",
+    "read_table",
+    "word2vec",
+)
 
 __all__ = list(_MODULES)
 __version__: str  # of the installed distribution, read when it is asked for

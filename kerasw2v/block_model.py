@@ -25,7 +25,7 @@ from kerasw2v.ops.windows import check_halo, decode_blocks, default_block_length
 from kerasw2v.optimizers import RowSGD
 from kerasw2v.optimizers.row_optimizer import RowOptimizer
 from kerasw2v.utils.checks import MAX_INT32, check_int, check_seed
-from kerasw2v.utils.runtime import check_not_forked, trace_without_gc
+from kerasw2v.utils.runtime import chains_side_by_side, check_not_forked, trace_without_gc
 
 
 class PairMean(keras.metrics.Metric):
@@ -74,6 +74,8 @@ class BlockModel(keras.Model):
             layer has a number of its own.
         halo: tokens at each end of a block that are context only, as in `block_dataset`; `window`
             when None.
+        embedding: the layer of the input vectors, such as a `SubwordLookup`; an `EmbeddingLookup`
+            with `seed` and `shards` when None.
         **kwargs: arguments of `keras.Model`.
     """
 
@@ -94,6 +96,7 @@ class BlockModel(keras.Model):
         seed: int | None = None,
         shards: int = 1,
         halo: int | None = None,
+        embedding: EmbeddingLookup | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -104,21 +107,25 @@ class BlockModel(keras.Model):
             self._block_length = check_int("block_length", block_length, minimum=1)
         self._halo = self.window if halo is None else check_halo(halo, self.window)
         self.seed = check_seed("seed", seed)
-        self.embedding = EmbeddingLookup(
-            vocabulary_size,
-            embedding_dim,
-            seed=self.seed,
-            shards=shards,
-            dtype=self.dtype_policy,
-            name="embedding",
-        )
+        self._has_own_embedding = embedding is None
+        if embedding is None:
+            embedding = EmbeddingLookup(
+                vocabulary_size,
+                embedding_dim,
+                seed=self.seed,
+                shards=shards,
+                dtype=self.dtype_policy,
+                name="embedding",
+            )
+        self.embedding = _checked_embedding(embedding, vocabulary_size, embedding_dim, shards)
         _check_output_layer(output_layer, vocabulary_size)
         tables = 1 if output_layer.built or not output_layer.has_output_vectors else 2
         check_table(vocabulary_size, embedding_dim, tables)
         self._check_block()
         self.output_layer = output_layer
         self._draw_state = add_draw_state(self, self.seed, "windows")
-        self.embedding.build()
+        if not self.embedding.built:
+            self.embedding.build()
         if not self.output_layer.built:
             self.output_layer.build((None, embedding_dim), (None,))
         self.pair_mean = PairMean()
@@ -154,7 +161,7 @@ class BlockModel(keras.Model):
     @property
     def largest_batch(self) -> int:
         """Tokens of a step from which on a larger one is not worth its fewer updates."""
-        return 4096
+        return 8192 if self.embedding.words_are_costly else 4096
 
     def _numbers_of_block(self) -> int:
         """Returns how many floats a step has for each block, at least."""
@@ -414,11 +421,13 @@ class BlockModel(keras.Model):
 
     def _lanes(self, blocks: tf.Tensor) -> int:
         length, candidates = self._loss_shape
-        if blocks.shape[0] is None or is_evaluating():
+        # A word in two lanes is looked up twice, which is slower where that is the larger part.
+        if blocks.shape[0] is None or is_evaluating() or self.embedding.words_are_costly:
             return 1
         rows = blocks.shape[0] * self.block_length
         together = self.output_layer.rows_together(rows, length, candidates)
-        return number_of_lanes(blocks, lcm(together, self.block_length) // self.block_length)
+        together = lcm(together, self.block_length) // self.block_length
+        return number_of_lanes(blocks, together, chains_side_by_side())
 
     @property
     def _loss_shape(self) -> tuple[int, int]:
@@ -492,8 +501,12 @@ class BlockModel(keras.Model):
         return keras.InputSpec(shape=(None,), dtype="int32")
 
     def get_config(self) -> dict[str, Any]:
+        own: dict[str, Any] = {"shards": self.embedding.shards}
+        if not self._has_own_embedding:
+            own = {"embedding": keras.saving.serialize_keras_object(self.embedding)}
         return {
             **super().get_config(),
+            **own,
             "vocabulary_size": self.vocabulary_size,
             "embedding_dim": self.embedding_dim,
             "output_layer": keras.saving.serialize_keras_object(self.output_layer),
@@ -502,7 +515,6 @@ class BlockModel(keras.Model):
             "block_length": self._block_length,
             "halo": self.halo,
             "seed": self.seed,
-            "shards": self.embedding.shards,
         }
 
     def trace_config(self) -> dict[str, Any]:
@@ -512,10 +524,39 @@ class BlockModel(keras.Model):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "BlockModel":
         config = dict(config)
-        config["output_layer"] = keras.saving.deserialize_keras_object(
-            config["output_layer"], custom_objects=custom_objects
-        )
+        for name in {"output_layer", "embedding"} & set(config):
+            config[name] = keras.saving.deserialize_keras_object(
+                config[name], custom_objects=custom_objects
+            )
         return cls(**config)
+
+
+def _checked_embedding(
+    embedding: Any, vocabulary_size: int, embedding_dim: int, shards: int
+) -> EmbeddingLookup:
+    if not isinstance(embedding, EmbeddingLookup):
+        raise TypeError(
+            "`embedding` must be a kerasw2v.layers.EmbeddingLookup or SubwordLookup. "
+            f"Received: embedding={embedding!r}."
+        )
+    sizes = embedding.vocabulary_size, embedding.embedding_dim
+    if sizes != (vocabulary_size, embedding_dim):
+        raise ValueError(
+            "`embedding` must have the model's sizes. Received: "
+            f"vocabulary_size={vocabulary_size}, embedding_dim={embedding_dim}, but "
+            f"embedding.vocabulary_size={sizes[0]}, embedding.embedding_dim={sizes[1]}."
+        )
+    if embedding.combiner is not None:
+        raise ValueError(
+            "`embedding` must have no combiner: the model has a vector for each word. "
+            f"Received: embedding.combiner={embedding.combiner!r}."
+        )
+    if shards not in (1, embedding.shards):
+        raise ValueError(
+            "`shards` must not be given with `embedding`, which has its own. "
+            f"Received: shards={shards}, embedding.shards={embedding.shards}."
+        )
+    return embedding
 
 
 def _check_output_layer(output_layer: Any, vocabulary_size: int) -> None:

@@ -1,4 +1,4 @@
-"""Tests of word vectors: analogies, and agreement with people about similarity.
+"""Tests of vectors: analogies, agreement with people about similarity, next items of baskets.
 
 The three test sets are those that papers report; gensim ships them: `questions-words.txt`
 (Mikolov et al., 2013), WordSim353 (Finkelstein et al., 2002) and SimLex999 (Hill et al., 2015).
@@ -7,17 +7,21 @@ The three test sets are those that papers report; gensim ships them: `questions-
 import math
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 from gensim.test.utils import datapath
+from numpy.typing import NDArray
 
-from kerasw2v.utils.checks import check_int, check_vectors
+from kerasw2v.utils.checks import check_choice, check_int, check_vectors, shortened
 from kerasw2v.utils.files import PathLike
 from kerasw2v.utils.paths import check_path
 
+# Scores of queries with all items, at once.
+_CHUNK_SCORES = 2**24
 _WORD_PAIRS = {"WordSim353": "wordsim353.tsv", "SimLex999": "simlex999.txt"}
 
 
@@ -102,6 +106,8 @@ class Evaluation:
     def table(self) -> str:
         """Returns a table for people to read.
 
+        Tests for which too few words are known are not in the table, but named below it.
+
         Example:
 
         >>> total = AnalogyScore("total", 1, 4)
@@ -117,6 +123,7 @@ class Evaluation:
         analogies = [
             (s.name, _percent(s.accuracy), f"{s.correct:,}", f"{s.total:,}")
             for s in (*self.sections, *summary)
+            if s.total
         ]
         pairs = [
             (
@@ -127,11 +134,25 @@ class Evaluation:
                 _percent(s.out_of_vocabulary),
             )
             for s in self.word_pairs
+            if s.spearman is not None
         ]
         analogies.insert(0, ("Analogies", "accuracy", "correct", "asked"))
         pairs.insert(0, ("Word pairs", "Spearman", "Pearson", "pairs", "unknown"))
         names = max(len(row[0]) for row in (*analogies, *pairs))
-        return _aligned(analogies, names) + "\n\n" + _aligned(pairs, names)
+        tables = [_aligned(rows, names) for rows in (analogies, pairs) if len(rows) > 1]
+        return "\n\n".join([*tables, *self._untested()])
+
+    def _untested(self) -> list[str]:
+        """Returns a sentence on the tests for which too few words are known, if there are any."""
+        sections = [section.name for section in self.sections if not section.total]
+        names = sections if self.total.total else ["analogies"]
+        names += [score.name for score in self.word_pairs if score.spearman is None]
+        return [f"Not tested, as too few words are known: {', '.join(names)}."] if names else []
+
+    @property
+    def is_tested(self) -> bool:
+        """Whether enough words are known for any of the tests."""
+        return bool(self.total.total) or any(s.spearman is not None for s in self.word_pairs)
 
 
 def evaluate(
@@ -189,6 +210,183 @@ def evaluate(
             _word_pairs(vectors, name, path, pairs[name]) for name, path in word_pairs.items()
         ),
     )
+
+
+@dataclass(frozen=True)
+class NextItemScore:
+    """Results of `evaluate_next_items`.
+
+    Attributes:
+        hit_rates: for each k the share of baskets whose item is among the first k; None if no
+            basket could be asked.
+        mrr: mean reciprocal rank; None in the same case.
+        baskets: number of baskets given.
+        asked: number of baskets that were asked. The others are left out:
+        too_short: those of fewer than two items;
+        unknown: those whose last item, or all others, the vectors do not know;
+        seen: those whose last item is among the others, where these are no candidates.
+    """
+
+    hit_rates: Mapping[int, float] | None
+    mrr: float | None
+    baskets: int
+    asked: int
+    too_short: int
+    unknown: int
+    seen: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything as a dict for JSON; there a k becomes text.
+
+        Example:
+
+        >>> NextItemScore({1: 0.5}, 0.75, 3, 2, 1, 0, 0).to_dict()["hit_rates"]
+        {1: 0.5}
+        """
+        rates = None if self.hit_rates is None else dict(self.hit_rates)
+        return {**vars(self), "hit_rates": rates}
+
+    def table(self) -> str:
+        """Returns a table for people to read.
+
+        Example:
+
+        >>> print(NextItemScore({1: 0.5, 10: 1.0}, 0.75, 3, 2, 1, 0, 0).table())
+        Next item                 2 baskets
+        hit rate (recall) at 1        50.0%
+        hit rate (recall) at 10      100.0%
+        mean reciprocal rank           .750
+        <BLANKLINE>
+        Left out: 1 of fewer than two items.
+        """
+        left_out = [
+            f"{number:,} {why}"
+            for number, why in (
+                (self.too_short, "of fewer than two items"),
+                (self.unknown, "whose last item or all others are unknown"),
+                (self.seen, "whose last item is among those before it"),
+            )
+            if number
+        ]
+        note = [f"Left out: {', '.join(left_out)}."] if left_out else []
+        if self.hit_rates is None:
+            return "\n\n".join(["No basket could be asked.", *note])
+        rows = [("Next item", f"{self.asked:,} basket{'s' * (self.asked != 1)}")]
+        rows += [(f"hit rate (recall) at {k}", _percent(r)) for k, r in self.hit_rates.items()]
+        rows.append(("mean reciprocal rank", _decimal(self.mrr)))
+        return "\n\n".join([_aligned(rows, max(len(row[0]) for row in rows)), *note])
+
+
+def evaluate_next_items(
+    vectors: Any,
+    baskets: Iterable[Sequence[Any]],
+    k: Sequence[int] = (1, 5, 10, 20),
+    query: str = "mean",
+    exclude_seen: bool = True,
+) -> NextItemScore:
+    """Finds the last item of held-out baskets, sessions or playlists from the items before it.
+
+    Let q be the mean of the vectors of the known items before the last, each of length one, or the
+    vector of the last of them. All items are ranked by their cosine with q; of equal ones the more
+    frequent is first. With r the rank of the item to find, 1 for the best, and means over baskets,
+
+        hit rate at k = mean(r <= k)        mean reciprocal rank = mean(1 / r)
+
+    There is one item to find, so the hit rate at k is the recall at k too. Baskets that cannot be
+    asked are left out and counted.
+
+    Args:
+        vectors: a `gensim.models.KeyedVectors`, most frequent item first.
+        baskets: a list of items each, as from `kerasw2v.read_table`; not those of the training.
+        k: where hit rates are taken.
+        query: `"mean"` for the mean of the items before, `"last"` for the last of them.
+        exclude_seen: True to leave the items before out of the candidates: for what a customer does
+            not have yet.
+
+    Returns:
+        A `NextItemScore`. Takes `V d` multiplications a basket.
+
+    Raises:
+        TypeError: if `baskets` is not an iterable of lists of items.
+        ValueError: if there is no basket, `k` is not of positive integers, or `query` is neither.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from gensim.models import KeyedVectors
+    >>> vectors = KeyedVectors(2)
+    >>> vectors.add_vectors(["tea", "cup", "rope"], np.array([[1, 0], [0.9, 0.1], [0, 1]]))
+    >>> evaluate_next_items(vectors, [["tea", "cup"], ["tea", "rope"], ["tea"]], k=[1]).hit_rates
+    {1: 0.5}
+
+    Source: Caselles-Dupré et al., "Word2vec applied to recommendation: hyperparameters matter",
+    2018, which predicts from the item before the last, `query="last"`.
+    """
+    check_vectors("vectors", vectors)
+    check_choice("query", query, ("mean", "last"))
+    if isinstance(k, str | bytes) or not isinstance(k, Iterable):
+        raise TypeError(f"`k` must be a list of integers. Received: k={k!r}.")
+    places = [check_int("k", each, minimum=1) for each in k]
+    index = vectors.key_to_index
+    counts = {"baskets": 0, "too_short": 0, "unknown": 0, "seen": 0}
+    questions = []
+    for basket in _checked_baskets(baskets):
+        counts["baskets"] += 1
+        before = [index[item] for item in basket[:-1] if item in index]
+        if len(basket) < 2:
+            counts["too_short"] += 1
+        elif basket[-1] not in index or not before:
+            counts["unknown"] += 1
+        elif exclude_seen and index[basket[-1]] in before:
+            counts["seen"] += 1
+        else:
+            questions.append((before, index[basket[-1]]))
+    if not counts["baskets"]:
+        raise ValueError("`baskets` must hold at least one basket. Received: none.")
+    hit_rates, mrr = None, None
+    if questions:
+        ranks = _next_item_ranks(vectors.vectors, questions, query, exclude_seen)
+        hit_rates = {each: float(np.mean(ranks <= each)) for each in places}
+        mrr = float(np.mean(1 / ranks))
+    return NextItemScore(hit_rates, mrr, asked=len(questions), **counts)
+
+
+def _checked_baskets(baskets: Any) -> Iterable[Sequence[Any]]:
+    if isinstance(baskets, str | bytes) or not isinstance(baskets, Iterable):
+        raise TypeError(
+            f"`baskets` must be an iterable of lists of items. Received: {shortened(baskets)}."
+        )
+    for basket in baskets:
+        if isinstance(basket, str | bytes) or not isinstance(basket, Sequence):
+            raise TypeError(
+                f"`baskets` must hold lists of items. Received: {shortened(basket)} among them."
+            )
+        yield basket
+
+
+def _next_item_ranks(
+    table: NDArray[np.float32],
+    questions: Sequence[tuple[list[int], int]],
+    query: str,
+    exclude_seen: bool,
+) -> NDArray[np.int64]:
+    """Returns the rank of each question's item; a question is the items before, and the item."""
+    lengths = np.linalg.norm(table, axis=1, keepdims=True)
+    units = table / np.maximum(lengths, np.finfo(np.float32).tiny)
+    size = max(1, _CHUNK_SCORES // len(units))
+    ranks = []
+    for start in range(0, len(questions), size):
+        chunk = questions[start : start + size]
+        known = [before if query == "mean" else before[-1:] for before, _ in chunk]
+        scores = np.stack([units[ids].mean(axis=0) for ids in known]) @ units.T
+        targets = np.array([target for _, target in chunk])[:, None]
+        found = np.take_along_axis(scores, targets, axis=1)
+        if exclude_seen:
+            for row, (before, _) in enumerate(chunk):
+                scores[row, before] = -np.inf
+        is_earlier = np.arange(len(units)) < targets
+        ranks.append(1 + ((scores > found) | ((scores == found) & is_earlier)).sum(axis=1))
+    return np.concatenate(ranks)
 
 
 def _analogies(vectors: Any, path: PathLike, restrict_vocab: int) -> dict[str, Any]:

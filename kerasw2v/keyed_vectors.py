@@ -156,6 +156,31 @@ path='vectors.pdf'.
     check_output_path(path)
 
 
+def check_words_for(path: PathLike, words: list[Any]) -> None:
+    """Checks, before any work is done, that the format of a file can hold words.
+
+    Args:
+        path: where vectors are going to be saved.
+        words: their words.
+
+    Raises:
+        ValueError: if the name ends in none of the suffixes of `save_vectors`, or a word is empty
+            or has whitespace, which the word2vec formats cannot represent.
+        TypeError: if a word is not a string, in a word2vec format.
+
+    Example:
+
+    >>> check_words_for("vectors.kv", ["whole milk"])
+    >>> check_words_for("vectors.vec", ["whole milk"])
+    Traceback (most recent call last):
+    ...
+    ValueError: `vectors` must have words without whitespace to be saved in a word2vec format; \
+gensim's own, .kv, takes any. Received: the word 'whole milk'.
+    """
+    if check_suffix(path, SUFFIXES) != ".kv":
+        _check_words(words)
+
+
 def save_vectors(vectors: KeyedVectors, path: PathLike) -> None:
     """Saves vectors; the suffix of the file's name decides the format.
 
@@ -195,8 +220,7 @@ def save_vectors(vectors: KeyedVectors, path: PathLike) -> None:
     """
     check_vectors("vectors", vectors)
     suffix = check_suffix(path, SUFFIXES)
-    if suffix != ".kv":
-        _check_words(vectors)
+    check_words_for(path, vectors.index_to_key)
     with temporary_sibling(path) as temporary:
         if suffix == ".kv":
             _with_checksum(vectors).save(os.fspath(temporary), sep_limit=_SEPARATE_FROM)
@@ -331,13 +355,15 @@ def _table(model: Any, table: str) -> npt.NDArray[np.float32]:
     # Not imported above: reading and writing files needs no TensorFlow.
     import tensorflow as tf
 
-    matrix = tf.cast(tf.convert_to_tensor(layer.embeddings), tf.float32)
+    # A table in shards has all of its rows as `value`, and so has a weight.
+    table_of_all = getattr(layer.embeddings, "value", layer.embeddings)
+    matrix = tf.cast(tf.convert_to_tensor(table_of_all), tf.float32)
     return np.asarray(memoryview(matrix))
 
 
-def _check_words(vectors: KeyedVectors) -> None:
-    check_words("vectors", vectors.index_to_key)
-    for word in vectors.index_to_key:
+def _check_words(words: list[Any]) -> None:
+    check_words("vectors", words)
+    for word in words:
         if not isinstance(word, str):
             raise TypeError(
                 "`vectors` must have words that are strings to be saved in a word2vec format; "

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasw2v.ops.ids import NO_WORD, as_ids
+from kerasw2v.ops.ids import NO_WORD, as_ids, is_equal
 from kerasw2v.utils.checks import check_int
 
 __all__ = ["NDCG", "MeanReciprocalRank", "Perplexity", "RecallAtK", "TopKAccuracy"]
@@ -63,8 +63,8 @@ class _RowMean(keras.metrics.Metric):
         """Returns the ids of targets, negative where there is none."""
         ids = tf.convert_to_tensor(y_true)
         if (ignored := getattr(self.layer, "ignore_id", None)) is not None:
-            ids = tf.cast(ids, tf.int64) if ids.dtype.is_integer else ids
-            ids = tf.where(tf.equal(ids, tf.cast(ignored, ids.dtype)), -tf.ones_like(ids), ids)
+            ids = tf.cast(ids, tf.int64) if ids.dtype.is_integer else ids  # to hold -1
+            ids = tf.where(is_equal(ids, ignored), -tf.ones_like(ids), ids)
         size = NO_WORD if self.layer is None else self.layer.vocabulary_size
         return as_ids("y_true", ids, size, lowest=None)
 

@@ -7,7 +7,8 @@ from gensim.models import KeyedVectors
 from gensim.test.utils import datapath
 from scipy.stats import pearsonr, spearmanr
 
-from kerasw2v.evaluation import evaluate
+from kerasw2v import evaluation
+from kerasw2v.evaluation import evaluate, evaluate_next_items
 
 
 def read_tsv(name):
@@ -118,7 +119,7 @@ def test_no_word_is_known():
     assert [score.spearman for score in result.word_pairs] == [None, None]
     assert [score.out_of_vocabulary for score in result.word_pairs] == [1, 1]
     assert result.word_pairs[1].pairs == 999
-    assert "-" in result.table()
+    assert "Not tested" in result.table()
     json.dumps(result.to_dict(), allow_nan=False)
 
 
@@ -169,3 +170,94 @@ class TestBadInput:
     def test_restrict_vocab(self):
         with pytest.raises(ValueError, match="`restrict_vocab` must be at least 1"):
             evaluate(toy_vectors(), restrict_vocab=0)
+
+
+def test_tests_that_cannot_be_made_are_named_in_place_of_zeros(tmp_path):
+    (tmp_path / "questions").write_text(": royal\nman king woman queen\n: empty\na b c d\n")
+    (tmp_path / "pairs").write_text("man\twoman\t9\nman\tking\t10\nman\tapple\t1\n")
+    (tmp_path / "strange").write_text("x\ty\t3\n")
+    pairs = {"mine": tmp_path / "pairs", "theirs": tmp_path / "strange"}
+    result = evaluate(toy_vectors(), tmp_path / "questions", pairs)
+    *_, note = result.table().split("\n\n")
+    assert note == "Not tested, as too few words are known: empty, theirs."
+    assert [line.split()[0] for line in result.table().split("\n")[1:3]] == ["royal", "total"]
+    assert result.is_tested
+    (tmp_path / "questions").write_text(": empty\na b c d\n")
+    nothing = evaluate(toy_vectors(), tmp_path / "questions", {"theirs": tmp_path / "strange"})
+    assert nothing.table() == "Not tested, as too few words are known: analogies, theirs."
+    assert not nothing.is_tested
+
+
+class TestNextItems:
+    @pytest.fixture
+    def items(self):
+        rng = np.random.default_rng(0)
+        vectors = KeyedVectors(4)
+        table = rng.normal(size=(30, 4)).astype(np.float32)
+        vectors.add_vectors(list(range(30)), table)
+        return vectors
+
+    @pytest.fixture
+    def baskets(self):
+        rng = np.random.default_rng(1)
+        return [rng.integers(33, size=size).tolist() for size in rng.integers(1, 7, size=60)]
+
+    @pytest.mark.parametrize("query", ["mean", "last"])
+    @pytest.mark.parametrize("exclude_seen", [True, False])
+    def test_against_plain_loops(self, items, baskets, monkeypatch, query, exclude_seen):
+        monkeypatch.setattr(evaluation, "_CHUNK_SCORES", 70)  # two queries at a time
+        score = evaluate_next_items(items, baskets, [1, 3, 10], query, exclude_seen)
+        unit = items.vectors / np.linalg.norm(items.vectors, axis=1, keepdims=True)
+        ranks, unknown, seen = [], 0, 0
+        for *before, last in baskets:
+            known = [item for item in before if item < 30]
+            if not before:
+                continue
+            if last >= 30 or not known:
+                unknown += 1
+                continue
+            if exclude_seen and last in known:
+                seen += 1
+                continue
+            asked = unit[known if query == "mean" else known[-1:]].mean(axis=0)
+            candidates = [i for i in range(30) if not (exclude_seen and i in known)]
+            order = sorted(candidates, key=lambda i: -unit[i] @ asked)
+            ranks.append(order.index(last) + 1)
+        assert (score.unknown, score.seen, score.asked) == (unknown, seen, len(ranks))
+        assert score.too_short == sum(len(basket) == 1 for basket in baskets)
+        assert score.asked + score.unknown + score.seen + score.too_short == score.baskets
+        for k in (1, 3, 10):
+            assert score.hit_rates[k] == pytest.approx(np.mean([rank <= k for rank in ranks]))
+        assert score.mrr == pytest.approx(np.mean([1 / rank for rank in ranks]))
+        assert f"{score.hit_rates[10]:.1%}" in score.table()
+        json.dumps(score.to_dict(), allow_nan=False)
+
+    def test_of_equal_cosines_the_first_item_comes_first(self):
+        vectors = KeyedVectors(2)
+        vectors.add_vectors(["a", "b", "c", "none"], np.array([[1, 0], [0, 1], [0, 2], [0, 0]]))
+        ranks = [
+            evaluate_next_items(vectors, [["a", item]]).mrr ** -1 for item in ("b", "c", "none")
+        ]
+        assert ranks == [1, 2, 3]
+
+    def test_no_basket_can_be_asked(self, items):
+        score = evaluate_next_items(items, [[1], [1, 99]])
+        assert (score.asked, score.hit_rates, score.mrr) == (0, None, None)
+        assert score.table() == (
+            "No basket could be asked.\n\nLeft out: 1 of fewer than two items, 1 whose last item "
+            "or all others are unknown."
+        )
+
+    def test_refused(self, items):
+        with pytest.raises(TypeError, match="`baskets` must hold lists of items"):
+            evaluate_next_items(items, ["tea cup"])
+        with pytest.raises(TypeError, match="`baskets` must be an iterable"):
+            evaluate_next_items(items, "tea")
+        with pytest.raises(ValueError, match="`baskets` must hold at least one basket"):
+            evaluate_next_items(items, [])
+        with pytest.raises(ValueError, match="`k` must be at least 1"):
+            evaluate_next_items(items, [[1, 2]], k=[0])
+        with pytest.raises(TypeError, match="`k` must be a list of integers"):
+            evaluate_next_items(items, [[1, 2]], k=10)
+        with pytest.raises(ValueError, match="`query` must be one of"):
+            evaluate_next_items(items, [[1, 2]], query="median")

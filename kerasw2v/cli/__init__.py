@@ -11,6 +11,7 @@ import re
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -22,6 +23,7 @@ _EXAMPLES = """\
 examples:
   kerasw2v train --output vectors.kv                       a small corpus that gensim ships
   kerasw2v train wiki.txt.gz --output vectors.kv --cbow
+  kerasw2v train baskets.csv --columns basket item --preset baskets --output items.kv
   kerasw2v evaluate vectors.kv
   kerasw2v similar vectors.kv cat "king - man + woman"
   kerasw2v similar cat                                     with vectors that come with the package
@@ -53,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
     signals: list[int] = []
     try:
-        with _any_word_printable(), _interrupted_by_sigterm(signals):
+        with _any_word_printable(), _plain_warnings(), _interrupted_by_sigterm(signals):
             args.run(args)
             sys.stdout.flush()
     except KeyboardInterrupt as stop:
@@ -83,6 +85,18 @@ def _any_word_printable() -> Iterator[None]:
         yield
     finally:
         stdout.reconfigure(errors="strict")
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Prints a warning as one line, as errors are: where in the code it arose helps nobody."""
+
+    def show(message: Warning | str, *args: object) -> None:
+        print(f"kerasw2v: {' '.join(str(message).split())}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show  # type: ignore[assignment]
+        yield
 
 
 @contextmanager

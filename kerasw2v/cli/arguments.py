@@ -38,6 +38,17 @@ def non_negative_float(text: str) -> float:
     return number
 
 
+def finite_float(text: str) -> float:
+    """Reads a finite number of either sign."""
+    try:
+        number = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number, not {text!r}") from None
+    if not abs(number) < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be finite, not {text}")
+    return number
+
+
 def positive_float(text: str) -> float:
     """Reads a finite number above 0."""
     number = non_negative_float(text)
@@ -58,6 +69,50 @@ def non_empty(text: str) -> str:
     if not text:
         raise argparse.ArgumentTypeError("must not be empty")
     return text
+
+
+def add_columns(group: Any, help: str) -> None:
+    """Adds the options that name the columns of a table."""
+    group.add_argument(
+        "--columns",
+        nargs=2,
+        type=non_empty,
+        metavar=("GROUP", "ITEM"),
+        help=f"{help}: the columns that hold the basket (or session, playlist) and the item; needs "
+        "pandas, and pyarrow for .parquet: pip install 'kerasw2v[table]'",
+    )
+    group.add_argument(
+        "--order",
+        type=non_empty,
+        metavar="COLUMN",
+        help="sort the items of a basket by this column of numbers or dates; without, they are in "
+        "the order of the rows",
+    )
+
+
+def checked_columns(args: argparse.Namespace, is_table: bool) -> tuple[str, str] | None:
+    """Returns the value of `--columns`; ValueError unless it and `--order` have a table."""
+    if args.columns is None:
+        if args.order is not None:
+            raise ValueError(
+                "`--order` must be given together with `--columns`. "
+                f"Received: --order {args.order} without --columns."
+            )
+        return None
+    if not is_table:
+        raise ValueError(
+            "`--columns` must be given together with a table. "
+            f"Received: --columns {' '.join(args.columns)} without a file."
+        )
+    group, item = args.columns
+    return group, item
+
+
+def read_items(path: Any, columns: tuple[str, str], order: str | None) -> list[list[str]]:
+    """Returns the groups of a table, with items as text: what can be asked for in a terminal."""
+    from kerasw2v.data.table import read_table
+
+    return [[str(item) for item in group] for group in read_table(path, *columns, order)]
 
 
 if TYPE_CHECKING:

@@ -26,11 +26,15 @@ class TrainOptions:
     """
 
     corpus: tuple[str, ...]
+    columns: tuple[str, str] | None
+    order: str | None
     quiet: bool
     architecture: str = _option("Model")
     size: int = _option("Model")
     window: int = _option("Model")
+    full_windows: bool = _option("Model")
     negative: int = _option("Model")
+    noise_exponent: float = _option("Model")
     min_count: int = _option("Model")
     max_vocab: int | None = _option("Model")
     epochs: int = _option("Training")
@@ -45,6 +49,7 @@ class TrainOptions:
     output: str | None = _option("Files", writes="file")
     save_vocab: str | None = _option("Files", writes="file")
     read_vocab: str | None = _option("Files")
+    initial_vectors: str | None = _option("Files")
     save_model: str | None = _option("Files", writes="file")
     checkpoint: str | None = _option("Files")
     projector: str | None = _option("Files", writes="folder")
@@ -72,9 +77,14 @@ class TrainOptions:
 
     def identity(self) -> dict[str, Any]:
         """Returns what must be equal for a checkpoint to be resumed, as JSON stores it."""
-        corpus = [[os.path.realpath(path), os.path.getsize(path)] for path in self.corpus]
-        workers = max(1, len(self.workers))  # their addresses may change
-        inputs = {"corpus": corpus, "workers": workers, "read_vocab": self.read_vocab}
+        initial = [self.initial_vectors] if self.initial_vectors else []
+        inputs = {
+            "corpus": [_file_identity(path) for path in self.corpus],
+            "columns": [*self.columns, self.order] if self.columns else None,
+            "workers": max(1, len(self.workers)),  # their addresses may change
+            "read_vocab": self.read_vocab,
+            "initial_vectors": [_file_identity(path) for path in initial],
+        }
         return inputs | self.hyperparameters()
 
     def for_report(self) -> dict[str, dict[str, Any]]:
@@ -103,6 +113,10 @@ class TrainOptions:
         if self.seed is None or not self.local_steps:
             return self.seed
         return (self.seed + self.index) % 2**63
+
+
+def _file_identity(path: str) -> list[str | int]:
+    return [os.path.realpath(path), os.path.getsize(path)]
 
 
 def _names(key: str, value: str) -> list[str]:
@@ -163,6 +177,7 @@ class RunState:
 def check_paths(options: TrainOptions) -> None:
     """Checks all files and folders before any work is done; errors are one sentence."""
     from kerasw2v.data.corpus import check_corpus
+    from kerasw2v.data.table import check_table_path
     from kerasw2v.keyed_vectors import check_vectors_path
     from kerasw2v.plots import check_plot_path
     from kerasw2v.report import check_report_path
@@ -181,15 +196,20 @@ def check_paths(options: TrainOptions) -> None:
     for path in files:
         check_output_path(path)
     folders = [*options.outputs("folder"), *filter(None, [options.checkpoint])]
-    _check_distinct(files, [*options.corpus, *filter(None, [options.read_vocab]), *folders])
+    inputs = [*options.corpus, *filter(None, [options.read_vocab, options.initial_vectors])]
+    _check_distinct(files, [*inputs, *folders])
     for folder in folders:
         _check_folder(folder)
-    if options.read_vocab and not os.path.isfile(options.read_vocab):
-        raise FileNotFoundError(
-            f"`--read-vocab` must name a file that exists. Received: {options.read_vocab!r}."
-        )
+    for name in ("read_vocab", "initial_vectors"):
+        path = getattr(options, name)
+        if path and not os.path.isfile(path):
+            option = f"--{name.replace('_', '-')}"
+            raise FileNotFoundError(f"`{option}` must name a file that exists. Received: {path!r}.")
     for path in options.corpus:
-        check_corpus(Path(path))
+        if options.columns:
+            check_table_path(path)
+        else:
+            check_corpus(Path(path))
     state = options.run_state()
     if state and options.output:
         state.check()

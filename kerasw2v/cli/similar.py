@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
 from kerasw2v.cli.arguments import add_command, open_vectors, positive_int
@@ -75,14 +76,16 @@ def _parse_query(query: str, vectors: "KeyedVectors", name: str) -> tuple[list[s
         return [query], []
     terms: dict[str, list[str]] = {"+": [], "-": []}
     sign = "+"
-    for part in query.split():
-        if part in terms:
-            sign = part
+    for term in map(str.strip, re.split(r"(?:^|(?<=\s))([+-])(?=\s|$)", query)):
+        if term in terms:
+            sign = term
             continue
-        if part not in vectors:
-            raise ValueError(_unknown_word(part, vectors, name))
-        terms[sign].append(part)
-        sign = "+"
+        # A word may have blanks in it, as names of items do; otherwise there are several.
+        for word in [term] if term in vectors else term.split():
+            if word not in vectors:
+                raise ValueError(_unknown_word(word, vectors, name))
+            terms[sign].append(word)
+            sign = "+"
     if not terms["+"] and not terms["-"]:
         raise ValueError(f"`WORD` must hold a word. Received: {query!r}.")
     return terms["+"], terms["-"]

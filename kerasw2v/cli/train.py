@@ -4,7 +4,10 @@ import argparse
 from typing import Any
 
 from kerasw2v.cli.arguments import (
+    add_columns,
     add_command,
+    checked_columns,
+    finite_float,
     non_empty,
     non_negative_float,
     positive_float,
@@ -12,12 +15,20 @@ from kerasw2v.cli.arguments import (
     seed,
 )
 from kerasw2v.cli.options import TrainOptions, check_paths, exclusive_outputs
+from kerasw2v.presets import PRESETS
 
 _SECONDS_TO_WAIT = 60.0
+# What an option is that neither the user nor a preset sets.
+_DEFAULTS: dict[str, Any] = {
+    "window": 5,
+    "full_windows": False,
+    "noise_exponent": 0.75,
+    "sample": 1e-3,
+}
 _DESCRIPTION = """\
 Trains word vectors on text files: one sentence per line, words separated by blanks, in UTF-8,
 plain or compressed (.gz, .bz2, .xz). Several files form one corpus. Without a file it trains for
-50 epochs on a small corpus of news articles that gensim ships.
+50 epochs on a small corpus of news articles that gensim ships. With --columns it reads tables.
 """
 
 _EXAMPLES = """\
@@ -31,6 +42,7 @@ examples:
   kerasw2v train part1.gz part2.gz --output vectors.bin --cbow --size 300 --epochs 3
   kerasw2v train wiki.txt --output vectors.kv --report run.html --plot run.png
   kerasw2v train wiki.txt --output vectors.kv --checkpoint state/   repeat it to resume
+  kerasw2v train baskets.csv --columns basket item --preset baskets --output items.kv
   kerasw2v train wiki.txt --output vectors.kv --workers a:7000,b:7000 --index 0    1 on host b
 """
 
@@ -46,12 +58,27 @@ def add(commands: Any) -> None:
     )
     command.set_defaults(run=_run)
     command.add_argument(
-        "corpus", nargs="*", metavar="CORPUS", help="text files; without them, a demonstration"
+        "corpus",
+        nargs="*",
+        metavar="CORPUS",
+        help="text files, or tables (.csv, .tsv, .parquet) with --columns; without them, a "
+        "demonstration",
     )
+    _add_table(command.add_argument_group("tables"))
     _add_files(command.add_argument_group("files"))
     _add_model(command.add_argument_group("model"))
     _add_training(command.add_argument_group("training"))
     _add_workers(command.add_argument_group("several machines"))
+
+
+def _add_table(group: Any) -> None:
+    add_columns(group, "read a table with a row for each item, instead of text")
+    group.add_argument(
+        "--preset",
+        choices=tuple(PRESETS),
+        help="baskets: settings for baskets, playlists and sessions, which other options override: "
+        "whole baskets as windows, --sample 0, 20 epochs",
+    )
 
 
 def _add_files(group: Any) -> None:
@@ -64,6 +91,11 @@ def _add_files(group: Any) -> None:
         "--read-vocab",
         "FILE",
         "use the words and counts of this file; --min-count and --max-vocab do not apply then",
+    )
+    add_path(
+        "--initial-vectors",
+        "FILE",
+        "begin with these vectors of the words that they have, as after an earlier training",
     )
     add_path("--save-model", "FILE.keras", "save the whole Keras model")
     add_path(
@@ -96,8 +128,22 @@ def _add_model(group: Any) -> None:
         )
     architecture.set_defaults(architecture="skip-gram")
     _add_count(group, "--size", "dimensions (%(default)s)", default=100)
-    _add_count(group, "--window", "neighbours are at most N words away (%(default)s)", default=5)
+    window = _DEFAULTS["window"]
+    _add_count(group, "--window", f"neighbours are at most N words away ({window})")
+    group.add_argument(
+        "--full-windows",
+        action="store_const",
+        const=True,
+        help="always look as far as --window; without, a distance up to it is drawn for each word",
+    )
     _add_count(group, "--negative", "noise words for each pair (%(default)s)", default=5)
+    group.add_argument(
+        "--noise-exponent",
+        type=finite_float,
+        metavar="X",
+        help="noise words are drawn by their counts to the power X "
+        f"({_DEFAULTS['noise_exponent']}); 0 for all alike, below 0 for rare ones more often",
+    )
     _add_count(group, "--min-count", "ignore words that occur less often (%(default)s)", default=5)
     _add_count(group, "--max-vocab", "keep at most the N most frequent words")
 
@@ -114,9 +160,9 @@ def _add_training(group: Any) -> None:
     group.add_argument(
         "--sample",
         type=non_negative_float,
-        default=1e-3,
         metavar="X",
-        help="randomly drop words whose share of the corpus exceeds X; 0 keeps all (%(default)s)",
+        help="randomly drop words whose share of the corpus exceeds X; 0 keeps all "
+        f"({_DEFAULTS['sample']})",
     )
     _add_count(
         group, "--batch-size", "words per step (32 to 4096, by the words and epochs to train on)"
@@ -172,16 +218,30 @@ def _options(args: argparse.Namespace) -> TrainOptions:
     """Returns the options, checked against each other, with every default filled in."""
     from kerasw2v.ops.learning_rates import default_learning_rate
 
-    values = vars(args) | {
+    preset = _preset(args.preset)
+    given = {name: value for name, value in vars(args).items() if value is not None}
+    values = vars(args) | _DEFAULTS | {"epochs": 5 if args.corpus else 50} | preset | given
+    values |= {
         "corpus": tuple(args.corpus),
-        "epochs": args.epochs or (5 if args.corpus else 50),
+        "columns": checked_columns(args, is_table=bool(args.corpus)),
         "wait": args.wait or _SECONDS_TO_WAIT,
     }
     values["alpha"] = args.alpha or default_learning_rate(args.architecture, values["epochs"])
     values["workers"], values["index"] = _checked_workers(args)
-    del values["run"], values["debug"]
+    for name in ("run", "debug", "preset"):
+        del values[name]
     options = TrainOptions(**values)
     return options.without_outputs() if options.index else options
+
+
+def _preset(name: str | None) -> dict[str, Any]:
+    """Returns a preset under the names of this command's options."""
+    if name is None:
+        return {}
+    preset = PRESETS[name]
+    names = {"window": "window", "sample": "sample", "epochs": "epochs"}
+    options = {option: preset[theirs] for option, theirs in names.items()}
+    return options | {"full_windows": not preset["shrink_windows"]}
 
 
 def _checked_workers(args: argparse.Namespace) -> tuple[tuple[str, ...], int]:

@@ -3,6 +3,8 @@
 import math
 import os
 import platform
+import shlex
+import shutil
 import sys
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
@@ -11,6 +13,7 @@ from kerasw2v import Vocabulary, block_dataset, layers
 from kerasw2v.architectures import compile_model, make_model, suitable_batch_size
 from kerasw2v.block_model import BlockModel
 from kerasw2v.callbacks import AverageTables, Checkpoint, Progress, Record
+from kerasw2v.cli.arguments import open_vectors, read_items
 from kerasw2v.cli.options import RunState, TrainOptions
 from kerasw2v.data.block_dataset import count_ids, kept_tokens
 from kerasw2v.data.corpus import Corpus
@@ -18,8 +21,14 @@ from kerasw2v.data.counted_corpus import read_corpus
 from kerasw2v.data.demo_corpus import lee_corpus
 from kerasw2v.data.token_stream import TokenStream
 from kerasw2v.evaluation import evaluate
+from kerasw2v.growth import warm_start
 from kerasw2v.history import History
-from kerasw2v.keyed_vectors import save_projector, save_vectors, to_keyed_vectors
+from kerasw2v.keyed_vectors import (
+    check_words_for,
+    save_projector,
+    save_vectors,
+    to_keyed_vectors,
+)
 from kerasw2v.multi_worker import check_same, connect, sharded_blocks
 from kerasw2v.ops.windows import sufficient_halo
 from kerasw2v.plots import plot_training, save_plot
@@ -40,12 +49,15 @@ def train(options: TrainOptions) -> None:
     """Trains, and writes the files that the options name; errors are one sentence for the user."""
     state = options.run_state()
     strategy = _join(options) if options.workers else None
+    initial = _initial_vectors(options)
     vocabulary, stream = _read(options)
+    if options.output:
+        check_words_for(options.output, vocabulary.words)
     if strategy:
         words = zip(vocabulary.words, vocabulary.counts, strict=True)
         settings = [options.local_steps, options.hyperparameters(), *words]
         check_same(strategy, "corpus and options", repr(settings))
-    model, history = _fit(options, vocabulary, stream, strategy, state)
+    model, history = _fit(options, vocabulary, stream, strategy, state, initial)
     if not options.output:
         return
     vectors = to_keyed_vectors(model, vocabulary, copy=False)
@@ -60,7 +72,7 @@ def train(options: TrainOptions) -> None:
         print("Written:", *written, sep="\n  ")
         if not options.corpus:
             print("Nearest words:", *_demo_neighbours(vectors), sep="\n  ")
-        print("Next:", *_next_steps(options.output, example_word(vectors)), sep="\n  ")
+        print("Next:", *_next_steps(options, example_word(vectors)), sep="\n  ")
 
 
 def _join(options: TrainOptions) -> Any:
@@ -70,9 +82,23 @@ def _join(options: TrainOptions) -> Any:
     return connect(options.workers, options.index, options.wait)
 
 
+def _initial_vectors(options: TrainOptions) -> "KeyedVectors | None":
+    if not options.initial_vectors:
+        return None
+    vectors = open_vectors(options.initial_vectors)
+    if vectors.vector_size != options.size:
+        raise ValueError(
+            f"`--size` must be {vectors.vector_size}, the width of the vectors in "
+            f"{options.initial_vectors!r}. Received: --size {options.size}."
+        )
+    return vectors
+
+
 def _read(options: TrainOptions) -> tuple[Vocabulary, TokenStream]:
     corpus: Corpus = list(options.corpus)
-    if not corpus:
+    if options.columns:
+        corpus = read_items(corpus, options.columns, options.order)
+    elif not corpus:
         _print_status(options, "No corpus given: training on 300 news articles that gensim ships.")
         corpus = lee_corpus()
     if options.read_vocab:
@@ -92,12 +118,17 @@ def _fit(
     stream: TokenStream,
     strategy: Any,
     state: RunState | None,
+    initial: "KeyedVectors | None",
 ) -> tuple[Any, History | None]:
     """Returns the trained model, and loss and speed over time if a plot or report shows them."""
     shared = None if options.local_steps else strategy  # alone, workers share no variables
     with shared.scope() if shared else nullcontext():
         halo = sufficient_halo(options.window, stream.longest_sentence())
         model = _model(options, vocabulary, halo)
+        if initial is not None:
+            found = warm_start(model, vocabulary, initial)
+            start = f"{found:,} of them start with their vectors in {options.initial_vectors}."
+            _print_status(options, start)
         batch_size = _batch_size(options, model, stream)
         dataset, steps = _dataset(options, vocabulary, stream, batch_size, shared, halo)
         compile_model(model, steps, options.epochs, options.alpha)
@@ -168,9 +199,17 @@ def _model(options: TrainOptions, vocabulary: Vocabulary, halo: int) -> BlockMod
     size = f"2 tables of {len(vocabulary):,} words, --size {options.size:,},"
     check_memory("`--size`", 8 * len(vocabulary) * options.size, size)
     seed, window = options.worker_seed, options.window
-    noise = layers.NegativeSampling(vocabulary.counts, options.negative, seed=seed)
+    noise = layers.NegativeSampling(
+        vocabulary.counts, options.negative, exponent=options.noise_exponent, seed=seed
+    )
     return make_model(
-        options.architecture, options.size, noise, window=window, halo=halo, seed=seed
+        options.architecture,
+        options.size,
+        noise,
+        window=window,
+        shrink_windows=not options.full_windows,
+        halo=halo,
+        seed=seed,
     )
 
 
@@ -262,6 +301,8 @@ def _settings(options: TrainOptions, model: Any, stream: TokenStream) -> dict[st
     corpus = {
         "files": ", ".join(map(os.path.basename, options.corpus))
         or "300 news articles that come with gensim",
+        **({"columns": " and ".join(options.columns)} if options.columns else {}),
+        **({"sorted by": options.order} if options.order else {}),
         "words in it": stream.corpus_words,
         "words known": model.vocabulary_size,
     }
@@ -278,16 +319,33 @@ def _demo_neighbours(vectors: "KeyedVectors") -> list[str]:
     ]
 
 
-def _next_steps(output: str, word: str) -> list[str]:
+def _next_steps(options: TrainOptions, word: str) -> list[str]:
+    output, program = str(options.output), _program()
     load = f"KeyedVectors.load({output!r})"
     if not output.lower().endswith(".kv"):
         binary = ", binary=True" if ".bin" in output.lower()[-7:] else ""
         load = f"KeyedVectors.load_word2vec_format({output!r}{binary})"
+    test = ["evaluate", output]
+    if options.columns:
+        test += ["--next-items", "HELD_OUT.csv", "--columns", *options.columns]
     return [
-        f"kerasw2v similar {output} {word}",
-        f"kerasw2v evaluate {output}",
+        f"{program} {shlex.join(['similar', output, word])}",
+        f"{program} {shlex.join(test)}",
         f"from gensim.models import KeyedVectors; vectors = {load}",
     ]
+
+
+def _program() -> str:
+    """Returns what this command line is called by, where it was called."""
+    called = sys.argv[0]
+    if called.endswith(os.path.join("kerasw2v", "__main__.py")):
+        is_on_path = shutil.which("python") == sys.executable
+        return f"{'python' if is_on_path else shlex.quote(sys.executable)} -m kerasw2v"
+    is_ours = os.path.basename(called) == "kerasw2v"
+    found = shutil.which("kerasw2v")
+    if not is_ours or (found and os.path.realpath(found) == os.path.realpath(called)):
+        return "kerasw2v"
+    return shlex.quote(called)
 
 
 def _print_status(options: TrainOptions, text: str) -> None:

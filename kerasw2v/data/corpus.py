@@ -8,6 +8,7 @@ chunk is cut between words, so a corpus without any line end (text8) takes no mo
 
 import os
 import sys
+import warnings
 import zlib
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from itertools import chain
@@ -19,6 +20,7 @@ import numpy as np
 import smart_open
 from numpy.typing import NDArray
 
+from kerasw2v.data.table import table_suffix
 from kerasw2v.utils.checks import shortened
 
 PathLike: TypeAlias = str | os.PathLike[str]
@@ -125,6 +127,7 @@ def iter_batches(corpus: Corpus) -> Iterator[Batch]:
         _check_first(corpus, first)
         return batches_of_sentences(chain([first], sentences))
     check_corpus(corpus)
+    _warn_of_tables(paths)
     return chain.from_iterable(map(_file_batches, paths))
 
 
@@ -227,8 +230,24 @@ def _check_file(path: str) -> None:
             "`corpus` must name ordinary files, since it is read more than once; a pipe or device "
             f"is not. {received}"
         )
+    if table_suffix(path) == ".parquet":
+        raise ValueError(
+            "`corpus` must be text: `kerasw2v.read_table` reads a Parquet table, and so does "
+            f"`kerasw2v train --columns GROUP ITEM`. {received}"
+        )
     if not os.access(path, os.R_OK):
         raise PermissionError(f"`corpus` must name a file that may be read. {received}")
+
+
+def _warn_of_tables(paths: list[str]) -> None:
+    for path in paths:
+        if table_suffix(path):
+            warnings.warn(
+                f"{path!r} is read as text, a sentence a line. If it is a table, with a row for "
+                "each item of a basket or session, use `kerasw2v.read_table`, or "
+                "`kerasw2v train --columns GROUP ITEM`.",
+                stacklevel=4,
+            )
 
 
 def _check_iterable(corpus: Any) -> None:

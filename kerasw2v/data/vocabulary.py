@@ -137,6 +137,42 @@ class Vocabulary:
         words.sort(key=counts.__getitem__, reverse=True)  # stable: ties stay in order
         return cls(words, [counts[word] for word in words], sum(counts.values()), corpus_sentences)
 
+    def merge(self, other: "Vocabulary") -> "Vocabulary":
+        """Returns the vocabulary of both corpora together: counts of words are added up.
+
+        So a vocabulary grows with new text. Words of the same count are in the order that
+        `from_corpus` has.
+
+        Args:
+            other: the vocabulary of the other corpus.
+
+        Returns:
+            A vocabulary with the words of both. Its `corpus_words` are those of both together, and
+            its `corpus_sentences` too, if both are known.
+
+        Raises:
+            TypeError: if `other` is not a vocabulary.
+
+        Example:
+
+        >>> monday = Vocabulary(["tea", "cup"], [3, 2])
+        >>> merged = monday.merge(Vocabulary(["milk", "cup"], [4, 2]))
+        >>> merged.words, merged.counts.tolist()
+        (['cup', 'milk', 'tea'], [4, 4, 3])
+        """
+        check_instance("other", other, Vocabulary)
+        counts: Counter[Any] = Counter()
+        for each in (self, other):
+            counts.update(dict(zip(each.words, each.counts.tolist(), strict=True)))
+        known = self.corpus_sentences is not None and other.corpus_sentences is not None
+        merged = self.from_counts(counts)
+        return Vocabulary(
+            merged.words,
+            merged.counts,
+            self.corpus_words + other.corpus_words,
+            self.corpus_sentences + other.corpus_sentences if known else None,  # type: ignore[operator]
+        )
+
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Vocabulary":
         """Reads a vocabulary from a text file with a word and its count in each line.

@@ -1,5 +1,6 @@
 """The adaptive softmax: a full-width head, and ever narrower tails for rare words."""
 
+import warnings
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -7,9 +8,10 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from kerasw2v.layers.frequency_order import FrequencyOrder, warn_without_counts
+from kerasw2v.layers.kept_rows import KeptRows, kept_range, kept_whole, source_ranks
 from kerasw2v.layers.output_layer import OutputLayer, as_pairs
 from kerasw2v.layers.tables import check_table
 from kerasw2v.ops.cost_fit import fit_cost_model
@@ -241,6 +243,27 @@ class AdaptiveSoftmax(OutputLayer):
             scores = tf.tensor_scatter_nd_update(scores, rows, best)
             ids = tf.tensor_scatter_nd_update(ids, rows, best_ids)
         return self._order.ids(ids), scores
+
+    def kept_rows(self, grown: Any, ids: NDArray[np.integer]) -> list[KeptRows]:
+        orders = [ids_by_frequency(layer._counts) for layer in (self, grown)]
+        source = source_ranks(ids, *orders)
+        tables = zip([self.head, *self.tails], [grown.head, *grown.tails], strict=True)
+        edges = zip(pairwise([0, *self._edges]), pairwise([0, *grown._edges]), strict=True)
+        kept = [
+            kept_range(old, new, source[new_start:new_end], start, end - start)
+            for (old, new), ((start, end), (new_start, new_end)) in zip(tables, edges, strict=True)
+        ]
+        moved = self.vocabulary_size - sum(int((rows.source >= 0).sum()) for rows in kept)
+        clusters = self._shortlist + np.arange(len(self.tails))  # the last rows of the head
+        kept[0] = kept[0]._replace(source=np.append(kept[0].source, clusters))
+        kept += map(kept_whole, self.projections, grown.projections)
+        if moved:
+            warnings.warn(
+                f"{moved:,} of {self.vocabulary_size:,} words change their cluster in "
+                f"{self.name} with their frequency, and start anew there.",
+                stacklevel=4,
+            )
+        return kept
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -1,13 +1,16 @@
 """Predicting the bits of a word's code instead of the word."""
 
+import warnings
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from kerasw2v.layers.frequency_order import FrequencyOrder, warn_without_counts
 from kerasw2v.layers.full_softmax import FullSoftmax
+from kerasw2v.layers.kept_rows import KeptRows, kept_range, source_ranks
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops.codes import BIT_LOSSES, GENERATORS, Code, bit_loss, encode
 from kerasw2v.ops.noise import ids_by_frequency
@@ -219,6 +222,32 @@ class BinaryCode(OutputLayer):
             return None, log_odds, tf.zeros_like(log_odds[:, 0])
         classes = self.head.log_probs(hidden)
         return classes[:, :-1], log_odds, classes[:, -1]
+
+    def kept_rows(self, grown: Any, ids: NDArray[np.integer]) -> list[KeptRows]:
+        orders = [ids_by_frequency(layer._counts) for layer in (self, grown)]
+        source = source_ranks(ids, *orders)
+        kept = []
+        if self.head is not None:
+            frequent = source[: self.num_frequent]
+            rows = kept_range(
+                self.head.embeddings, grown.head.embeddings, frequent, 0, self.num_frequent
+            )
+            others = np.append(rows.source, self.num_frequent)
+            kept.append(rows._replace(source=others))
+        size = self.vocabulary_size
+        if (source[:size] == np.arange(size)).all():
+            # A longer code begins with the bits of the shorter one.
+            bits = np.arange(grown.code.num_bits)
+            kept.append(
+                KeptRows(self.bits, grown.bits, np.where(bits < self.code.num_bits, bits, -1))
+            )
+        else:
+            warnings.warn(
+                f"The codes of {self.name} follow the order of frequency, which has changed, so "
+                "the vectors of their bits start anew.",
+                stacklevel=4,
+            )
+        return kept
 
     def get_config(self) -> dict[str, Any]:
         return {

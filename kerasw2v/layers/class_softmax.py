@@ -7,12 +7,14 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from kerasw2v.layers.config_arrays import array_config
 from kerasw2v.layers.frequency_order import warn_without_counts
+from kerasw2v.layers.kept_rows import KeptRows, kept_whole
 from kerasw2v.layers.output_layer import OutputLayer, as_pairs
-from kerasw2v.ops.classes import Tiles, check_classes, frequency_classes, tile_rows
+from kerasw2v.ops.classes import Tiles, check_classes, frequency_classes, grown_classes, tile_rows
+from kerasw2v.ops.noise import ids_by_frequency
 from kerasw2v.ops.row_mass import SOFTMAX_TERM_MASS, add_row_mass, term_mass
 from kerasw2v.ops.rows import gather_rows, sum_by_owner
 from kerasw2v.utils.checks import check_int
@@ -197,6 +199,18 @@ class ClassSoftmax(OutputLayer):
         of_class = tf.transpose(tf.nn.log_softmax(self._class_scores(hidden)))
         log_probs = shifted + tf.gather(of_class - normaliser, classes)
         return tf.transpose(tf.gather(log_probs, self._ranks.value))
+
+    def _grown_config(
+        self, counts: NDArray[np.integer], ids: NDArray[np.integer]
+    ) -> dict[str, Any]:
+        classes = grown_classes(self._class_of.numpy(), ids, ids_by_frequency(counts))
+        return {**super()._grown_config(counts, ids), "classes": classes}
+
+    def kept_rows(self, grown: Any, ids: NDArray[np.integer]) -> list[KeptRows]:
+        return [
+            KeptRows(self.embeddings, grown.embeddings, ids),
+            kept_whole(self.class_embeddings, grown.class_embeddings),
+        ]
 
     def array_argument(self, name: str) -> np.ndarray:
         if name != "classes" or self.classes is None:

@@ -8,6 +8,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
 from kerasw2v.layers.config_arrays import array_config
+from kerasw2v.layers.kept_rows import KeptRows, kept_whole
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.layers.tables import check_scores, check_table
 from kerasw2v.ops.row_mass import add_row_mass
@@ -246,6 +247,23 @@ class EmbeddingPrediction(OutputLayer):
             predictions *= _inverse_norm(_dot(predictions, predictions))[:, None]
         scores = tf.matmul(predictions, self.target_vectors.value, transpose_b=True)
         return tf.nn.log_softmax(scores)
+
+    def grown(self, counts: NDArray[np.integer], ids: NDArray[np.integer]) -> Any:
+        layer = super().grown(counts, ids)
+        layer._has_given_targets = True  # those that are kept
+        return layer
+
+    def _grown_config(
+        self, counts: NDArray[np.integer], ids: NDArray[np.integer]
+    ) -> dict[str, Any]:
+        config = super()._grown_config(counts, ids)
+        return {**config, "target_vectors": None, "target_dim": self.target_vectors.shape[1]}
+
+    def kept_rows(self, grown: Any, ids: NDArray[np.integer]) -> list[KeptRows]:
+        kept = [KeptRows(self.target_vectors, grown.target_vectors, ids)]
+        if self.projection is not None:
+            kept.append(kept_whole(self.projection, grown.projection))
+        return kept
 
     def array_argument(self, name: str) -> np.ndarray:
         if name != "target_vectors":

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from kerasw2v.layers.config_arrays import array_config
 from kerasw2v.layers.frequency_order import warn_without_counts
+from kerasw2v.layers.kept_rows import KeptRows
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.layers.tables import check_room
 from kerasw2v.ops import huffman
@@ -120,6 +121,24 @@ class HierarchicalSoftmax(OutputLayer):
         self.tree = check_tree((parents, codes), self.vocabulary_size)
         for name, table in huffman.tree_tables(*self.tree, self._top).items():
             self._tree[name].assign(table)
+
+    def _grown_config(
+        self, counts: NDArray[np.integer], ids: NDArray[np.integer]
+    ) -> dict[str, Any]:
+        parents, codes, _ = self._grown_tree(counts, ids)
+        return {**super()._grown_config(counts, ids), "tree": (parents, codes)}
+
+    def _grown_tree(
+        self, counts: NDArray[np.integer], ids: NDArray[np.integer]
+    ) -> tuple[NDArray[np.int32], NDArray[np.int8], NDArray[np.int64]]:
+        tree = huffman.tree_of_edges(self._tree["ancestor_edges"].numpy())
+        return huffman.grown_tree(*tree, counts, ids)
+
+    def kept_rows(self, grown: Any, ids: NDArray[np.integer]) -> list[KeptRows]:
+        *_, rows = self._grown_tree(grown._counts, ids)
+        source = np.full(grown.embeddings.shape[0], -1)
+        source[rows[: self.vocabulary_size - 1]] = np.arange(self.vocabulary_size - 1)
+        return [KeptRows(self.embeddings, grown.embeddings, source)]
 
     def array_argument(self, name: str) -> np.ndarray:
         if name != "tree" or self.tree is None:

@@ -8,9 +8,10 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from kerasw2v.layers.config_arrays import StoreWithout, array_config, find_array, is_reference
+from kerasw2v.layers.kept_rows import KeptRows, kept_whole
 from kerasw2v.layers.shapes import (
     as_before,
     check_blocks,
@@ -22,9 +23,10 @@ from kerasw2v.layers.shapes import (
 from kerasw2v.layers.table_search import TableSearch
 from kerasw2v.layers.tables import add_table, check_shards, check_tie, tied_table, warn_of_lost_tie
 from kerasw2v.layers.top_k import UnpackTopK, pack
-from kerasw2v.ops.ids import as_ids, as_weights
+from kerasw2v.ops.ids import as_ids, as_weights, is_equal
 from kerasw2v.ops.rows import rows_at
-from kerasw2v.ops.seeds import evaluation_draws, is_evaluating
+from kerasw2v.ops.seeds import evaluation_draws, grown_seed, is_evaluating
+from kerasw2v.ops.sharded_table import ShardedTable
 from kerasw2v.ops.softmax_loss import sum_by_row, take_rows
 from kerasw2v.ops.table_scores import FEWEST_ROWS, best_rows
 from kerasw2v.utils.checks import check_counts, check_int
@@ -291,8 +293,7 @@ class OutputLayer(TableSearch):
         """Returns ids with word 0 in place of `ignore_id`, and which are none; None for all."""
         if self.ignore_id is None:
             return as_ids(name, ids, self.vocabulary_size), None
-        wide = tf.cast(ids, tf.int64) if ids.dtype.is_integer else ids
-        is_word = tf.not_equal(wide, tf.cast(self.ignore_id, wide.dtype))
+        is_word = ~is_equal(ids, self.ignore_id)
         return as_ids(
             name, tf.where(is_word, ids, tf.zeros_like(ids)), self.vocabulary_size
         ), is_word
@@ -449,6 +450,58 @@ class OutputLayer(TableSearch):
         layer = cls(**config)
         layer._missing = missing
         return layer
+
+    def grown(self, counts: NDArray[np.integer], ids: NDArray[np.integer]) -> Any:
+        """Returns a layer like this one for a vocabulary that has grown, not built yet.
+
+        Args:
+            counts: frequencies of the words of that vocabulary, `(V',)`.
+            ids: the id of each of them here, `(V',)`, -1 for a new word.
+
+        Raises:
+            ValueError: if the layer shares the table of an embedding.
+        """
+        if self.tied_embeddings is not None:
+            raise ValueError(
+                "`embeddings` must be None for an output layer that grows: the embedding that it "
+                f"shares would not grow. Received: embeddings={self.tied_embeddings!r}."
+            )
+        return type(self).from_config(self._grown_config(counts, ids))
+
+    def _grown_config(
+        self, counts: NDArray[np.integer], ids: NDArray[np.integer]
+    ) -> dict[str, Any]:
+        config = self.get_config()
+        config["counts"] = counts if self._has_counts else len(counts)
+        if "seed" in config:
+            config["seed"] = grown_seed(config["seed"], len(counts))
+        return config
+
+    def kept_rows(self, grown: Any, ids: NDArray[np.integer]) -> list[KeptRows]:
+        """Returns the tables whose rows the layer from `grown`, once built, is to keep.
+
+        Here tables with a row for each word are kept by word, those of the same shape as a whole.
+        A layer whose tables are of another kind overrides this.
+
+        Args:
+            grown: that layer.
+            ids: as given to `grown`.
+        """
+        kept = []
+        for old, new in zip(self._trained_tables(), grown._trained_tables(), strict=True):
+            if old.shape[0] == self.vocabulary_size:
+                kept.append(KeptRows(old, new, ids))
+            elif old.shape == new.shape:
+                kept.append(kept_whole(old, new))
+        return kept
+
+    def _trained_tables(self) -> list[Any]:
+        """Returns the trained weights, a table in shards as one."""
+        own = getattr(self, "_own_embeddings", None)
+        if not isinstance(own, ShardedTable):
+            return list(self.trainable_variables)
+        parts = {id(part) for part in own.parts}
+        return [own, *(each for each in self.trainable_variables if id(each) not in parts)]
 
     def array_argument(self, name: str) -> np.ndarray:
         """Returns the array that an argument stands for, to put into a config."""

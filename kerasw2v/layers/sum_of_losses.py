@@ -4,8 +4,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
+from kerasw2v.layers.kept_rows import KeptRows
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops.table_scores import TableScores
 
@@ -92,6 +95,15 @@ class SumOfLosses(OutputLayer):
 
     def target_mass(self, targets: tf.Tensor) -> tf.Tensor | float:
         return sum(layer.target_mass(targets) for layer in self.layers)
+
+    def grown(self, counts: NDArray[np.integer], ids: NDArray[np.integer]) -> "SumOfLosses":
+        config = self.get_config()
+        config["layers"] = [layer.grown(counts, ids) for layer in self.layers]
+        return type(self)(**config)
+
+    def kept_rows(self, grown: Any, ids: NDArray[np.integer]) -> list[KeptRows]:
+        layers = zip(self.layers, grown.layers, strict=True)
+        return [rows for old, new in layers for rows in old.kept_rows(new, ids)]
 
     @property
     def table_scores(self) -> TableScores | None:

@@ -71,6 +71,32 @@ def check_classes(
     return array.astype(np.int32)
 
 
+def grown_classes(
+    classes: NDArray[np.int32], ids: NDArray[np.integer], order: NDArray[np.integer]
+) -> NDArray[np.int32]:
+    """Returns the classes of a vocabulary that has grown: words keep theirs.
+
+    A new word gets the class of the next more frequent word that has one, or of the most frequent
+    of those if there is none.
+
+    Args:
+        classes: the class of each word, `(V,)`.
+        ids: the old id of each word of the new vocabulary, `(V',)`, -1 for a new one.
+        order: the new ids, most frequent first, `(V',)`.
+
+    Example:
+
+    >>> grown_classes(np.array([0, 1]), np.array([-1, 0, -1, 1]), np.arange(4)).tolist()
+    [0, 0, 0, 1]
+    """
+    old_ids = ids[order]
+    places = np.flatnonzero(old_ids >= 0)  # of words that have a class
+    nearest = np.searchsorted(places, np.arange(len(order)), side="right") - 1
+    grown = np.empty(len(order), np.int32)
+    grown[order] = classes[old_ids[places[np.maximum(nearest, 0)]]]
+    return grown
+
+
 class Tiles(NamedTuple):
     """Tiles of one shape that together hold the scores of rows with all words of their classes.
 

@@ -224,6 +224,61 @@ def tree_of_paths(
     edges = np.maximum(2 * (parents - size) + codes, 0)[has_parent]
     if (parents < 0).any() or (np.bincount(edges, minlength=last) != 1).any():
         raise _not_a_tree_error(int(np.argmin(parents)))
+    return _in_order(parents, codes, root)
+
+
+def grown_tree(
+    parents: np.ndarray, codes: np.ndarray, counts: ArrayLike, ids: NDArray[np.integer]
+) -> tuple[NDArray[np.int32], NDArray[np.int8], NDArray[np.int64]]:
+    """Grows a tree by new words: it stays whole, as one leaf of the Huffman tree of these words.
+
+    That leaf counts as much as all of its words. So what a table has learnt of the inner nodes
+    stays true, and the paths of old words get longer by the edges above the leaf: one if their
+    words are more than half of all.
+
+    Args:
+        parents: from `huffman_tree`, of V words.
+        codes: from `huffman_tree`.
+        counts: frequencies of the words of the new vocabulary, `(V',)`.
+        ids: the old id of each of them, `(V',)`, -1 for a new word. All old words are among them.
+
+    Returns:
+        `(parents, codes, rows)`: the first two as from `huffman_tree`; `rows`, `(V' - 1,)`, is the
+        row that each inner node has in the output table: first the V - 1 old ones, by their old
+        rows, then the new ones.
+
+    Example:
+
+    >>> tree = huffman_tree([4, 2])
+    >>> [part.tolist() for part in grown_tree(*tree, [4, 3, 2], np.array([0, -1, 1]))]
+    [[3, 4, 3, 4, 4], [1, 0, 0, 1, 0], [0, 1]]
+    """
+    array, ids = np.asarray(counts, np.float64), np.asarray(ids)
+    old_size, size = (len(parents) + 1) // 2, len(ids)
+    new = np.flatnonzero(ids < 0)
+    leaf_counts = np.append(array[ids >= 0].sum(), array[new])
+    above, codes_above = huffman_tree(leaf_counts)
+    first_above = size + old_size - 1  # the nodes above the leaf follow the old inner nodes
+    numbers = np.concatenate([[0], new, np.arange(first_above, 2 * size - 1)])
+    old_numbers = np.empty(len(parents), np.int64)
+    old_numbers[ids[ids >= 0]] = np.flatnonzero(ids >= 0)
+    old_numbers[old_size:] = np.arange(size, first_above)
+    numbers[0] = old_numbers[-1]  # the old root, or the only word
+    grown, grown_codes = np.empty(2 * size - 1, np.int64), np.empty(2 * size - 1, np.int8)
+    for tree, labels, names in ((parents, codes, old_numbers), (above, codes_above, numbers)):
+        grown[names], grown_codes[names] = names[tree], labels
+    return _in_order(grown, grown_codes, int(numbers[-1]))
+
+
+def _in_order(
+    parents: NDArray[np.int64], codes: NDArray[np.int8], root: int
+) -> tuple[NDArray[np.int32], NDArray[np.int8], NDArray[np.int64]]:
+    """Numbers the inner nodes of a tree in the order of their parents, the root last.
+
+    Returns:
+        `(parents, codes, rows)`: the tree, and the new row of each inner node.
+    """
+    size, last = (len(parents) + 1) // 2, len(parents) - 1
     inner = parents[size:]
     rows = np.arange(size - 1)
     if root != last or (np.diff(inner) < 0).any():

@@ -24,7 +24,6 @@ def as_ids(
     ids: Any,
     vocabulary_size: int,
     lowest: int | None = 0,
-    ignored: int | None = None,
 ) -> tf.Tensor:
     """Returns ids as an int32 tensor.
 
@@ -37,7 +36,6 @@ def as_ids(
         ids: integers of any type, or whole floats; any shape, ragged too.
         vocabulary_size: number of words, V.
         lowest: the smallest id; None if all negative ones are padding.
-        ignored: a number that is allowed too, whatever it is: it stands for no word.
 
     Raises:
         TypeError, ValueError: as `check_ids`; in a graph, if the type is not one of numbers.
@@ -48,11 +46,11 @@ def as_ids(
     tf.int32
     """
     if isinstance(ids, tf.RaggedTensor):
-        values = as_ids(name, ids.flat_values, vocabulary_size, lowest, ignored)
+        values = as_ids(name, ids.flat_values, vocabulary_size, lowest)
         return ids.with_flat_values(values)
     if _is_known(ids):
         with one_sentence_errors():
-            check_ids(name, ids, vocabulary_size, lowest, ignored)
+            check_ids(name, ids, vocabulary_size, lowest)
         return tf.cast(ids, tf.int32)
     if ids.dtype.name in _FLOAT_LIMITS:
         limit = _FLOAT_LIMITS[ids.dtype.name]
@@ -69,12 +67,17 @@ def as_ids(
     return tf.cast(tf.clip_by_value(wide, -(2**31), NO_WORD), tf.int32)
 
 
+def is_equal(ids: tf.Tensor, number: int) -> tf.Tensor:
+    """Returns which ids, of any type, are a number, which may be none of that type."""
+    wide = tf.cast(ids, tf.int64) if ids.dtype.is_integer else ids
+    return tf.equal(wide, tf.cast(number, wide.dtype))
+
+
 def check_ids(
     name: str,
     ids: Any,
     vocabulary_size: int,
     lowest: int | None = 0,
-    ignored: int | None = None,
 ) -> None:
     """Checks ids whose values are known, in one pass and without a copy of them.
 
@@ -100,8 +103,6 @@ def check_ids(
         if limit is not None:
             chunk = chunk.astype(np.float32 if limit < 2**24 else chunk.dtype, copy=False)
             _check_whole(name, chunk, start, type_name, limit)
-        if ignored is not None:
-            chunk = np.where(chunk == ignored, 0, chunk)
         _check_range(name, chunk, start, vocabulary_size, lowest)
 
 

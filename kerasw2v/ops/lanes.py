@@ -14,7 +14,6 @@ from typing import Any
 import tensorflow as tf
 
 from kerasw2v.ops.row_gradients import interleave_lanes
-from kerasw2v.utils.runtime import MAX_CHAINS, usable_cores
 
 # Fewer take longer to start than to compute.
 _MIN_TOKENS = 512
@@ -30,29 +29,24 @@ class _Lane:
     drawn: int = 0
 
 
-def number_of_lanes(blocks: tf.Tensor, together: int) -> int:
+def number_of_lanes(blocks: tf.Tensor, together: int, limit: int) -> int:
     """Returns the number of lanes for a batch of blocks, `(batch, tokens)`: a power of two.
 
-    As many as TensorFlow has threads for ops (`tf.config.threading`), but each of 512 tokens or
-    more. One on a GPU, and where the number of blocks is unknown.
+    Each lane has 512 tokens or more. One on a GPU, and where the number of blocks is unknown.
 
     Args:
         blocks: the batch.
         together: how many blocks, one after the other, must stay in one lane.
+        limit: the largest number of lanes.
     """
     number = blocks.shape[0]
     if number is None or tf.config.list_physical_devices("GPU"):
         return 1
-    limit = min(threads(), MAX_CHAINS, blocks.shape.num_elements() // _MIN_TOKENS)
+    limit = min(limit, blocks.shape.num_elements() // _MIN_TOKENS)
     lanes = 1
     while 2 * lanes <= limit and number % (2 * lanes * together) == 0:
         lanes *= 2
     return lanes
-
-
-def threads() -> int:
-    """Returns how many ops TensorFlow runs at the same time."""
-    return tf.config.threading.get_inter_op_parallelism_threads() or usable_cores()
 
 
 def in_lanes(

@@ -24,7 +24,7 @@ _active = threading.local()  # replicas trace in threads of their own
 
 @dataclass(frozen=True)
 class RowSlices:
-    """Gradient rows: row `ids[i]` of the table gains `scale[i] * values[i]`.
+    """Gradient rows: row `ids[i]` gains `scale[i] * values[i]`, or `values[owners[i]]`.
 
     Attributes:
         ids: int32, `(n,)`; None for all rows of the table in order.
@@ -33,15 +33,20 @@ class RowSlices:
             read again to be multiplied by a learning rate.
         is_bucketed: whether n, where it is unknown when a step is traced, takes few values (see
             `ops.fused.bucketed_length`).
+        owners: int32, `(n,)`, where many rows gain the same; None for one of `values` each. There
+            is no scale then.
     """
 
     ids: tf.Tensor | None
     values: tf.Tensor
     scale: tf.Tensor | None = None
     is_bucketed: bool = False
+    owners: tf.Tensor | None = None
 
     def rows(self) -> "RowSlices":
-        """Returns the same gradient without a scale."""
+        """Returns the same gradient without a scale and owners."""
+        if self.owners is not None:
+            return replace(self, values=tf.gather(self.values, self.owners), owners=None)
         if self.scale is None:
             return self
         return replace(self, values=self.scale[:, None] * self.values, scale=None)

@@ -24,6 +24,11 @@ def named_seed(seed: int | None, name: str) -> int:
     return int.from_bytes(digest[:8], "little") >> 1
 
 
+def grown_seed(seed: int | None, vocabulary_size: int) -> int | None:
+    """Returns the seed of what has grown to so many words: new words must not start as old ones."""
+    return None if seed is None else named_seed(seed, f"grown to {vocabulary_size} words")
+
+
 def add_draw_state(layer: Any, seed: int | None, name: str) -> Any:
     """Gives a layer or model the state that its random draws go on from.
 

@@ -193,7 +193,11 @@ def _subtract(
         if not slices.is_bucketed:
             ids, values = _padded_to_bucket(ids, values)
         _scatter_sub(variable.handle, ids, values)
+    elif slices.owners is not None and slices.is_bucketed:
+        arrays = [slices.ids, slices.values, slices.owners]
+        _subtract_from_rows_of_owners(variable.handle, masses, learning_rate, limit, *arrays)
     else:
+        slices = slices.rows() if slices.owners is not None else slices
         arrays = [slices.ids, slices.values] + ([] if slices.scale is None else [slices.scale])
         if not slices.is_bucketed:
             arrays = _padded_to_bucket(*arrays)
@@ -226,6 +230,21 @@ def _subtract_rows(
     if scale is not None:
         rate *= scale
     steps = _by_row(rate, values) * values
+    tf.raw_ops.ResourceScatterNdSub(ref=table, indices=ids[:, None], updates=steps)
+
+
+@fused_per_bucket
+def _subtract_from_rows_of_owners(
+    table: tf.Tensor,
+    masses: tf.Tensor,
+    learning_rate: tf.Tensor,
+    limit: tf.Tensor,
+    ids: tf.Tensor,
+    values: tf.Tensor,
+    owners: tf.Tensor,
+) -> None:
+    rate = tf.cast(_rate_of_rows(masses, ids, learning_rate, limit), values.dtype)
+    steps = rate[:, None] * tf.gather(values, owners)
     tf.raw_ops.ResourceScatterNdSub(ref=table, indices=ids[:, None], updates=steps)
 
 

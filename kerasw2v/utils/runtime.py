@@ -76,6 +76,14 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def chains_side_by_side() -> int:
+    """Returns how many chains of ops are worth having: TensorFlow's threads for ops, 8 at most."""
+    import tensorflow as tf
+
+    threads = tf.config.threading.get_inter_op_parallelism_threads() or usable_cores()
+    return min(MAX_CHAINS, threads)
+
+
 def divide_cores(chains: int = 2) -> None:
     """Divides the cores among the chains of ops that a step runs side by side.
 

@@ -24,31 +24,43 @@ def gensim_callbacks(callbacks: Iterable[Any]) -> list[TrainingCallback]:
 
 
 def as_keras(
-    callbacks: Sequence[Any], owner: Any, pull: Callable[[], None]
+    callbacks: Sequence[Any],
+    owner: Any,
+    pull: Callable[[], None],
+    evaluate: Callable[[], float] | None = None,
 ) -> list[keras.callbacks.Callback]:
     """Returns Keras callbacks for `fit`: one that records losses, then `callbacks` in their order.
 
-    `owner` is the `Word2Vec` that trains; `pull` copies the current weights to it.
+    `owner` is the `Word2Vec` that trains; `pull` copies the current weights to it; `evaluate`
+    returns the loss of held-out sentences, where there are some.
     """
     wrapped = [
         each if isinstance(each, keras.callbacks.Callback) else _GensimCallback(each, owner, pull)
         for each in callbacks
     ]
-    return [_LossRecorder(owner), *wrapped]
+    return [_LossRecorder(owner, evaluate), *wrapped]
 
 
 class _LossRecorder(keras.callbacks.Callback):
-    """Appends the losses of each epoch to those of a `Word2Vec`."""
+    """Appends the losses of each epoch to those of a `Word2Vec`.
 
-    def __init__(self, owner: Any) -> None:
+    That of held-out sentences is in the logs of callbacks that come later, too.
+    """
+
+    def __init__(self, owner: Any, evaluate: Callable[[], float] | None) -> None:
         super().__init__()
-        self._owner = owner
+        self._owner, self._evaluate = owner, evaluate
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         total, pairs = self.model.pair_mean.sums()
         self._owner.epoch_losses.append(total / max(pairs, 1.0))
         if self._owner.compute_loss:
             self._owner.running_training_loss += total
+        if self._evaluate is not None:
+            loss = self._evaluate()
+            self._owner.held_out_losses.append(loss)
+            if logs is not None:
+                logs["val_loss"] = loss
 
 
 class _GensimCallback(keras.callbacks.Callback):

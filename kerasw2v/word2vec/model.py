@@ -5,6 +5,8 @@ import os
 import time
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -16,7 +18,8 @@ from numpy.typing import NDArray
 
 from kerasw2v.block_model import BlockModel
 from kerasw2v.data.token_stream import TokenStream
-from kerasw2v.data.vocabulary import effective_min_count
+from kerasw2v.data.vocabulary import Vocabulary, effective_min_count
+from kerasw2v.growth import grow_output_layer
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops.noise import count_powers
 from kerasw2v.utils.checks import (
@@ -32,6 +35,7 @@ from kerasw2v.utils.runtime import check_not_forked
 from kerasw2v.word2vec import hooks, state
 from kerasw2v.word2vec.callbacks import Callbacks, as_keras, gensim_callbacks
 from kerasw2v.word2vec.epochs import EpochTraining
+from kerasw2v.word2vec.saved_state import Kind
 from kerasw2v.word2vec.scoring import predict, score_sentences
 from kerasw2v.word2vec.sentences import (
     ScanCache,
@@ -39,10 +43,12 @@ from kerasw2v.word2vec.sentences import (
     TrimRule,
     as_corpus,
     check_corpus_arguments,
+    check_sentences,
     is_read_once,
 )
 from kerasw2v.word2vec.trainer import Schedule, Settings, Trainer, check_output_layer
 from kerasw2v.word2vec.values import check_plain
+from kerasw2v.word2vec.word_vectors import WordVectors
 from kerasw2v.word2vec.words import (
     add_null_word,
     counts_of,
@@ -53,6 +59,7 @@ from kerasw2v.word2vec.words import (
     set_paths,
     start_words,
     whole_counts,
+    words_by_frequency,
 )
 
 logger = logging.getLogger(__name__)
@@ -122,6 +129,11 @@ class Word2Vec(hooks.TrainingHooks):
             4,096 (8,192 for skip-gram with hierarchical softmax).
         progress_bar: True to show progress on standard error.
         cache_corpus: True to read any corpus once and train on what was read in all epochs.
+        held_out: sentences that are not trained on, as `sentences` are given. Keras callbacks get
+            their mean loss of a pair after each epoch as `val_loss`, so
+            `keras.callbacks.EarlyStopping("val_loss", patience=1)` stops when it rises. Windows and
+            noise words are drawn once, so the losses can be compared. They are read at each `train`
+            call, and not saved.
 
     Attributes:
         wv: `gensim.models.KeyedVectors` of the words; training starts from its vectors and writes
@@ -129,6 +141,7 @@ class Word2Vec(hooks.TrainingHooks):
         syn1neg: output vectors of negative sampling, one row per word.
         syn1: vectors of the inner nodes of hierarchical softmax.
         epoch_losses: mean loss of a pair in each epoch of the last `train` call.
+        held_out_losses: the same of `held_out`, after each epoch.
         corpus_count, corpus_total_words: sentences and words of the corpus that was counted.
 
     Raises:
@@ -152,6 +165,8 @@ class Word2Vec(hooks.TrainingHooks):
 
     syn1: NDArray[np.float32]
     syn1neg: NDArray[np.float32]
+
+    _kind: Kind = state.WORD2VEC
 
     def __init__(
         self,
@@ -187,8 +202,11 @@ class Word2Vec(hooks.TrainingHooks):
         batch_size: int | None = None,
         progress_bar: bool = False,
         cache_corpus: bool = False,
+        held_out: SentenceCorpus | None = None,
     ) -> None:
         check_output_layer(output_layer)
+        if held_out is not None:
+            check_sentences("held_out", held_out)
         if output_layer is not None and hs:
             raise ValueError(
                 f"`hs` must be 0 where `output_layer` is given. Received: hs={hs}, "
@@ -196,12 +214,10 @@ class Word2Vec(hooks.TrainingHooks):
             )
         check_convertible(float, alpha=alpha, min_alpha=min_alpha)
         check_convertible(int, sg=sg, hs=hs, cbow_mean=cbow_mean)
-        self.vector_size = check_int(
-            "vector_size", _whole("vector_size", vector_size), 1, MAX_INT32
-        )
+        self.vector_size = check_int("vector_size", whole("vector_size", vector_size), 1, MAX_INT32)
         if not hasattr(self, "layer1_size"):  # a subclass may have set it, as in gensim
             self.layer1_size = self.vector_size
-        self.window = check_int("window", _whole("window", window), minimum=1)
+        self.window = check_int("window", whole("window", window), minimum=1)
         self.alpha = self.min_alpha_yet_reached = check_non_negative("alpha", float(alpha))
         self.min_alpha = check_non_negative("min_alpha", float(min_alpha))
         self.min_count = min_count
@@ -209,10 +225,10 @@ class Word2Vec(hooks.TrainingHooks):
         self.max_final_vocab = max_final_vocab
         self.sample = check_non_negative("sample", sample or 0)
         self.seed = check_seed("seed", seed, limit=2**32)
-        self.workers = _whole("workers", workers)
+        self.workers = whole("workers", workers)
         self.sg = int(sg)
         self.hs = int(hs)
-        self.negative = 0 if output_layer is not None else _whole("negative", negative)
+        self.negative = 0 if output_layer is not None else whole("negative", negative)
         self.ns_exponent = check_finite("ns_exponent", ns_exponent)
         self.cbow_mean = int(cbow_mean)
         self.hashfxn = hashfxn
@@ -229,6 +245,7 @@ class Word2Vec(hooks.TrainingHooks):
         self.progress_bar = progress_bar
         self.cache_corpus = bool(cache_corpus)
         self._start_state()
+        self._held_out: SentenceCorpus | None = held_out
         if sentences is not None or corpus_file is not None:
             check_not_forked()
             self._check_corpus_sanity(
@@ -262,7 +279,7 @@ class Word2Vec(hooks.TrainingHooks):
     def _start_state(self) -> None:
         """Sets the attributes that building the vocabulary and training change."""
         if not hasattr(self, "wv"):
-            self.wv = KeyedVectors(self.vector_size)
+            self.wv = self._new_vectors()
         self.wv.vectors_lockf = np.ones(1, np.float32)
         self.cum_table: NDArray[np.uint32] | None = None
         self.raw_vocab: Mapping[Any, int] | None = None
@@ -272,24 +289,37 @@ class Word2Vec(hooks.TrainingHooks):
         self.total_train_time = 0.0
         self.running_training_loss = 0.0
         self.epoch_losses: list[float] = []
+        self.held_out_losses: list[float] = []
         self.random = np.random.RandomState(self.seed)
         vars(self)["load"] = call_on_class_only
         self._start_transients()
+
+    def _new_vectors(self) -> Any:
+        """Returns vectors of no words, with an array for each of gensim's locks."""
+        vectors = WordVectors(self.vector_size)
+        vectors.vectors_lockf = np.ones(1, np.float32)
+        return vectors
+
+    def _restore_vectors(self) -> None:
+        """Makes what `wv` holds beside the arrays of a file."""
 
     def _start_transients(self) -> None:
         """Sets the attributes that copies and pickles leave out."""
         self._scan_cache = ScanCache()
         self._trainer: Trainer | None = None
         self._training: EpochTraining | None = None
+        self._held_out = None
 
     def __getstate__(self) -> dict[str, Any]:
         # What the Keras side has learnt is in the arrays, or in the output layer.
-        left_out = ("_scan_cache", "_trainer", "_training")
+        left_out = ("_scan_cache", "_trainer", "_training", "_held_out")
         attributes = {name: value for name, value in vars(self).items() if name not in left_out}
         return {**attributes, "output_layer": self.trained_output_layer()}
 
     def __setstate__(self, attributes: dict[str, Any]) -> None:
         vars(self).update(attributes)
+        if type(self.wv) is KeyedVectors:
+            self.wv.__class__ = WordVectors
         self._start_transients()
 
     # Vocabulary
@@ -409,9 +439,12 @@ class Word2Vec(hooks.TrainingHooks):
         logger.info("effective_min_count=%i: %s", self.effective_min_count, report)
         if dry_run:
             return report
-        self._trainer = None
+        layer, self._trainer = self.trained_output_layer(), None
         if update:
+            old_words = words_by_frequency(self.wv)
             new = grow_words(self.wv, selection, counts)
+            if isinstance(layer, OutputLayer):
+                self.output_layer = self._grown_output_layer(layer, old_words)
             logger.info("%i new words, %i in all", len(new), len(self.wv))
         else:
             self.min_count, self.sample = min_count, sample
@@ -421,7 +454,7 @@ class Word2Vec(hooks.TrainingHooks):
         if self.null_word:
             self.add_null_word()
         if self.sorted_vocab and not update:
-            self.wv.vectors = np.zeros((0, self.vector_size), np.float32)  # not to be sorted
+            self._clear_vectors()  # not to be sorted
             self.wv.sort_by_descending_frequency()
         if self.hs:
             self.create_binary_tree()
@@ -446,11 +479,14 @@ class Word2Vec(hooks.TrainingHooks):
                 "`update` must be False for a model without a vocabulary: build one from a corpus "
                 "before adding words to it."
             )
-        if update and self.output_layer is not None:
-            raise ValueError(
-                "`update` must be False where `output_layer` is given: only the tables of `hs` and "
-                f"`negative` can grow. Received: output_layer={self.output_layer!r}."
-            )
+
+    def _grown_output_layer(self, layer: OutputLayer, old_words: list[Any]) -> OutputLayer:
+        """Returns an output layer for the words of `wv`, with what it has learnt of old ones."""
+        words = words_by_frequency(self.wv)
+        counts = np.sort(counts_of(self.wv))[::-1]
+        ids = Vocabulary(old_words, np.ones(len(old_words), int)).lookup(words)
+        with self.strategy.scope() if self.strategy else nullcontext():
+            return grow_output_layer(layer, self.vector_size, counts, ids)[0]
 
     def add_null_word(self) -> None:
         """Adds gensim's padding word: a NUL character, which never occurs, with count 1."""
@@ -478,8 +514,8 @@ class Word2Vec(hooks.TrainingHooks):
     def init_weights(self) -> None:
         """Sets all weights to an untrained state and keeps the vocabulary."""
         self._check_memory()
-        self.wv.vectors = np.zeros((0, self.vector_size), np.float32)
-        self.wv.resize_vectors(seed=self.seed)
+        self._clear_vectors()
+        self._resize_vectors()
         for name in self._output_tables():
             setattr(self, name, np.zeros((len(self.wv), self.layer1_size), np.float32))
         self._trainer = None
@@ -489,11 +525,19 @@ class Word2Vec(hooks.TrainingHooks):
         self._check_update(True)
         self._check_memory()
         gained = len(self.wv) - len(self.wv.vectors)
-        self.wv.resize_vectors(seed=self.seed)
+        self._resize_vectors()
         for name in self._output_tables():
             added = np.zeros((gained, self.layer1_size), np.float32)
             setattr(self, name, np.concatenate([getattr(self, name), added]))
         self._trainer = None
+
+    def _clear_vectors(self) -> None:
+        """Forgets all vectors in `wv`, not its words."""
+        self.wv.vectors = np.zeros((0, self.vector_size), np.float32)
+
+    def _resize_vectors(self) -> None:
+        """Makes untrained vectors in `wv` for the words that have none."""
+        self.wv.resize_vectors(seed=self.seed)
 
     def _check_memory(self) -> None:
         tables = 1 + len(self._output_tables())
@@ -506,8 +550,7 @@ class Word2Vec(hooks.TrainingHooks):
 
     def reset_from(self, other_model: Any) -> None:
         """Adopts another model's vocabulary, this package's or gensim's, with untrained weights."""
-        self.wv = KeyedVectors(self.vector_size)
-        self.wv.vectors_lockf = np.ones(1, np.float32)
+        self.wv = self._new_vectors()
         self.wv.index_to_key = other_model.wv.index_to_key
         self.wv.key_to_index = other_model.wv.key_to_index
         self.wv.expandos = other_model.wv.expandos
@@ -597,15 +640,19 @@ class Word2Vec(hooks.TrainingHooks):
         self.alpha, self.min_alpha, self.epochs = float(alpha), float(min_alpha), epochs
         self.compute_loss = bool(compute_loss)
         self.running_training_loss = 0.0
-        self.epoch_losses = []
+        self.epoch_losses, self.held_out_losses = [], []
         self.add_lifecycle_event("train", msg=f"{epochs} epochs on {len(self.wv)} words")
         callbacks = list(callbacks)
+        held_out = self._encoded_held_out()
         for callback in gensim_callbacks(callbacks):
             callback.on_train_begin(self)
         corpus = as_corpus(corpus_iterable, corpus_file)
         begin = time.perf_counter()
         trainer = self._synchronised_trainer()
-        keras_callbacks = as_keras(callbacks, self, lambda: self._pull(trainer))
+        evaluate = None
+        if held_out is not None:
+            evaluate = partial(trainer.evaluate, held_out, keep_of(self.wv))
+        keras_callbacks = as_keras(callbacks, self, lambda: self._pull(trainer), evaluate)
         diverged = False
         try:
             if self._is_read_once(corpus):
@@ -639,6 +686,18 @@ class Word2Vec(hooks.TrainingHooks):
         for callback in gensim_callbacks(callbacks):
             callback.on_train_end(self)
         return words, raw_words
+
+    def _encoded_held_out(self) -> TokenStream | None:
+        if self._held_out is None:
+            return None
+        vocabulary = self._synchronised_trainer().vocabulary
+        try:
+            stream, _ = ScanCache().encode(Sentences(self._held_out), vocabulary)
+        except ValueError as error:
+            raise ValueError(f"`held_out`: {error}") from None
+        if stream is None:
+            raise ValueError("`held_out` must have sentences. Received: none.")
+        return stream
 
     def _is_read_once(self, corpus: Sentences | str) -> bool:
         """Whether all epochs train on what one pass reads."""
@@ -885,10 +944,11 @@ class Word2Vec(hooks.TrainingHooks):
             )
         if not all(hasattr(self, name) for name in self._output_tables()):
             raise RuntimeError("There must be weights before training: see `init_weights`.")
-        if not np.all(getattr(self.wv, "vectors_lockf", 1.0) == 1.0):
-            raise ValueError(
-                "`wv.vectors_lockf` must be all ones: locking single words is not supported."
-            )
+        for name in self._kind.locks:
+            if not np.all(getattr(self.wv, name, 1.0) == 1.0):
+                raise ValueError(
+                    f"`wv.{name}` must be all ones: locking single words is not supported."
+                )
 
     def _settings(self) -> Settings:
         return Settings(*(getattr(self, name) for name in Settings._fields))
@@ -897,7 +957,7 @@ class Word2Vec(hooks.TrainingHooks):
         """Returns the Keras side, with this model's weights."""
         trainer = self._trainer
         if trainer is None or not trainer.fits(self._settings(), len(self.wv)):
-            trainer = Trainer(
+            trainer = self._make_trainer(
                 self._settings(),
                 self.wv.index_to_key,
                 counts_of(self.wv),
@@ -909,6 +969,9 @@ class Word2Vec(hooks.TrainingHooks):
         self._trainer = trainer
         return trainer
 
+    def _make_trainer(self, *arguments: Any) -> Trainer:
+        return Trainer(*arguments)
+
     def _tables(self) -> dict[str, NDArray[np.float32]]:
         """Returns the arrays that are trained, by name."""
         outputs = {name: getattr(self, name) for name in self._output_tables()}
@@ -917,10 +980,13 @@ class Word2Vec(hooks.TrainingHooks):
     def _pull(self, trainer: Trainer) -> None:
         """Copies what was trained to `wv`, `syn1` and `syn1neg`."""
         arrays = trainer.pull()
-        self.wv.vectors = _replaced(self.wv.vectors, arrays.pop("vectors"))
-        for name, array in arrays.items():
-            setattr(self, name, _replaced(getattr(self, name), array))
+        for name in self._output_tables():
+            setattr(self, name, replaced(getattr(self, name), arrays[name]))
+        self._pull_vectors(trainer, arrays)
         self.wv.norms = None
+
+    def _pull_vectors(self, trainer: Any, arrays: dict[str, NDArray[np.float32]]) -> None:
+        self.wv.vectors = replaced(self.wv.vectors, arrays["vectors"])
 
     def trained_output_layer(self) -> OutputLayer | str | None:
         """Returns the argument `output_layer`, or the trained layer if there is one."""
@@ -981,7 +1047,7 @@ class Word2Vec(hooks.TrainingHooks):
         Raises:
             RuntimeError: for hierarchical softmax alone, or if the weights are missing.
         """
-        indices = [self.wv.get_index(word) for word in context_words_list if word in self.wv]
+        vectors = self._context_vectors(context_words_list)
         if not self.negative and self.output_layer is None:
             raise RuntimeError(
                 "`predict_output_word` needs the output vectors of negative sampling: train with "
@@ -989,17 +1055,21 @@ class Word2Vec(hooks.TrainingHooks):
             )
         if self.negative and not hasattr(self, "syn1neg"):
             raise RuntimeError("The weights needed to predict words are missing: `syn1neg`.")
-        if not indices:
+        if not len(vectors):
             logger.warning("None of the context words is in the vocabulary.")
             return None
-        hidden = self.wv.vectors[indices].sum(axis=0)
+        hidden = vectors.sum(axis=0)
         if self.cbow_mean:
-            hidden /= len(indices)
+            hidden /= len(vectors)
         if self.negative:
             scores = self.syn1neg @ hidden
         else:
             scores = self._synchronised_trainer().log_probs(hidden)
         return [(self.wv.index_to_key[i], p) for i, p in predict(scores, topn)]
+
+    def _context_vectors(self, words: Sequence[str | int]) -> NDArray[np.float32]:
+        """Returns the vectors of the words, or their indices, that have one."""
+        return np.asarray(self.wv.vectors[[self.wv.get_index(w) for w in words if w in self.wv]])
 
     def seeded_vector(self, seed_string: str, vector_size: int) -> NDArray[np.float32]:
         """Returns gensim's random vector for a string; deprecated there."""
@@ -1084,7 +1154,7 @@ class Word2Vec(hooks.TrainingHooks):
         return state.to_gensim(self)
 
 
-def _whole(name: str, value: Any) -> int:
+def whole(name: str, value: Any) -> int:
     """Returns a number as an int, also "5" and 5.0, as gensim does; ValueError for 5.5."""
     try:
         number = int(value)
@@ -1110,7 +1180,7 @@ def _warn_of_another_size(unit: str, stated: int | None, size: int | None) -> No
         logger.warning("The corpus has %i %s, not %i as given.", size, unit, stated)
 
 
-def _replaced(array: NDArray[np.float32], values: NDArray[np.float32]) -> NDArray[np.float32]:
+def replaced(array: NDArray[np.float32], values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Writes values into an array, for those who hold it; copies them if that is impossible."""
     if array.shape != values.shape or not array.flags.writeable:
         return values.copy()

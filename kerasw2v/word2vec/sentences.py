@@ -96,14 +96,19 @@ def check_corpus_arguments(corpus_iterable: Any, corpus_file: Any, passes: int) 
             "`sentences` must be an iterable of token lists; a file is given as `corpus_file`. "
             f"Received: {corpus_iterable!r}."
         )
-    if not isinstance(corpus_iterable, Iterable):
-        raise TypeError(
-            f"`sentences` must be an iterable of token lists. Received: {corpus_iterable!r}."
-        )
+    check_sentences("sentences", corpus_iterable)
     if passes > 1 and is_exhausted_by_a_pass(corpus_iterable):
         raise TypeError(
             f"`sentences` must be iterable more than once, for {passes} passes; a generator is "
             f"exhausted by the first. Received: {corpus_iterable!r}."
+        )
+
+
+def check_sentences(name: str, sentences: Any) -> None:
+    """Raises TypeError unless an argument can be an iterable of token lists."""
+    if isinstance(sentences, str | bytes | os.PathLike) or not isinstance(sentences, Iterable):
+        raise TypeError(
+            f"`{name}` must be an iterable of token lists. Received: {name}={sentences!r}."
         )
 
 

@@ -15,6 +15,7 @@ from kerasw2v.callbacks import Progress
 from kerasw2v.data.block_dataset import block_dataset, count_ids
 from kerasw2v.data.token_stream import TokenStream
 from kerasw2v.data.vocabulary import Vocabulary
+from kerasw2v.layers.embedding_lookup import EmbeddingLookup
 from kerasw2v.layers.from_name import make_output_layer, output_layers
 from kerasw2v.layers.hierarchical_softmax import HierarchicalSoftmax
 from kerasw2v.layers.negative_sampling import NegativeSampling
@@ -139,7 +140,7 @@ class Trainer:
         self.vocabulary = Vocabulary([words[i] for i in self._order], counts[self._order])
         with strategy.scope() if strategy else nullcontext():
             layer = _output_layer_of(settings, self.vocabulary.counts, output_layer)
-            self.model = _model_of(settings, len(words), layer)
+            self.model = _model_of(settings, len(words), layer, self._embedding())
             self._alpha = LinearAlpha()
             self._optimizer = RowSGD(self._alpha)
             self._optimizer.build(self.model.trainable_variables)
@@ -148,6 +149,10 @@ class Trainer:
             parents, codes, self._node_rows = tree_of_paths([paths[i] for i in self._order])
             self.part(HierarchicalSoftmax).set_tree(parents, codes)
         self.model.compile(self._optimizer)
+
+    def _embedding(self) -> EmbeddingLookup | None:
+        """Returns the layer of the input vectors, in the model's order; None for the usual one."""
+        return None
 
     def part(self, kind: type[OutputLayer]) -> Any:
         """Returns the output layer, or the one in a sum, of a class; None if there is none."""
@@ -163,7 +168,7 @@ class Trainer:
 
     def _tables(self) -> dict[str, tuple[Any, NDArray[np.int64]]]:
         """Returns the tables that gensim has too, and their row for each row of gensim's array."""
-        tables = {"vectors": (self.model.embedding.embeddings, self._rows)}
+        tables = {"vectors": (self.model.embedding.table, self._rows)}
         if self.settings.hs:
             tables["syn1"] = (self.part(HierarchicalSoftmax).embeddings, self._node_rows)
         if self.settings.negative:
@@ -256,6 +261,30 @@ class Trainer:
         )
         return Outcome(len(history.epoch), float(kept.sum()))
 
+    def evaluate(self, stream: TokenStream, keep: NDArray[np.float32]) -> float:
+        """Returns the mean loss of a pair of a stream, with the same draws at each call.
+
+        The sums of losses that the model keeps stay as they are, so it may be called in an epoch.
+        `stream` and `keep` are as in `fit`, which must have begun.
+        """
+        model = self.model
+        dataset = block_dataset(
+            stream,
+            self.vocabulary,
+            window=self.settings.window,
+            halo=model.halo,
+            keep=self.in_order(keep),
+            batch_size=model.largest_batch,
+            block_length=model.block_length,
+            seed=self.settings.seed,
+            reshuffle_each_iteration=False,
+        )
+        sums = [_numpy(each) for each in model.pair_mean.variables]
+        loss = model.evaluate(dataset, verbose=0)
+        for variable, value in zip(model.pair_mean.variables, sums, strict=True):
+            variable.assign(value)
+        return float(loss)
+
     def restart_draws(self, training: int) -> None:
         """Makes the random draws those of a `train` call."""
         seeds.restart(self.model, training * _DRAWS_PER_TRAINING)
@@ -301,16 +330,26 @@ def _output_layer_of(
         layers.append(HierarchicalSoftmax(counts))
     if settings.negative:
         exponent = settings.ns_exponent
-        layers.append(NegativeSampling(counts, settings.negative, exponent=exponent, seed=seed))
+        layers.append(
+            NegativeSampling(
+                counts, settings.negative, exponent=exponent, seed=seed, evaluation="sampled"
+            )
+        )
     return layers[0] if len(layers) == 1 else SumOfLosses(layers)
 
 
-def _model_of(settings: Settings, vocabulary_size: int, output_layer: OutputLayer) -> BlockModel:
+def _model_of(
+    settings: Settings,
+    vocabulary_size: int,
+    output_layer: OutputLayer,
+    embedding: EmbeddingLookup | None,
+) -> BlockModel:
     arguments: dict[str, Any] = {
         "window": settings.window,
         "halo": sufficient_halo(settings.window, 1),  # until the sentences are known
         "shrink_windows": settings.shrink_windows,
         "seed": settings.seed,
+        "embedding": embedding,
     }
     if not settings.sg:
         arguments["combiner"] = "mean" if settings.cbow_mean else "sum"

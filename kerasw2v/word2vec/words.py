@@ -132,6 +132,11 @@ def counts_of(vectors: Any) -> NDArray[np.int64]:
     return np.maximum(np.asarray(vectors.expandos["count"], np.int64), 1)
 
 
+def words_by_frequency(vectors: Any) -> list[Any]:
+    """Returns the words in the order that output layers have: most frequent first."""
+    return [vectors.index_to_key[i] for i in np.argsort(-counts_of(vectors), kind="stable")]
+
+
 def add_null_word(vectors: Any) -> None:
     """Appends a NUL character of count 1, unless there is one."""
     if NULL_WORD in vectors.key_to_index:

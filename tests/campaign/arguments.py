@@ -214,6 +214,7 @@ def _used():
 
 def values(folder, file_name):
     """Makes a good value for each argument that must be given, by its name."""
+    import pandas
     import tensorflow as tf
 
     from kerasw2v import SkipGram, Vocabulary, layers
@@ -224,7 +225,7 @@ def values(folder, file_name):
         return Vocabulary(["a", "b", "c", "d"], [10, 10, 5, 5])
 
     def model():
-        return SkipGram(4, 3, layers.FullSoftmax(4), window=1, seed=1)
+        return SkipGram(4, 4, layers.FullSoftmax(4), window=1, seed=1)
 
     def vectors():
         return with_counts(list("abcd"), np.eye(4, dtype=np.float32), np.array([10, 10, 5, 5]))
@@ -241,6 +242,11 @@ def values(folder, file_name):
         "counts": lambda: np.array([10, 10, 5, 5]),
         "words": lambda: list("abcd"),
         "vocabulary": vocabulary,
+        "new_vocabulary": vocabulary,
+        "table": lambda: pandas.DataFrame({"basket": [1, 1], "item": ["a", "b"]}),
+        "group": lambda: "basket",
+        "item": lambda: "item",
+        "baskets": lambda: [["a", "b"], ["c", "d"]],
         "vocabulary_size": lambda: 4,
         "embedding_dim": lambda: 3,
         "output_layer": lambda: layers.FullSoftmax(4),

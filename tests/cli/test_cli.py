@@ -470,10 +470,14 @@ class TestSimilar:
 
 class TestEvaluate:
     def test_table(self, saved, capsys):
-        assert main(["evaluate", "vectors.kv"]) == 0
+        Path("questions").write_text(": one\nthe cat käse 東京\n: two\na b c d\n")
+        Path("pairs").write_text("the\tcat\t3\ncat\tkäse\t2\nthe\t東京\t1\n")
+        arguments = ["evaluate", "vectors.kv", "--analogies", "questions", "--pairs", "pairs"]
+        assert main(arguments) == 0
         printed = capsys.readouterr().out
-        assert "gram3-comparative" in printed
-        assert "WordSim353" in printed
+        assert re.search(r"^one +\d", printed, re.M)
+        assert re.search(r"^pairs +-?[.1]", printed, re.M)
+        assert printed.endswith("\n\nNot tested, as too few words are known: two.\n")
 
     def test_json_of_own_files(self, saved, capsys):
         Path("questions").write_text(": one\nthe cat käse 東京\n")

@@ -131,12 +131,16 @@ class TestIdentity:
         arguments = ["corpus.txt", "--checkpoint", "state", *SMALL, "--cbow", "--sample", "0.01"]
         assert options_of(monkeypatch, *arguments).identity() == {
             "corpus": [[str(folder / "corpus.txt"), Path("corpus.txt").stat().st_size]],
+            "columns": None,
             "workers": 1,
             "read_vocab": None,
+            "initial_vectors": [],
             "architecture": "cbow",
             "size": 8,
             "window": 5,
+            "full_windows": False,
             "negative": 5,
+            "noise_exponent": 0.75,
             "min_count": 1,
             "max_vocab": None,
             "epochs": 2,

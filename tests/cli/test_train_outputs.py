@@ -61,7 +61,9 @@ class TestReport:
         options = set(re.findall(r"^  --([a-z-]+)", capsys.readouterr().out, re.MULTILINE))
         shown = {name.replace(" ", "-") for rows in groups.values() for name in rows}
         of_workers = {"workers", "index", "local-steps", "wait"}
-        assert options - shown - of_workers == {"sg", "cbow", "quiet", "debug"}
+        of_tables = {"columns", "order"}
+        told_otherwise = {"sg", "cbow", "preset", "quiet", "debug"}
+        assert options - shown - of_workers - of_tables == told_otherwise
         assert {"architecture"} | (options & shown) <= shown
 
     def test_tells_nobody_where_files_are(self, folder):

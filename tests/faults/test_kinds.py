@@ -12,15 +12,18 @@ from kerasw2v import (
     Vocabulary,
     Word2Vec,
     block_dataset,
+    grow,
     layers,
     read_corpus,
+    read_table,
     to_keyed_vectors,
+    warm_start,
     zoo,
 )
 from kerasw2v.callbacks import Checkpoint
 from kerasw2v.cli import main
 from kerasw2v.data.token_stream import TokenStream
-from kerasw2v.evaluation import evaluate
+from kerasw2v.evaluation import evaluate, evaluate_next_items
 from kerasw2v.history import History
 from kerasw2v.keyed_vectors import load_vectors, save_projector, save_vectors
 from kerasw2v.plots import plot_training, save_plot
@@ -79,6 +82,11 @@ OBJECTS = {
     "save_vectors": (lambda value: save_vectors(value, "v.kv"), "vectors"),
     "save_projector": (lambda value: save_projector(value, "folder"), "vectors"),
     "evaluate": (evaluate, "vectors"),
+    "evaluate_next_items": (lambda value: evaluate_next_items(value, [["a", "b"]]), "vectors"),
+    "grow": (lambda value: grow(value, VOCABULARY, VOCABULARY), "model"),
+    "warm_start": (lambda value: warm_start(value, VOCABULARY, VECTORS), "model"),
+    "merge": (VOCABULARY.merge, "other"),
+    "read_table": (lambda value: read_table(value, "basket", "item"), "table"),
     "plot_training": (plot_training, "vectors"),
     "write_report": (partial(write_report, "report.html"), "vectors"),
     "keep": (lambda value: block_dataset(SENTENCES, VOCABULARY, keep=value or "x"), "keep"),
@@ -145,7 +153,7 @@ def test_names_of_files_need_not_be_text(folder, capsys):
     names = ["o\udcff.kv", "state\udcff"]
     options = ["--size", "4", "--epochs", "1", "--checkpoint", names[1]]
     assert main(["train", "corpus.txt", "--output", names[0], *options]) == 0
-    assert "kerasw2v similar o\\udcff.kv" in capsys.readouterr().out
+    assert "kerasw2v similar 'o\\udcff.kv'" in capsys.readouterr().out
     assert all(Path(name).exists() for name in names)
     assert main(["similar", "no\udcff.kv", "cat"]) == 1
     assert "no\\udcff.kv" in capsys.readouterr().err

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasw2v.ops.ids import NO_WORD, as_ids, as_weights, check_ids, check_weights
+from kerasw2v.ops.ids import NO_WORD, as_ids, as_weights, check_ids, check_weights, is_equal
 
 TYPES = [
     "int8",
@@ -85,12 +85,10 @@ def test_padding_and_blocks_may_be_negative():
         check_ids("x", [-11], 10, lowest=-10)
 
 
-def test_a_number_that_stands_for_no_word():
-    for ids in ([3, -100], np.array([3, 99], np.uint8), np.array([3.0, -1.0])):
-        ignored = int(ids[1])
-        assert as_ids("x", ids, 10, ignored=ignored).numpy().tolist() == [3, ignored]
-    with pytest.raises(ValueError, match=r"^`x` must be ids from 0 to 9\. .*: x\[1\]=-2\.$"):
-        check_ids("x", [-1, -2], 10, ignored=-1)
+def test_which_ids_are_a_number_that_their_type_may_not_hold():
+    for ids, number in (([3, -100], -100), (np.array([3, 99], np.uint8), -1), ([3.0, -1.0], -1)):
+        expected = [float(each) == number for each in ids]
+        assert is_equal(tf.constant(ids), number).numpy().tolist() == expected
 
 
 def test_a_wrong_id_is_found_anywhere_in_a_large_array():

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kerasw2v import CBOW, SkipGram, layers
-from kerasw2v.ops import lanes
+from kerasw2v import CBOW, SkipGram, block_model, layers
 from kerasw2v.ops.lanes import draw_for_lanes, in_lanes, number_of_lanes
 from kerasw2v.optimizers import RowSGD
+from kerasw2v.utils.runtime import chains_side_by_side, usable_cores
 
 RNG = np.random.default_rng(0)
 WORDS, DIM, WINDOW, LENGTH, BLOCKS = 300, 12, 2, 32, 64
@@ -18,7 +18,7 @@ DATA = np.where(RNG.random(IDS.shape) < 0.1, ~IDS, IDS).astype(np.int32)
 
 def trained(model_class, number, monkeypatch, **arguments):
     """The loss and tables after four steps with so many threads, and the number of lanes."""
-    monkeypatch.setattr(lanes, "threads", lambda: number)
+    monkeypatch.setattr(block_model, "chains_side_by_side", lambda: number)
     layer = layers.NegativeSampling(COUNTS, seed=3, **arguments)
     model = model_class(WORDS, DIM, layer, window=WINDOW, seed=3)
     sizes, loss_of_blocks = set(), model.loss_of_blocks
@@ -56,32 +56,36 @@ def test_groups_are_not_parted(arguments, number, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("threads", "blocks", "together", "number"),
+    ("limit", "blocks", "together", "number"),
     [
         (1, 64, 1, 1),
         (3, 64, 1, 2),
-        (64, 1024, 1, 8),
+        (8, 1024, 1, 8),
         (8, 64, 32, 2),
         (8, 15, 1, 1),
         (8, 32, 1, 2),  # of 512 tokens or more
         (8, None, 1, 1),
     ],
 )
-def test_number_of_lanes(threads, blocks, together, number, monkeypatch):
-    monkeypatch.setattr(lanes, "threads", lambda: threads)
+def test_number_of_lanes(limit, blocks, together, number):
     spec = tf.TensorSpec([blocks, 36], tf.int32)
 
     @tf.function(input_signature=[spec])
     def traced(batch):
-        assert number_of_lanes(batch, together) == number
+        assert number_of_lanes(batch, together, limit) == number
         return batch
 
     traced.get_concrete_function()
 
 
-def test_threads_are_those_of_tensorflow():
-    threads = tf.config.threading.get_inter_op_parallelism_threads()
-    assert lanes.threads() == threads or (threads == 0 and lanes.threads() >= 1)
+def test_as_many_lanes_as_tensorflow_has_threads(monkeypatch):
+    for threads, number in ((3, 3), (64, 8)):
+        monkeypatch.setattr(
+            tf.config.threading, "get_inter_op_parallelism_threads", lambda n=threads: n
+        )
+        assert chains_side_by_side() == number
+    monkeypatch.setattr(tf.config.threading, "get_inter_op_parallelism_threads", lambda: 0)
+    assert chains_side_by_side() == min(8, usable_cores())
 
 
 def test_lanes_get_parts_of_one_draw():

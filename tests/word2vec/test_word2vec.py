@@ -24,6 +24,7 @@ from kerasw2v.data.counted_corpus import CountedCorpus
 from kerasw2v.layers import FullSoftmax
 from kerasw2v.layers.sum_of_losses import SumOfLosses
 from kerasw2v.word2vec.trainer import LinearAlpha, Schedule
+from kerasw2v.word2vec.words import words_by_frequency
 
 ROOT = Path(__file__).parents[2]
 LEE = lee_corpus_list[:60]
@@ -1003,10 +1004,24 @@ def test_other_bad_trainings(tmp_path):
         model.train(common_texts, total_examples=9, epochs=1)
 
 
-def test_an_output_layer_cannot_grow():
-    model = Word2Vec(common_texts, **SMALL, output_layer="FullSoftmax", epochs=1)
-    with pytest.raises(ValueError, match="`update` must be False where `output_layer` is given"):
-        model.build_vocab([["new"]], update=True)
+def test_an_output_layer_grows_with_the_vocabulary():
+    model = Word2Vec(common_texts, **SMALL, sample=0, output_layer="FullSoftmax", epochs=2)
+    words, vectors = list(model.wv.index_to_key), model.wv.vectors.copy()
+    output = dict(zip(words_by_frequency(model.wv), weights_of(model), strict=True))
+    new = [["new", "human", "new", "trees"]] * 5
+    model.build_vocab(new, update=True)
+    np.testing.assert_array_equal([model.wv[word] for word in words], vectors)
+    for word, row in zip(words_by_frequency(model.wv), weights_of(model), strict=True):
+        np.testing.assert_array_equal(row, output.get(word, np.zeros_like(row)))
+    before = model.wv["new"].copy()
+    model.train(new, total_examples=5, epochs=2)
+    assert np.isfinite(model.wv.vectors).all()
+    assert not np.array_equal(model.wv["new"], before)
+
+
+def weights_of(model):
+    """The output vectors of a full softmax."""
+    return model.keras_model.output_layer.get_weights()[0]
 
 
 def test_queries_that_need_another_model():
