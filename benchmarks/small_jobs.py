@@ -1,4 +1,4 @@
-"""What a small job waits for: `python benchmarks/small_jobs.py [CORPUS] [--words 3000000] [--pairs 5]`.
+"""What a small job waits for: `python benchmarks/small_jobs.py [CORPUS] [--pairs 5]`.
 
 Prints, each from processes of their own, the best of `--pairs`:
 
@@ -56,7 +56,9 @@ def seconds_of(work: Any) -> list[float]:
 def walks() -> list[list[str]]:
     rng = np.random.default_rng(0)
     steps = rng.integers(-1, 2, (1000, 10)).cumsum(axis=1)
-    return [[str(node % 100) for node in walk] for walk in rng.integers(100, size=(1000, 1)) + steps]
+    return [
+        [str(node % 100) for node in walk] for walk in rng.integers(100, size=(1000, 1)) + steps
+    ]
 
 
 def first_and_second(library: str) -> dict[str, Any]:

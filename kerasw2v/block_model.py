@@ -20,7 +20,14 @@ from kerasw2v.ops.lanes import in_lanes, number_of_lanes
 from kerasw2v.ops.row_gradients import as_slices, record_rows
 from kerasw2v.ops.seeds import add_draw_state, evaluation_draws, is_evaluating, next_seed
 from kerasw2v.ops.step_loop import NO_BATCH, StepLoop
-from kerasw2v.ops.strategies import lost_workers_are_errors, reducible_logs, repeated_for_workers
+from kerasw2v.ops.strategies import (
+    divides_on_host,
+    is_multi_worker,
+    local_replicas,
+    lost_workers_are_errors,
+    reducible_logs,
+    repeated_for_workers,
+)
 from kerasw2v.ops.windows import check_halo, decode_blocks, default_block_length
 from kerasw2v.optimizers import RowSGD
 from kerasw2v.optimizers.row_optimizer import RowOptimizer
@@ -209,8 +216,8 @@ class BlockModel(keras.Model):
                 losses are sums in float32, whose slopes float16 can hold.
             loss: None: the output layer computes it.
             steps_per_execution: steps in one call into the graph; callbacks see every such call.
-                Small steps are cheaper by the dozen, so the default is 32. Always 1 on several
-                replicas, where Keras 3.15 fails otherwise.
+                Small steps are cheaper by the dozen, so the default is 32. Always 1 where workers
+                in several processes make each step together.
             run_eagerly: True to debug step by step in Python.
             **kwargs: other arguments of `keras.Model.compile`.
 
@@ -233,11 +240,10 @@ class BlockModel(keras.Model):
         optimizer = RowSGD() if optimizer is None else keras.optimizers.get(optimizer)
         while isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
             optimizer = optimizer.inner_optimizer
-        replicas = self.distribute_strategy.num_replicas_in_sync
+        is_shared = is_multi_worker(self.distribute_strategy)
         super().compile(
             optimizer=optimizer,
-            # Keras' loop over several steps fails on replicas, for any model (Keras 3.15).
-            steps_per_execution=1 if run_eagerly or replicas > 1 else steps_per_execution,
+            steps_per_execution=1 if run_eagerly or is_shared else steps_per_execution,
             run_eagerly=run_eagerly,
             jit_compile=False,
             **{**kwargs, "auto_scale_loss": False},
@@ -356,7 +362,7 @@ class BlockModel(keras.Model):
 
     def _step_loop(self, step: Any, function: Any) -> Any:
         """Returns the loop of steps that `fit` or `evaluate` calls, given Keras' own."""
-        if self.run_eagerly or self.distribute_strategy.num_replicas_in_sync > 1:
+        if self.run_eagerly or is_multi_worker(self.distribute_strategy):
             return function
         return StepLoop(
             step,
@@ -427,7 +433,8 @@ class BlockModel(keras.Model):
         rows = blocks.shape[0] * self.block_length
         together = self.output_layer.rows_together(rows, length, candidates)
         together = lcm(together, self.block_length) // self.block_length
-        return number_of_lanes(blocks, together, chains_side_by_side())
+        chains = max(1, chains_side_by_side() // local_replicas(self.distribute_strategy))
+        return number_of_lanes(blocks, together, chains)
 
     @property
     def _loss_shape(self) -> tuple[int, int]:
@@ -458,6 +465,9 @@ class BlockModel(keras.Model):
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         """Builds nothing: the model is built from the start, so no batch is spent on building."""
+        if not self.run_eagerly and divides_on_host(self.distribute_strategy):
+            # Keras' would divide each batch in threads that share the cores with the step.
+            iterator._distributed_dataset = iterator.data_adapter.get_tf_dataset()
         self._epoch_iterator = iterator
 
     def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:

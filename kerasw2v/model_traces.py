@@ -28,8 +28,9 @@ def shared_trace(model: Any, step: str) -> SharedTrace | None:
     configs = json.dumps([_config(part) for part in parts], sort_keys=True)
     policies = tuple(part.dtype_policy.name for part in (model, *layers))
     are_trained = tuple(variable.trainable for variable in model.variables)
-    key = step, tuple(map(type, parts)), policies, are_trained, configs
-    return SharedTrace(key, _places(model))
+    places = _places(model)  # an optimizer may keep more than others
+    key = step, tuple(map(type, parts)), policies, are_trained, configs, len(places)
+    return SharedTrace(key, places)
 
 
 def _places(model: Any) -> list[Place]:

@@ -161,7 +161,7 @@ class RowRecord:
         if not slices:
             return whole
         shape = tuple(variable.shape)
-        mass = _joined(masses, shape[0]) if masses else _occurrences(slices, shape[0])
+        mass = joined_masses(masses, shape[0]) if masses else _occurrences(slices, shape[0])
         return RowGradient(slices, mass, shape)
 
 
@@ -235,7 +235,8 @@ def _slices_of(gradient: Any) -> RowSlices:
     return RowSlices(None, gradient)
 
 
-def _joined(masses: list[RowMass], vocabulary_size: int) -> RowMass:
+def joined_masses(masses: list[RowMass], vocabulary_size: int) -> RowMass:
+    """Returns several masses of a table as one, which names its rows if there are several."""
     if len(masses) == 1:
         return masses[0]
     return RowMass(
@@ -246,4 +247,6 @@ def _joined(masses: list[RowMass], vocabulary_size: int) -> RowMass:
 
 def _occurrences(slices: list[RowSlices | RowProducts], vocabulary_size: int) -> RowMass:
     ids = [all_ids(each.ids, vocabulary_size) for each in slices]
-    return _joined([RowMass(each, tf.ones_like(each, tf.float32)) for each in ids], vocabulary_size)
+    return joined_masses(
+        [RowMass(each, tf.ones_like(each, tf.float32)) for each in ids], vocabulary_size
+    )

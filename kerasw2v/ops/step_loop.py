@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from kerasw2v.ops.fused import op_by_op
 from kerasw2v.ops.shared_traces import SharedTrace
+from kerasw2v.ops.strategies import part_of_replica
 
 NO_BATCH = "`x` must have at least one batch. Received: none."
 
@@ -27,7 +28,7 @@ class StepLoop:
         steps_per_call: steps in a call, where the epoch has as many left.
         epoch: returns Keras' iterator over the epoch that the call belongs to; None if there is
             none, where all is left to Keras.
-        strategy: the `tf.distribute` strategy, of one replica.
+        strategy: the `tf.distribute` strategy, of one process.
         is_short: returns whether the epoch belongs to a training too short to compile for.
         shared: returns what lets models that look alike share a trace; None for a trace of one's
             own. Both are asked once an epoch.
@@ -52,14 +53,19 @@ class StepLoop:
         # Of an epoch, also weak: how to run its steps.
         self._run_in_epoch: tuple[Callable[[], Any], Callable[..., Any]] = (lambda: None, self._run)
 
-        def on_replica(batch: Any) -> Any:
+        def on_replicas(batch: Any) -> Any:
             # Keras wraps what a `PyDataset` leaves out.
             batch = tf.nest.map_structure(
                 lambda each: None if isinstance(each, tf.experimental.Optional) else each, batch
             )
-            return strategy.experimental_local_results(strategy.run(step, args=(batch,)))[0]
+            whole = strategy.num_replicas_in_sync > 1 and not any(
+                isinstance(each, tf.distribute.DistributedValues) for each in tf.nest.flatten(batch)
+            )
+            replica_step = (lambda batch: step(part_of_replica(batch))) if whole else step
+            logs = strategy.run(replica_step, args=(batch,))
+            return strategy.experimental_local_results(logs)[0]
 
-        self._on_replica = on_replica
+        self._on_replicas = on_replicas
         self._own = {
             is_short: tf.function(functools.partial(self._steps, is_short), autograph=False)
             for is_short in (False, True)
@@ -111,7 +117,7 @@ class StepLoop:
             return self._traced_steps(iterator, limit)
 
     def _traced_steps(self, iterator: Any, limit: tf.Tensor) -> tuple[tf.Tensor, Any]:
-        step = tf.function(self._on_replica, autograph=False)
+        step = tf.function(self._on_replicas, autograph=False)
         first = iterator.get_next_as_optional()
         logs = step.get_concrete_function(first.get_value()).structured_outputs
         logs = tf.nest.map_structure(lambda each: tf.zeros(each.shape, each.dtype), logs)
