@@ -13,6 +13,7 @@ from kerasw2v.divergence import with_stop
 from kerasw2v.layers.embedding_lookup import EmbeddingLookup
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.layers.tables import check_room, check_table
+from kerasw2v.model_traces import shared_trace
 from kerasw2v.ops.examples import as_vector
 from kerasw2v.ops.ids import as_ids, check_examples, check_ids, is_array, one_sentence_id_errors
 from kerasw2v.ops.lanes import in_lanes, number_of_lanes
@@ -135,6 +136,7 @@ class BlockModel(keras.Model):
         if not self.output_layer.built:
             self.output_layer.build((None, embedding_dim), (None,))
         self.pair_mean = PairMean()
+        self.is_short = False
         self._epoch_iterator: Any = None  # Keras', while it iterates
         self.built = True
 
@@ -368,6 +370,8 @@ class BlockModel(keras.Model):
             self.steps_per_execution,
             lambda: self._epoch_iterator,
             self.distribute_strategy,
+            lambda: self.is_short,
+            lambda: shared_trace(self, step.__name__),
         )
 
     @property
@@ -522,6 +526,10 @@ class BlockModel(keras.Model):
             "halo": self.halo,
             "seed": self.seed,
         }
+
+    def trace_config(self) -> dict[str, Any]:
+        """Returns what a traced step depends on, beside layers and variables (`model_traces`)."""
+        return {**self.get_config(), "output_layer": None}  # which tells for itself
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "BlockModel":

@@ -27,6 +27,7 @@ RANKS = [
         "data",
         "divergence",
         "layers",
+        "model_traces",
         "metrics",
         "optimizers",
         "presets",

@@ -224,6 +224,9 @@ class NegativeSampling(NoiseLayer):
             "shared_size": self.shared_size,
         }
 
+    def trace_config(self) -> dict[str, Any]:
+        return {**super().trace_config(), "counts": None}  # they are in tables
+
 
 @fused
 def _masses(

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from kerasw2v.ops.replica_sum import REDUCTIONS, joined, joins_in_process, sum_over_replicas
 from kerasw2v.ops.row_gradients import as_row_gradient
+from kerasw2v.ops.shared_traces import Place
 from kerasw2v.utils.checks import check_choice, check_non_negative
 
 _DENSIFYING = (
@@ -102,3 +103,19 @@ class RowOptimizer(keras.optimizers.Optimizer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "reduction": self.reduction}
+
+    def trace_config(self) -> dict[str, Any]:
+        """Returns what a traced step depends on, beside variables (see `model_traces`)."""
+        schedule = self._learning_rate
+        if isinstance(schedule, keras.Variable):
+            rate: Any = None
+        elif hasattr(schedule, "places"):
+            rate = type(schedule).__qualname__
+        else:
+            rate = keras.saving.serialize_keras_object(schedule)
+        return {**self.get_config(), "learning_rate": rate}
+
+    def other_places(self) -> list[Place]:
+        """Returns where variables that are not among `variables` are held."""
+        schedule = self._learning_rate
+        return schedule.places() if hasattr(schedule, "places") else []

@@ -11,6 +11,7 @@ from kerasw2v.ops.fused import bucketed_length, fused_per_bucket
 from kerasw2v.ops.replica_sum import joined
 from kerasw2v.ops.row_gradients import RowGradient, RowProducts, RowSlices
 from kerasw2v.ops.row_merge import add_masses
+from kerasw2v.ops.shared_traces import Place
 from kerasw2v.optimizers.row_optimizer import RowOptimizer
 from kerasw2v.utils.checks import check_positive
 
@@ -149,6 +150,15 @@ class RowSGD(RowOptimizer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "max_step": self.max_step}
+
+    def other_places(self) -> list[Place]:
+        places = [
+            Place(sums.of, index)
+            for sums in (self._row_sums, self._kept_masses)
+            for index, each in enumerate(sums.of)
+            if each is not None
+        ]
+        return [*super().other_places(), *places]
 
 
 class _RowSums(NamedTuple):
