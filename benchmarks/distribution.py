@@ -4,8 +4,8 @@
 
 Measures, on this machine: a step of one global batch on 1, 2 and 4 logical devices
 (`MirroredStrategy`); steps of 2 and 3 processes over loopback, each with a batch of its own, with
-gradients sent as rows and as tables, and with local steps; and how long a message of some size
-takes between processes. From that it predicts words/s for 1 to 64 workers.
+gradients sent as rows and as tables, and with steps alone and a merge now and then; and how long a
+message of some size takes between processes. From that it predicts words/s for 1 to 64 workers.
 
 The scaling model, for n workers with a batch of B words each:
 
@@ -17,6 +17,10 @@ The scaling model, for n workers with a batch of B words each:
   rows that a batch names are counted on Zipf-distributed words, merged as they are sent.
 * latency and handling: time of a small sum over two processes on loopback, and slope of the time
   over the bytes: what the software takes for a message and a byte, whatever the network.
+* With merges, a step is compute(B) and its share of a merge, once in K steps:
+  rows(n) * row + latency * messages + bytes(n) * (8 / bandwidth + handling). rows(n) is how many
+  rows the words of n workers name in K steps; K is `architectures.suitable_merge_steps`; `row`, the
+  work on a row before and after it is sent, is measured with two processes.
 * Sending and computing do not overlap, which is how the code is; switches do not slow down with n;
   the input pipeline keeps up; a batch that is n times as large learns as well for each word (the
   README says how far that holds).
@@ -38,8 +42,8 @@ WINDOW, LENGTH, NEGATIVE = 5, 16, 5
 GROUP, SHARED = 64, 32
 NETWORKS = {"1 Gbit/s": 1e9, "10 Gbit/s": 1e10, "100 Gbit/s": 1e11}
 WORKERS = (1, 2, 4, 8, 16, 32, 64)
+WAYS = ("rows", "dense", "merged")
 SIZES = (100_000, 1_000_000, 10_000_000)
-LOCAL_STEPS = 100
 
 
 def main():
@@ -148,7 +152,7 @@ def train(args, strategy, reduction, local=False):
     import tensorflow as tf
 
     from kerasw2v import SkipGram
-    from kerasw2v.callbacks import AverageTables
+    from kerasw2v.callbacks import MergeTables
     from kerasw2v.layers import NegativeSampling
     from kerasw2v.multi_worker import is_multi_worker
     from kerasw2v.optimizers import RowSGD
@@ -160,7 +164,7 @@ def train(args, strategy, reduction, local=False):
         counts = 1e9 / (np.arange(args.vocabulary) + 2.7)
         layer = NegativeSampling(counts, NEGATIVE, seed=1)
         model = SkipGram(args.vocabulary, args.size, layer, WINDOW, block_length=LENGTH, seed=1)
-        model.compile(RowSGD(0.025, reduction=reduction), steps_per_execution=1)
+        model.compile(RowSGD(0.025, reduction=reduction))
     dataset = tf.data.Dataset.from_tensor_slices(blocks).repeat()
     if is_multi_worker(strategy) and not local:
         endless = dataset
@@ -177,12 +181,34 @@ def train(args, strategy, reduction, local=False):
         def on_train_batch_end(self, batch, logs=None):
             self.times.append(time.perf_counter() - self.begun)
 
-    clock = Clock()
+    class TimedMerges(MergeTables):
+        """Notes how long merges take, and how many rows they have."""
+
+        def on_train_begin(self, logs=None):
+            super().on_train_begin(logs)
+            self.times = []
+
+        def _merge(self):
+            begun = time.perf_counter()
+            super()._merge()
+            self.times.append(time.perf_counter() - begun)
+
+    clock, merges = Clock(), None
     callbacks = [clock]
+    steps = model.steps_per_execution
     if local:
-        callbacks.insert(0, AverageTables(strategy, LOCAL_STEPS))
-    model.fit(dataset, steps_per_epoch=args.steps + 5, epochs=1, verbose=0, callbacks=callbacks)
-    return {"step": median(clock.times[5:])}
+        merges = TimedMerges(strategy, merge_steps(args.vocabulary, args.batch))
+        callbacks = [clock, merges]
+        steps = merges.steps
+    calls = max(8, args.steps // steps)
+    model.fit(dataset, steps_per_epoch=calls * steps, epochs=1, verbose=0, callbacks=callbacks)
+    found = {"step": median(clock.times[2:]) / model.steps_per_execution}
+    return found | ({"merge": median(merges.times[2:])} if local else {})
+
+
+def merge_steps(vocabulary, batch):
+    """Steps between two merges: `architectures.suitable_merge_steps`, in whole calls of 32."""
+    return 32 * max(1, -(-4 * 2 * vocabulary // (32 * batch)))
 
 
 def time_messages(strategy):
@@ -250,10 +276,27 @@ def on_loopback(args, one):
                 f"  {number:7}  {reduction:9}  {moved / 1e6:10.2f}  {1000 * step:10.1f}   "
                 f"{1000 * guess:12.1f}"
             )
-        step = in_processes(args, "local:-", number)["step"]
-        found[f"{number} local"] = step
-        print(f"  {number:7}  {'local':9}  {0:10.2f}  {1000 * step:10.1f}   between averages")
+        local = in_processes(args, "local:-", number)
+        steps = merge_steps(args.vocabulary, args.batch)
+        rows, moved = of_merge(args.vocabulary, args.size, args.batch, number, steps)
+        found[f"{number} local"] = [local, moved]
+        step, merge = 1000 * (local["step"] + local["merge"] / steps), 1000 * local["merge"]
+        print(
+            f"  {number:7}  {'merged':9}  {moved / steps / 1e6:10.2f}  {step:10.1f}   in {steps} "
+            f"steps a merge of {rows:,.0f} rows, {moved / 1e6:.1f} MB and {merge:.0f} ms"
+        )
+        if number == 2:
+            sending = 3 * messages["latency"] + moved * messages["byte"]
+            messages["row"] = max(0.0, local["merge"] - sending) / rows
+            print(f"  The work on a row of a merge takes {1e9 * messages['row']:,.0f} ns.")
     return found
+
+
+def of_merge(vocabulary, size, batch, workers, steps):
+    """Returns how many rows a merge has, and how many bytes each worker receives."""
+    rows = distinct_rows(vocabulary, batch * steps * workers)
+    share = 2 * (workers - 1) / workers
+    return rows, share * rows * (2 * size + 4) + workers * 2 * vocabulary / 8
 
 
 def overhead(messages, moved, bandwidth=float("inf")):
@@ -295,7 +338,7 @@ def scale(args, compute, loopback):
     predictions = {}
     for vocabulary in SIZES:
         for network, bandwidth in NETWORKS.items():
-            for way in ("rows", "dense", f"local {LOCAL_STEPS}"):
+            for way in WAYS:
                 rates = [
                     rate(args, vocabulary, bandwidth, way, number, compute, loopback["messages"])
                     for number in WORKERS
@@ -309,9 +352,12 @@ def scale(args, compute, loopback):
 def rate(args, vocabulary, bandwidth, way, workers, compute, messages):
     """Words a second, by the model above."""
     step = compute["step"]
-    if workers > 1 and way.startswith("local"):
-        moved = bytes_a_step(vocabulary, 300, args.batch, workers, "dense")
-        step += overhead(messages, moved, bandwidth) / LOCAL_STEPS
+    if workers > 1 and way == "merged":
+        steps = merge_steps(vocabulary, args.batch)
+        rows, moved = of_merge(vocabulary, 300, args.batch, workers, steps)
+        merge = 3 * messages["latency"] + moved * (messages["byte"] + 8 / bandwidth)
+        # A row of 300 numbers is that much more work than one of those measured.
+        step += (merge + rows * messages["row"] * 300 / args.size) / steps
     elif workers > 1:
         moved = bytes_a_step(vocabulary, 300, args.batch, workers, way)
         step += overhead(messages, moved, bandwidth)
@@ -326,7 +372,7 @@ def plot(predictions, path):
 
     figure, axes = pyplot.subplots(1, len(SIZES), figsize=(13, 4), sharey=True)
     styles = dict(zip(NETWORKS, (":", "--", "-"), strict=True))
-    colours = {"rows": "tab:blue", "dense": "tab:orange", f"local {LOCAL_STEPS}": "tab:green"}
+    colours = {"rows": "tab:blue", "dense": "tab:orange", "merged": "tab:green"}
     for axis, vocabulary in zip(axes, SIZES, strict=True):
         for (size, network, way), rates in predictions.items():
             if size == vocabulary:

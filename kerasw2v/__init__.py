@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from kerasw2v.utils.runtime import quiet_start, require_tensorflow
 
 if TYPE_CHECKING:
+    from kerasw2v import fasttext as fasttext
     from kerasw2v import layers as layers
     from kerasw2v import metrics as metrics
     from kerasw2v import optimizers as optimizers
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from kerasw2v.data.counted_corpus import read_corpus as read_corpus
     from kerasw2v.data.table import read_table as read_table
     from kerasw2v.data.vocabulary import Vocabulary as Vocabulary
+    from kerasw2v.fasttext import FastText as FastText
     from kerasw2v.growth import grow as grow
     from kerasw2v.growth import warm_start as warm_start
     from kerasw2v.keyed_vectors import KeyedVectors as KeyedVectors
@@ -30,11 +32,13 @@ if TYPE_CHECKING:
 _MODULES = {
     "CBOW": "cbow",
     "Classifier": "classifier",
+    "FastText": "fasttext",
     "KeyedVectors": "keyed_vectors",
     "SkipGram": "skip_gram",
     "Vocabulary": "data.vocabulary",
     "Word2Vec": "word2vec",
     "block_dataset": "data.block_dataset",
+    "fasttext": "fasttext",
     "grow": "growth",
     "layers": "layers",
     "metrics": "metrics",
@@ -49,7 +53,15 @@ _MODULES = {
 }
 
 # Scripts that were written for gensim; who writes for Keras may want to see TensorFlow start.
-_QUIET = ("KeyedVectors", "Word2Vec", "presets", "read_table", "word2vec")
+_QUIET = (
+    "FastText",
+    "KeyedVectors",
+    "Word2Vec",
+    "fasttext",
+    "presets",
+    "read_table",
+    "word2vec",
+)
 
 __all__ = list(_MODULES)
 __version__: str  # of the installed distribution, read when it is asked for

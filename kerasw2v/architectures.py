@@ -12,6 +12,8 @@ from kerasw2v.optimizers import RowSGD, default_schedule
 from kerasw2v.skip_gram import SkipGram
 from kerasw2v.utils.checks import check_choice
 
+_LEAST_MERGE_STEPS = 32
+_WORDS_PER_ROW = 4
 ARCHITECTURES: dict[str, type[BlockModel]] = {"skip-gram": SkipGram, "cbow": CBOW}
 
 
@@ -45,6 +47,28 @@ def suitable_batch_size(model: BlockModel, kept: ArrayLike, epochs: int = 1) -> 
     [32, 512, 4096]
     """
     return default_batch_size(kept, epochs, model.halo, model.largest_batch)
+
+
+def suitable_merge_steps(model: BlockModel, batch_size: int) -> int:
+    """Returns after how many steps workers should merge their tables (`callbacks.MergeTables`).
+
+    A merge costs what some words cost for each row that has changed, and rows drift apart between
+    merges: a worker trains on four words for each row of the tables, and for 32 steps at least.
+
+    Args:
+        model: the model.
+        batch_size: tokens in a step of one worker.
+
+    Example:
+
+    >>> from kerasw2v import SkipGram, layers
+    >>> from kerasw2v.architectures import suitable_merge_steps
+    >>> sizes = (1_000, 84_000, 1_000_000)
+    >>> [suitable_merge_steps(SkipGram(v, 2, layers.NegativeSampling(v)), 4096) for v in sizes]
+    [32, 165, 1954]
+    """
+    rows = sum(int(weight.shape[0]) for weight in model.trainable_variables if len(weight.shape))
+    return max(_LEAST_MERGE_STEPS, -(-_WORDS_PER_ROW * rows // batch_size))
 
 
 def compile_model(

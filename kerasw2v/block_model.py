@@ -13,13 +13,21 @@ from kerasw2v.divergence import with_stop
 from kerasw2v.layers.embedding_lookup import EmbeddingLookup
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.layers.tables import check_room, check_table
+from kerasw2v.model_traces import shared_trace
 from kerasw2v.ops.examples import as_vector
 from kerasw2v.ops.ids import as_ids, check_examples, check_ids, is_array, one_sentence_id_errors
 from kerasw2v.ops.lanes import in_lanes, number_of_lanes
 from kerasw2v.ops.row_gradients import as_slices, record_rows
 from kerasw2v.ops.seeds import add_draw_state, evaluation_draws, is_evaluating, next_seed
 from kerasw2v.ops.step_loop import NO_BATCH, StepLoop
-from kerasw2v.ops.strategies import lost_workers_are_errors, reducible_logs, repeated_for_workers
+from kerasw2v.ops.strategies import (
+    divides_on_host,
+    is_multi_worker,
+    local_replicas,
+    lost_workers_are_errors,
+    reducible_logs,
+    repeated_for_workers,
+)
 from kerasw2v.ops.windows import check_halo, decode_blocks, default_block_length
 from kerasw2v.optimizers import RowSGD
 from kerasw2v.optimizers.row_optimizer import RowOptimizer
@@ -73,6 +81,8 @@ class BlockModel(keras.Model):
             layer has a number of its own.
         halo: tokens at each end of a block that are context only, as in `block_dataset`; `window`
             when None.
+        embedding: the layer of the input vectors, such as a `SubwordLookup`; an `EmbeddingLookup`
+            with `seed` and `shards` when None.
         **kwargs: arguments of `keras.Model`.
     """
 
@@ -93,6 +103,7 @@ class BlockModel(keras.Model):
         seed: int | None = None,
         shards: int = 1,
         halo: int | None = None,
+        embedding: EmbeddingLookup | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -103,24 +114,29 @@ class BlockModel(keras.Model):
             self._block_length = check_int("block_length", block_length, minimum=1)
         self._halo = self.window if halo is None else check_halo(halo, self.window)
         self.seed = check_seed("seed", seed)
-        self.embedding = EmbeddingLookup(
-            vocabulary_size,
-            embedding_dim,
-            seed=self.seed,
-            shards=shards,
-            dtype=self.dtype_policy,
-            name="embedding",
-        )
+        self._has_own_embedding = embedding is None
+        if embedding is None:
+            embedding = EmbeddingLookup(
+                vocabulary_size,
+                embedding_dim,
+                seed=self.seed,
+                shards=shards,
+                dtype=self.dtype_policy,
+                name="embedding",
+            )
+        self.embedding = _checked_embedding(embedding, vocabulary_size, embedding_dim, shards)
         _check_output_layer(output_layer, vocabulary_size)
         tables = 1 if output_layer.built or not output_layer.has_output_vectors else 2
         check_table(vocabulary_size, embedding_dim, tables)
         self._check_block()
         self.output_layer = output_layer
         self._draw_state = add_draw_state(self, self.seed, "windows")
-        self.embedding.build()
+        if not self.embedding.built:
+            self.embedding.build()
         if not self.output_layer.built:
             self.output_layer.build((None, embedding_dim), (None,))
         self.pair_mean = PairMean()
+        self.is_short = False
         self._epoch_iterator: Any = None  # Keras', while it iterates
         self.built = True
 
@@ -152,7 +168,7 @@ class BlockModel(keras.Model):
     @property
     def largest_batch(self) -> int:
         """Tokens of a step from which on a larger one is not worth its fewer updates."""
-        return 4096
+        return 8192 if self.embedding.words_are_costly else 4096
 
     def _numbers_of_block(self) -> int:
         """Returns how many floats a step has for each block, at least."""
@@ -200,8 +216,8 @@ class BlockModel(keras.Model):
                 losses are sums in float32, whose slopes float16 can hold.
             loss: None: the output layer computes it.
             steps_per_execution: steps in one call into the graph; callbacks see every such call.
-                Small steps are cheaper by the dozen, so the default is 32. Always 1 on several
-                replicas, where Keras 3.15 fails otherwise.
+                Small steps are cheaper by the dozen, so the default is 32. Always 1 where workers
+                in several processes make each step together.
             run_eagerly: True to debug step by step in Python.
             **kwargs: other arguments of `keras.Model.compile`.
 
@@ -224,11 +240,10 @@ class BlockModel(keras.Model):
         optimizer = RowSGD() if optimizer is None else keras.optimizers.get(optimizer)
         while isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
             optimizer = optimizer.inner_optimizer
-        replicas = self.distribute_strategy.num_replicas_in_sync
+        is_shared = is_multi_worker(self.distribute_strategy)
         super().compile(
             optimizer=optimizer,
-            # Keras' loop over several steps fails on replicas, for any model (Keras 3.15).
-            steps_per_execution=1 if run_eagerly or replicas > 1 else steps_per_execution,
+            steps_per_execution=1 if run_eagerly or is_shared else steps_per_execution,
             run_eagerly=run_eagerly,
             jit_compile=False,
             **{**kwargs, "auto_scale_loss": False},
@@ -347,7 +362,7 @@ class BlockModel(keras.Model):
 
     def _step_loop(self, step: Any, function: Any) -> Any:
         """Returns the loop of steps that `fit` or `evaluate` calls, given Keras' own."""
-        if self.run_eagerly or self.distribute_strategy.num_replicas_in_sync > 1:
+        if self.run_eagerly or is_multi_worker(self.distribute_strategy):
             return function
         return StepLoop(
             step,
@@ -355,6 +370,8 @@ class BlockModel(keras.Model):
             self.steps_per_execution,
             lambda: self._epoch_iterator,
             self.distribute_strategy,
+            lambda: self.is_short,
+            lambda: shared_trace(self, step.__name__),
         )
 
     @property
@@ -410,12 +427,14 @@ class BlockModel(keras.Model):
 
     def _lanes(self, blocks: tf.Tensor) -> int:
         length, candidates = self._loss_shape
-        if blocks.shape[0] is None or is_evaluating():
+        # A word in two lanes is looked up twice, which is slower where that is the larger part.
+        if blocks.shape[0] is None or is_evaluating() or self.embedding.words_are_costly:
             return 1
         rows = blocks.shape[0] * self.block_length
         together = self.output_layer.rows_together(rows, length, candidates)
         together = lcm(together, self.block_length) // self.block_length
-        return number_of_lanes(blocks, together, chains_side_by_side())
+        chains = max(1, chains_side_by_side() // local_replicas(self.distribute_strategy))
+        return number_of_lanes(blocks, together, chains)
 
     @property
     def _loss_shape(self) -> tuple[int, int]:
@@ -446,6 +465,9 @@ class BlockModel(keras.Model):
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         """Builds nothing: the model is built from the start, so no batch is spent on building."""
+        if not self.run_eagerly and divides_on_host(self.distribute_strategy):
+            # Keras' would divide each batch in threads that share the cores with the step.
+            iterator._distributed_dataset = iterator.data_adapter.get_tf_dataset()
         self._epoch_iterator = iterator
 
     def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
@@ -489,8 +511,12 @@ class BlockModel(keras.Model):
         return keras.InputSpec(shape=(None,), dtype="int32")
 
     def get_config(self) -> dict[str, Any]:
+        own: dict[str, Any] = {"shards": self.embedding.shards}
+        if not self._has_own_embedding:
+            own = {"embedding": keras.saving.serialize_keras_object(self.embedding)}
         return {
             **super().get_config(),
+            **own,
             "vocabulary_size": self.vocabulary_size,
             "embedding_dim": self.embedding_dim,
             "output_layer": keras.saving.serialize_keras_object(self.output_layer),
@@ -499,16 +525,48 @@ class BlockModel(keras.Model):
             "block_length": self._block_length,
             "halo": self.halo,
             "seed": self.seed,
-            "shards": self.embedding.shards,
         }
+
+    def trace_config(self) -> dict[str, Any]:
+        """Returns what a traced step depends on, beside layers and variables (`model_traces`)."""
+        return {**self.get_config(), "output_layer": None}  # which tells for itself
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "BlockModel":
         config = dict(config)
-        config["output_layer"] = keras.saving.deserialize_keras_object(
-            config["output_layer"], custom_objects=custom_objects
-        )
+        for name in {"output_layer", "embedding"} & set(config):
+            config[name] = keras.saving.deserialize_keras_object(
+                config[name], custom_objects=custom_objects
+            )
         return cls(**config)
+
+
+def _checked_embedding(
+    embedding: Any, vocabulary_size: int, embedding_dim: int, shards: int
+) -> EmbeddingLookup:
+    if not isinstance(embedding, EmbeddingLookup):
+        raise TypeError(
+            "`embedding` must be a kerasw2v.layers.EmbeddingLookup or SubwordLookup. "
+            f"Received: embedding={embedding!r}."
+        )
+    sizes = embedding.vocabulary_size, embedding.embedding_dim
+    if sizes != (vocabulary_size, embedding_dim):
+        raise ValueError(
+            "`embedding` must have the model's sizes. Received: "
+            f"vocabulary_size={vocabulary_size}, embedding_dim={embedding_dim}, but "
+            f"embedding.vocabulary_size={sizes[0]}, embedding.embedding_dim={sizes[1]}."
+        )
+    if embedding.combiner is not None:
+        raise ValueError(
+            "`embedding` must have no combiner: the model has a vector for each word. "
+            f"Received: embedding.combiner={embedding.combiner!r}."
+        )
+    if shards not in (1, embedding.shards):
+        raise ValueError(
+            "`shards` must not be given with `embedding`, which has its own. "
+            f"Received: shards={shards}, embedding.shards={embedding.shards}."
+        )
+    return embedding
 
 
 def _check_output_layer(output_layer: Any, vocabulary_size: int) -> None:

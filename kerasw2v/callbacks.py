@@ -1,22 +1,25 @@
-"""Keras callbacks: progress and records in words per second, checkpoints, stopping, averages."""
+"""Keras callbacks: progress and records in words per second, checkpoints, stopping, merging."""
 
 import os
 import sys
 import time
 import warnings
+from contextlib import nullcontext
 from typing import Any, TextIO
 
 import keras
-import tensorflow as tf
 
 from kerasw2v.divergence import StopOnNaN, loss_is_finite
 from kerasw2v.history import History, Measurement
+from kerasw2v.ops.row_merge import DEFAULT_LIMIT, RowMerger
+from kerasw2v.ops.seeds import own_draws
 from kerasw2v.ops.strategies import from_chief, is_chief, lost_workers_are_errors
-from kerasw2v.utils.checks import check_int
+from kerasw2v.optimizers import RowSGD
+from kerasw2v.utils.checks import check_int, check_positive
 from kerasw2v.utils.files import PathLike, save_keras_weights
 from kerasw2v.utils.paths import check_path
 
-__all__ = ["AverageTables", "Checkpoint", "Progress", "Record", "StopOnNaN"]
+__all__ = ["Checkpoint", "MergeTables", "Progress", "Record", "StopOnNaN"]
 
 _BAR_WIDTH = 20
 _SECONDS_BETWEEN_DRAWINGS = 0.2
@@ -245,6 +248,8 @@ class Checkpoint(keras.callbacks.Callback):
 
     Args:
         path: the file, ending in `.weights.h5`.
+        strategy: that of the workers whose tables a `MergeTables` before it merges; that of the
+            model when None.
 
     Raises:
         OSError: if the folder does not exist or cannot be written.
@@ -263,8 +268,9 @@ class Checkpoint(keras.callbacks.Callback):
     2
     """
 
-    def __init__(self, path: PathLike) -> None:
+    def __init__(self, path: PathLike, strategy: Any = None) -> None:
         super().__init__()
+        self.strategy = strategy
         self.path = check_path("path", path)
         if not self.path.endswith(".weights.h5"):
             raise ValueError(f"`path` must end in .weights.h5. Received: path={self.path!r}.")
@@ -276,7 +282,7 @@ class Checkpoint(keras.callbacks.Callback):
                 f"epoch {epoch + 1} is not finite.",
                 stacklevel=2,
             )
-        elif is_chief(self.model.distribute_strategy):
+        elif is_chief(self.strategy or self.model.distribute_strategy):
             save_keras_weights(self.model, self.path)
 
     def restore(self, model: Any, steps_per_epoch: int) -> int:
@@ -292,13 +298,14 @@ class Checkpoint(keras.callbacks.Callback):
         Raises:
             ValueError: if the file is damaged or does not fit the model.
         """
-        strategy = model.distribute_strategy
+        strategy = self.strategy or model.distribute_strategy
         if not model.optimizer.built:
-            with strategy.scope():
+            with model.distribute_strategy.scope():
                 model.optimizer.build(model.trainable_variables)
         if is_chief(strategy) and os.path.exists(self.path):
             self._load(model)
-        from_chief(strategy, [*model.weights, *model.optimizer.variables])
+        with nullcontext() if self.strategy is None else own_draws(model):
+            from_chief(strategy, [*model.weights, *model.optimizer.variables])
         return int(model.optimizer.iterations.numpy()) // steps_per_epoch
 
     def _load(self, model: Any) -> None:
@@ -312,82 +319,90 @@ class Checkpoint(keras.callbacks.Callback):
             ) from error
 
 
-class AverageTables(keras.callbacks.Callback):
-    """Lets workers train separately, and averages their tables every few steps.
+class MergeTables(keras.callbacks.Callback):
+    """Lets workers train separately, and merges their tables every few steps.
 
     Sending gradients at every step needs a fast network. With this callback each worker trains its
     own model, made outside the strategy's scope, on a shard of the corpus, at the speed of a single
-    process. After every `steps` steps, and after each epoch, all tables become
+    process. After every `steps` steps, and after each epoch, each row that any worker has
+    moved since the last merge becomes
 
-        row = previous row + (sum over workers of its change) / (number of workers that changed it)
+        row = row before + sum over workers of what it has moved there
 
-    which averages over the workers that saw the word: a rare word that only one worker saw keeps
-    its whole change. Every worker must take the same number of steps, as `block_dataset(...,
-    shard=(n, i))` provides, and should have a seed of its own.
+    as in one process that sees all of the corpus. Rows of huge mass alone are scaled, so that no
+    number of workers makes them diverge (`kerasw2v.ops.row_merge` has the formula). All workers
+    then have the same tables, bit by bit. Every worker must take the same number of steps, as
+    `block_dataset(..., shard=(n, i))` provides, and should have a seed of its own.
 
     Args:
         strategy: from `kerasw2v.multi_worker.connect`.
-        steps: number of steps between two averages; rounded up to whole calls into the graph
-            (`steps_per_execution` of `compile`).
+        steps: number of steps between two merges, rounded up to whole calls into the graph
+            (`steps_per_execution` of `compile`); `suitable_merge_steps` says which number suits.
+        limit: mass times learning rate, summed over the workers, from where on changes are scaled.
 
     Raises:
         ConnectionError: in training, if another worker is lost.
-        TypeError, ValueError: if `steps` is not a positive integer, or (in training) if the model
-            was made under a strategy.
+        TypeError, ValueError: if `steps` is not a positive integer or `limit` not a positive
+            number; in training, if the model was made under a strategy or its optimizer is not a
+            `RowSGD`, which tells the masses of rows.
 
-    Cost: each average sends `2 (n - 1) / n * 4 V d` bytes a table, for n workers; memory for a copy
-    of each table.
+    Cost: for n workers and `r` rows that any of them has moved, each merge sends
+    `2 (n - 1) / n * 4 r (d + 1)` bytes to each worker, and `n V / 8` bytes to tell which rows;
+    memory for a copy of each table.
 
-    Source: Ji et al., "Parallelizing word2vec in shared and distributed memory", 2016; Gupta and
-    Khare, "BlazingText: scaling and accelerating word2vec using multiple GPUs", 2017.
+    Source: local steps for word2vec: Ji et al., "Parallelizing word2vec in shared and distributed
+    memory", 2016; Gupta and Khare, "BlazingText: scaling and accelerating word2vec using multiple
+    GPUs", 2017, who average.
     """
 
-    def __init__(self, strategy: Any, steps: int) -> None:
+    def __init__(self, strategy: Any, steps: int, limit: float = DEFAULT_LIMIT) -> None:
         super().__init__()
         self.strategy = strategy
         self.steps = check_int("steps", steps, minimum=1)
+        self.limit = check_positive("limit", limit)
 
     def on_train_begin(self, logs: Any = None) -> None:
         if self.model.distribute_strategy.num_replicas_in_sync > 1:
             raise ValueError("The model must be made outside the scope of a strategy.")
-        self._tables = [variable.value for variable in self.model.trainable_variables]
+        optimizer = self.model.optimizer
+        if not isinstance(optimizer, RowSGD):
+            raise TypeError(
+                "The optimizer must be a RowSGD: it tells by which mass rows were moved. "
+                f"Received: {type(optimizer).__name__}."
+            )
         with lost_workers_are_errors(self.strategy):
             from_chief(self.strategy, self.model.trainable_variables)
-        self._before = [tf.identity(table) for table in self._tables]
-        self._average = tf.function(self._averages)
+        optimizer.build(self.model.trainable_variables)
+        masses = optimizer.keep_masses()
+        self._merger = RowMerger(
+            self.strategy,
+            [variable.value for variable in self.model.trainable_variables],
+            masses,
+            self.limit,
+        )
+        self.model.make_train_function(force=True)  # one that keeps masses
+        self._since = 0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._next = self.steps
+        self._batches = 0
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        if batch + 1 >= self._next:
-            self._next = batch + 1 + self.steps
-            self._exchange()
+        self._since += batch + 1 - self._batches
+        self._batches = batch + 1
+        if self._since >= self.steps:
+            self._merge()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self._exchange()
+        self._merge()
 
-    def _exchange(self) -> None:
+    def on_train_end(self, logs: Any = None) -> None:
+        self.model.optimizer.drop_masses()
+        self.model.train_function = None
+
+    def _merge(self) -> None:
+        self._since = 0
         with lost_workers_are_errors(self.strategy):
-            averages = self._average(self._before)
-        self._before = [self.strategy.experimental_local_results(each)[0] for each in averages]
-        for table, average in zip(self._tables, self._before, strict=True):
-            table.assign(average)
-
-    def _averages(self, before: list[tf.Tensor]) -> Any:
-        def replica(before: list[tf.Tensor]) -> list[tf.Tensor]:
-            context = tf.distribute.get_replica_context()
-            moves = [table - old for table, old in zip(self._tables, before, strict=True)]
-            # A row has moved if any of its numbers has.
-            moved = [
-                tf.cast(tf.reduce_any(move != 0, tf.range(1, tf.rank(move)), True), move.dtype)
-                for move in moves
-            ]
-            sums = context.all_reduce(tf.distribute.ReduceOp.SUM, [*moves, *moved])
-            shares = zip(before, sums[: len(moves)], sums[len(moves) :], strict=True)
-            return [old + move / tf.maximum(number, 1) for old, move, number in shares]
-
-        return self.strategy.run(replica, args=(before,))
+            self._merger.merge(float(self.model.optimizer.learning_rate))
 
 
 def _clock(seconds: float) -> str:

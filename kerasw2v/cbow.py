@@ -60,6 +60,8 @@ class CBOW(BlockModel):
             the output layer has a number of its own.
         halo: tokens at each end of a block that are context only, as in `block_dataset`; `window`
             when None.
+        embedding: the layer of the input vectors, such as a `layers.SubwordLookup`, instead of an
+            `EmbeddingLookup` with `seed` and `shards`.
         **kwargs: arguments of `keras.Model`.
 
     Raises:

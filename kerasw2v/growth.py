@@ -48,7 +48,7 @@ def grow(model: Any, vocabulary: Vocabulary, new_vocabulary: Vocabulary) -> Any:
     Raises:
         TypeError: if an argument is of another class.
         ValueError: if `vocabulary` is not the model's, `new_vocabulary` lacks a word of it, or the
-            output layer shares the table of an embedding.
+            output layer shares the table of an embedding, or the model was given an `embedding`.
 
     Cost: a copy of each table; both models are in memory.
 
@@ -65,6 +65,7 @@ def grow(model: Any, vocabulary: Vocabulary, new_vocabulary: Vocabulary) -> Any:
     check_instance("vocabulary", vocabulary, Vocabulary)
     check_instance("new_vocabulary", new_vocabulary, Vocabulary)
     _check_size(model, vocabulary)
+    _check_rows_of_words(model)
     for word in vocabulary:
         if word not in new_vocabulary:
             raise ValueError(
@@ -149,6 +150,8 @@ def warm_start(model: Any, vocabulary: Vocabulary, vectors: Any, table: str = "i
     check_vectors("vectors", vectors)
     check_choice("table", table, ("input", "output"))
     _check_size(model, vocabulary)
+    if table == "input":
+        _check_rows_of_words(model)
     target = model.embedding.table
     if table == "output":
         target = getattr(model.output_layer, "embeddings", None)
@@ -172,6 +175,14 @@ def warm_start(model: Any, vocabulary: Vocabulary, vectors: Any, table: str = "i
         )
     _set_rows(_parts(target), vectors.vectors, source)
     return int((source >= 0).sum())
+
+
+def _check_rows_of_words(model: BlockModel) -> None:
+    if "embedding" in model.get_config():
+        raise ValueError(
+            "`model` must have an embedding of its own, with one row for each word. "
+            f"Received: a model with the embedding {type(model.embedding).__name__}."
+        )
 
 
 def _check_size(model: BlockModel, vocabulary: Vocabulary) -> None:

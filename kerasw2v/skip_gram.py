@@ -33,6 +33,8 @@ class SkipGram(BlockModel):
         seed: seed of the initial vectors and of the windows.
         shards: number of parts that the table of input vectors is kept in, see `EmbeddingLookup`;
             the output layer has a number of its own.
+        embedding: the layer of the input vectors, such as a `layers.SubwordLookup`, instead of an
+            `EmbeddingLookup` with `seed` and `shards`.
         **kwargs: arguments of `keras.Model`.
 
     Raises:

@@ -184,7 +184,7 @@ def test_keras_still_needs_our_workaround(two_workers):
         assert str(found["keras/error"])
 
 
-@pytest.mark.parametrize("options", [[], ["--local-steps", "8"]], ids=["together", "alone"])
+@pytest.mark.parametrize("options", [["--sync", "gradients"], []], ids=["gradients", "rows"])
 def test_command_line(options, cluster, tmp_path):
     corpus = tmp_path / "corpus.txt"
     corpus.write_text("\n".join(" ".join(words) for words in scenarios.SENTENCES))
@@ -203,39 +203,82 @@ def test_command_line(options, cluster, tmp_path):
     assert '"epochs":[[1.0,' in (tmp_path / "run.html").read_text()
 
 
-def test_local_steps_with_averages(cluster):
-    results = cluster(2).run("local_steps")
+@pytest.fixture(scope="module")
+def merged(warm, tmp_path_factory):
+    """What two workers have that train on their own and merge; one run for several tests."""
+    return Cluster(warm, tmp_path_factory.mktemp("merged") / "cluster", 2).run("local_steps")
+
+
+def merged_in_numpy(before, changes, masses, rate, limit):
+    """The rule, from its formula: (V, d), (n, V, d), (n, V)."""
+    steps = rate * np.float64(masses)
+    scales = np.maximum(1, steps / limit)[..., None]
+    scale = np.minimum(1, limit / np.maximum(steps.sum(axis=0), 1e-30))[:, None]
+    return before + scale * (scales * changes).sum(axis=0)
+
+
+def test_merged_tables_follow_the_formula(merged):
     one = scenarios.sparse_model(seed=1)
     tables = [one.embedding.embeddings, one.output_layer.embeddings]
+    one.optimizer.build(one.trainable_variables)
+    kept = one.optimizer.keep_masses()
     common = [table.numpy() for table in tables]
     shards = [list(scenarios.shard_of(index, 2).take(6)) for index in range(2)]
     for steps in (range(4), range(4, 6)):
-        moves = []
+        changes, masses = [], []
         for shard in shards:
-            for table, values in zip(tables, common, strict=True):
+            for table, of_table, values in zip(tables, kept, common, strict=True):
                 table.assign(values)
+                of_table.assign(tf.zeros_like(of_table))
             for step in steps:
                 one.train_step(shard[step])
             ends = [table.numpy() for table in tables]
-            moves.append([end - start for end, start in zip(ends, common, strict=True)])
-        for i, start in enumerate(common):
-            both = np.stack([move[i] for move in moves])
-            number = np.float32((both != 0).any(axis=2, keepdims=True).sum(axis=0))
-            common[i] = start + both.sum(axis=0) / np.maximum(number, 1)
-    for found in results:
-        # Six steps, each a float32 sum of some hundred terms in another order.
-        np.testing.assert_allclose(found["end/input"], common[0], rtol=1e-4, atol=1e-5)
-        np.testing.assert_allclose(found["end/output"], common[1], rtol=1e-4, atol=1e-5)
+            changes.append([end - start for end, start in zip(ends, common, strict=True)])
+            masses.append([of_table.numpy() for of_table in kept])
+        for i, before in enumerate(common):
+            both = np.stack([change[i] for change in changes])
+            mass = np.stack([mass[i] for mass in masses])
+            common[i] = merged_in_numpy(before, both, mass, scenarios.RATE, scenarios.LIMIT)
+    for found in merged:
+        # Changes travel in half precision.
+        np.testing.assert_allclose(found["end/input"], common[0], rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(found["end/output"], common[1], rtol=1e-3, atol=1e-4)
 
 
-def test_killed_worker_and_resumption(cluster, tmp_path):
-    undisturbed = cluster(2).run("resumable", str(tmp_path / "a.weights.h5"), 0)
+def test_merged_tables_are_equal_on_all_workers(merged):
+    first, second = merged
+    for name in ("end/input", "end/output", "by hand/table"):
+        np.testing.assert_array_equal(first[name], second[name])
+
+
+def test_what_one_worker_alone_has_moved_stays(merged):
+    changes, masses = np.zeros((2, 5, 3)), np.zeros((2, 5))
+    for index, rows in enumerate(scenarios.HAND_ROWS):
+        changes[index, rows] = scenarios.hand_changes(index)
+        masses[index, rows] = scenarios.HAND_MASSES[index]
+    found = merged[0]["by hand/table"]
+    alone = np.array([0, 4])  # the second far beyond the limit
+    np.testing.assert_allclose(found[alone], 1 + changes.sum(axis=0)[alone], rtol=1e-3)
+    np.testing.assert_allclose(found[1], 1 + changes[:, 1].sum(axis=0), rtol=1e-3)  # both, a little
+    np.testing.assert_array_equal(found[3], np.ones(3))
+    expected = merged_in_numpy(np.ones((5, 3)), changes, masses, 0.1, scenarios.LIMIT)
+    np.testing.assert_allclose(found, expected, rtol=2e-3, atol=1e-3)
+    assert not merged[0]["by hand/masses"].any()
+
+
+@pytest.mark.parametrize(
+    "alone", [pytest.param(False, marks=pytest.mark.slow), True], ids=["gradients", "rows"]
+)
+def test_killed_worker_and_resumption(alone, cluster, tmp_path):
+    kill = signal.SIGKILL
+    undisturbed = cluster(2).run("resumable", str(tmp_path / "a.weights.h5"), 0, kill, alone)
     path = str(tmp_path / "b.weights.h5")
-    steps = len(scenarios.blocks())
-    left, dead = cluster(2).run("resumable", path, 2 * steps + 2, may_die=True)
+    shard = {"shard": (2, 0)} if alone else {}
+    calls = 1 if alone else len(scenarios.blocks(**shard))  # of an epoch
+    left, dead = cluster(2).run("resumable", path, 2 * calls + 1, kill, alone, may_die=True)
     assert dead is None  # killed in its third epoch
     assert str(left["lost/error"]).startswith("Another worker was lost; start all of them again,")
-    resumed = cluster(2).run("resumable", path, 0)
+    resumed = cluster(2).run("resumable", path, 0, kill, alone)
     for found, expected in zip(resumed, undisturbed, strict=True):
         assert (expected["end/begun"], found["end/begun"]) == (0, 2)
         for table in ("end/input", "end/output"):
@@ -263,8 +306,8 @@ def test_stopped_worker(cluster, tmp_path):
             "Each of `workers` must be host:port. Received: 'b'",
         ),
         (
-            ["--workers", "a:1,b:1", "--index=0", "--local-steps", "9", "--checkpoint", "state"],
-            "`--checkpoint` must not be given with `--local-steps`",
+            ["--workers=a:1,b:1", "--index=0", "--local-steps=9", "--sync=gradients"],
+            "`--local-steps` must not be given with `--sync gradients`",
         ),
     ],
 )

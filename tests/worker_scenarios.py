@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+from contextlib import nullcontext
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -14,7 +15,8 @@ import numpy as np
 import tensorflow as tf
 
 from kerasw2v import CBOW, SkipGram, Vocabulary, block_dataset, cli, layers, multi_worker
-from kerasw2v.callbacks import AverageTables, Checkpoint
+from kerasw2v.callbacks import Checkpoint, MergeTables
+from kerasw2v.ops.row_merge import RowMerger
 from kerasw2v.optimizers import RowSGD
 
 WINDOW = 2
@@ -39,9 +41,9 @@ def exact_model(reduction="auto"):
     return model
 
 
-def drawing_model(model_class, reduction):
-    layer = layers.NegativeSampling(VOCABULARY.counts, sharing="group", seed=1)
-    model = model_class(len(VOCABULARY), 8, layer, WINDOW, seed=1)
+def drawing_model(model_class, reduction, seed=1):
+    layer = layers.NegativeSampling(VOCABULARY.counts, sharing="group", seed=seed)
+    model = model_class(len(VOCABULARY), 8, layer, WINDOW, seed=seed)
     model.compile(RowSGD(RATE, reduction=reduction))
     return model
 
@@ -160,12 +162,32 @@ def shard_of(index, number):
 
 
 def local_steps(index, addresses):
-    """Four steps alone, an average, and two more of an epoch, an average."""
+    """Four steps alone, a merge, and two more of an epoch, a merge; one row is moved by hand."""
     strategy = multi_worker.connect(addresses, index, timeout=60)
     model = sparse_model(seed=1 + index)
-    steps = AverageTables(strategy, steps=4)
-    model.fit(shard_of(index, len(addresses)).take(6), verbose=0, callbacks=[steps])
-    return {"end": tables(model)}
+    merging = MergeTables(strategy, steps=4, limit=LIMIT)
+    model.fit(shard_of(index, len(addresses)).take(6), verbose=0, callbacks=[merging])
+    return {"end": tables(model), "by hand": merge_by_hand(strategy, index)}
+
+
+LIMIT = 4.0
+HAND_ROWS, HAND_MASSES = ([0, 1, 2], [1, 2, 4]), ([10.0, 1.0, 500.0], [30.0, 2.0, 700.0])
+
+
+def merge_by_hand(strategy, index):
+    """Rows that one worker has moved, that both have, a little and a lot, and that none has."""
+    table, masses = tf.Variable(tf.ones((5, 3))), tf.Variable(tf.zeros(5))
+    merger = RowMerger(strategy, [table], [masses], LIMIT)
+    rows = tf.constant(HAND_ROWS[index])
+    changes = hand_changes(index)
+    table.scatter_add(tf.IndexedSlices(changes, rows))
+    masses.scatter_add(tf.IndexedSlices(tf.constant(HAND_MASSES[index]), rows))
+    merger.merge(learning_rate=0.1)
+    return {"table": table.numpy(), "masses": masses.numpy()}
+
+
+def hand_changes(index):
+    return np.random.default_rng(index).normal(size=(3, 3)).astype(np.float32)
 
 
 def sparse_model(seed):
@@ -183,20 +205,22 @@ def command(index, addresses, arguments):
     return {"command": {"code": code}}
 
 
-def resumable(index, addresses, path, killed_after, by=signal.SIGKILL):
+def resumable(index, addresses, path, killed_after, by=signal.SIGKILL, alone=False):
     """Trains four epochs from the last checkpoint; the last worker gets a signal in that step."""
     strategy = multi_worker.connect(addresses, index, timeout=60)
-    with strategy.scope():
-        model = drawing_model(SkipGram, "auto")
-    checkpoint = Checkpoint(path if index == 0 else "/nowhere/else.weights.h5")
-    steps = len(blocks())
+    with nullcontext() if alone else strategy.scope():
+        model = drawing_model(SkipGram, "auto", seed=1 + index if alone else 1)
+    path = path if index == 0 else "/nowhere/else.weights.h5"
+    checkpoint = Checkpoint(path, strategy if alone else None)
+    shard = {"shard": (len(addresses), index)} if alone else {}
+    steps = len(blocks(**shard))
     begun = checkpoint.restore(model, steps)
-    callbacks = [checkpoint]
+    callbacks = [MergeTables(strategy, steps=2), checkpoint] if alone else [checkpoint]
     if killed_after and index == len(addresses) - 1:
         callbacks.append(Death(killed_after, by))
     try:
         model.fit(
-            blocks(first_epoch=begun),
+            blocks(first_epoch=begun, **shard),
             epochs=4,
             initial_epoch=begun,
             verbose=0,

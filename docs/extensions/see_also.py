@@ -17,7 +17,7 @@ SEE_ALSO = {
     "kerasw2v.Word2Vec": ("why-it-is-fast", 4),
     "kerasw2v.word2vec": ("why-it-is-fast", 4),
     "kerasw2v.block_model": ("why-it-is-fast", 2),
-    "kerasw2v.callbacks.AverageTables": ("over-examples", 5),
+    "kerasw2v.callbacks.MergeTables": ("over-examples", 5),
     "kerasw2v.data": ("blocks-instead-of-pairs", 2),
     "kerasw2v.layers": ("softmax-approximations", 3),
     "kerasw2v.layers.AdaptiveSoftmax": ("adaptive-softmax", 3),

@@ -44,6 +44,7 @@ class TrainOptions:
     batch_size: int | None = _option("Training")
     workers: tuple[str, ...] = _option("Several machines")
     index: int = _option("Several machines")
+    sync: str = _option("Several machines")
     local_steps: int | None = _option("Several machines")
     wait: float = _option("Several machines")
     output: str | None = _option("Files", writes="file")
@@ -85,7 +86,14 @@ class TrainOptions:
             "read_vocab": self.read_vocab,
             "initial_vectors": [_file_identity(path) for path in initial],
         }
+        if self.workers:
+            inputs |= {"sync": self.sync, "local_steps": self.local_steps}
         return inputs | self.hyperparameters()
+
+    @property
+    def shares_steps(self) -> bool:
+        """Whether several workers make every step together."""
+        return bool(self.workers) and self.sync == "gradients"
 
     def for_report(self) -> dict[str, dict[str, Any]]:
         """Returns the groups of options that a report shows, names in words.
@@ -110,7 +118,7 @@ class TrainOptions:
     @property
     def worker_seed(self) -> int | None:
         """The seed of this process: workers that train on their own must not draw alike."""
-        if self.seed is None or not self.local_steps:
+        if self.seed is None or not self.workers or self.shares_steps:
             return self.seed
         return (self.seed + self.index) % 2**63
 

@@ -182,11 +182,20 @@ def _add_workers(group: Any) -> None:
     group.add_argument(
         "--index", type=int, metavar="I", help="position of this process in --workers, from 0"
     )
+    group.add_argument(
+        "--sync",
+        choices=("rows", "gradients"),
+        metavar="WAY",
+        help="rows (default): each worker trains on its own, and now and then the rows that have "
+        "changed are merged; gradients: all workers make every step together, as one process "
+        "would, and send its rows: that pays only where a step takes longer than sending them, and "
+        "was slower than one process wherever it was measured",
+    )
     _add_count(
         group,
         "--local-steps",
-        "for slow networks: each worker trains on its own, and the vectors are averaged after "
-        "every N steps; without, all workers make every step together",
+        "with --sync rows: steps between two merges (32 or more, by the number of words); fewer "
+        "send more, more let the workers drift apart",
     )
     group.add_argument(
         "--wait",
@@ -223,6 +232,7 @@ def _options(args: argparse.Namespace) -> TrainOptions:
     values = vars(args) | _DEFAULTS | {"epochs": 5 if args.corpus else 50} | preset | given
     values |= {
         "corpus": tuple(args.corpus),
+        "sync": args.sync or "rows",
         "columns": checked_columns(args, is_table=bool(args.corpus)),
         "wait": args.wait or _SECONDS_TO_WAIT,
     }
@@ -246,7 +256,7 @@ def _preset(name: str | None) -> dict[str, Any]:
 
 def _checked_workers(args: argparse.Namespace) -> tuple[tuple[str, ...], int]:
     if args.workers is None:
-        for name in ("index", "local_steps", "wait"):
+        for name in ("index", "sync", "local_steps", "wait"):
             if getattr(args, name) is not None:
                 option = f"--{name.replace('_', '-')}"
                 raise ValueError(
@@ -258,10 +268,10 @@ def _checked_workers(args: argparse.Namespace) -> tuple[tuple[str, ...], int]:
 
     if args.index is None:
         raise ValueError("`--index` must be given with `--workers`. Received: no --index.")
-    if args.local_steps and args.checkpoint:
+    if args.local_steps and args.sync == "gradients":
         raise ValueError(
-            "`--checkpoint` must not be given with `--local-steps`: workers that train alone have "
-            f"no common state. Received: --checkpoint {args.checkpoint}."
+            "`--local-steps` must not be given with `--sync gradients`, where workers make every "
+            f"step together. Received: --local-steps {args.local_steps}."
         )
     addresses, index = check_workers(args.workers.split(","), args.index)
     return tuple(addresses), index

@@ -10,9 +10,14 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from kerasw2v import Vocabulary, block_dataset, layers
-from kerasw2v.architectures import compile_model, make_model, suitable_batch_size
+from kerasw2v.architectures import (
+    compile_model,
+    make_model,
+    suitable_batch_size,
+    suitable_merge_steps,
+)
 from kerasw2v.block_model import BlockModel
-from kerasw2v.callbacks import AverageTables, Checkpoint, Progress, Record
+from kerasw2v.callbacks import Checkpoint, MergeTables, Progress, Record
 from kerasw2v.cli.arguments import open_vectors, read_items
 from kerasw2v.cli.options import RunState, TrainOptions
 from kerasw2v.data.block_dataset import count_ids, kept_tokens
@@ -55,7 +60,7 @@ def train(options: TrainOptions) -> None:
         check_words_for(options.output, vocabulary.words)
     if strategy:
         words = zip(vocabulary.words, vocabulary.counts, strict=True)
-        settings = [options.local_steps, options.hyperparameters(), *words]
+        settings = [options.sync, options.local_steps, options.hyperparameters(), *words]
         check_same(strategy, "corpus and options", repr(settings))
     model, history = _fit(options, vocabulary, stream, strategy, state, initial)
     if not options.output:
@@ -121,7 +126,7 @@ def _fit(
     initial: "KeyedVectors | None",
 ) -> tuple[Any, History | None]:
     """Returns the trained model, and loss and speed over time if a plot or report shows them."""
-    shared = None if options.local_steps else strategy  # alone, workers share no variables
+    shared = strategy if options.shares_steps else None  # alone, workers share no variables
     with shared.scope() if shared else nullcontext():
         halo = sufficient_halo(options.window, stream.longest_sentence())
         model = _model(options, vocabulary, halo)
@@ -132,13 +137,13 @@ def _fit(
         batch_size = _batch_size(options, model, stream)
         dataset, steps = _dataset(options, vocabulary, stream, batch_size, shared, halo)
         compile_model(model, steps, options.epochs, options.alpha)
-    checkpoint, epochs_done = _resume(options, state, model, steps)
+    checkpoint, epochs_done = _resume(options, state, model, steps, None if shared else strategy)
     if epochs_done:
         dataset, _ = _dataset(options, vocabulary, stream, batch_size, shared, halo, epochs_done)
     record = _record(options, state, stream, epochs_done)
     callbacks = [
         None if options.quiet else Progress(stream.corpus_words),
-        AverageTables(strategy, options.local_steps) if options.local_steps else None,
+        None if shared or not strategy else _merging(options, model, strategy, batch_size),
         record,
         checkpoint,  # after the record, which may be ahead of it but not behind
     ]
@@ -178,19 +183,28 @@ def _dataset(
     }
     if shared:
         return sharded_blocks(shared, stream, vocabulary, **arguments)
-    if options.local_steps:
+    if options.workers:
         arguments["shard"] = len(options.workers), options.index
     dataset = block_dataset(stream, vocabulary, **arguments)
     return dataset, len(dataset)
+
+
+def _merging(
+    options: TrainOptions, model: BlockModel, strategy: Any, batch_size: int
+) -> MergeTables:
+    """Returns the callback that merges what workers have learned alone."""
+    steps = options.local_steps or suitable_merge_steps(model, batch_size)
+    return MergeTables(strategy, steps)
 
 
 def _batch_size(options: TrainOptions, model: BlockModel, stream: TokenStream) -> int:
     if options.batch_size:
         return options.batch_size
     counts = count_ids(stream, model.vocabulary_size)
-    size = suitable_batch_size(model, kept_tokens(counts, options.sample), options.epochs)
-    if options.local_steps:
-        return size
+    kept = kept_tokens(counts, options.sample)
+    if options.workers and not options.shares_steps:  # each has its share of the corpus
+        return suitable_batch_size(model, kept / len(options.workers), options.epochs)
+    size = suitable_batch_size(model, kept, options.epochs)
     # Workers that take every step together share a batch: a block each, at least.
     return max(size, len(options.workers) * model.block_length)
 
@@ -214,14 +228,14 @@ def _model(options: TrainOptions, vocabulary: Vocabulary, halo: int) -> BlockMod
 
 
 def _resume(
-    options: TrainOptions, state: RunState | None, model: Any, steps: int
+    options: TrainOptions, state: RunState | None, model: Any, steps: int, merging: Any
 ) -> tuple[Checkpoint | None, int]:
     """Returns the callback that saves the state, and how many epochs are done already."""
     if not state:
         return None, 0
     if options.output:
         state.begin()
-    checkpoint = Checkpoint(state.weights)
+    checkpoint = Checkpoint(state.weights, merging)
     done = checkpoint.restore(model, steps)
     if done:
         _print_status(

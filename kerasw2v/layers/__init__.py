@@ -15,6 +15,7 @@ from kerasw2v.layers.negative_sampling import NegativeSampling
 from kerasw2v.layers.output_layer import OutputLayer, outputs_are_losses
 from kerasw2v.layers.sampled_softmax import SampledSoftmax
 from kerasw2v.layers.streaming_probabilities import StreamingProbabilities
+from kerasw2v.layers.subword_lookup import SubwordLookup
 from kerasw2v.layers.sum_of_losses import SumOfLosses
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "OutputLayer",
     "SampledSoftmax",
     "StreamingProbabilities",
+    "SubwordLookup",
     "SumOfLosses",
     "outputs_are_losses",
 ]

@@ -85,6 +85,11 @@ class EmbeddingLookup(keras.layers.Layer):
             embeddings_initializer = keras.initializers.RandomUniform(-bound, bound, self.seed)
         self.embeddings_initializer = keras.initializers.get(embeddings_initializer)
 
+    can_tie = True
+    """Whether an output layer can share the table."""
+    words_are_costly = False
+    """Whether a word has many rows, so that large batches, which repeat words, save much."""
+
     def build(self, input_shape: Any = None) -> None:
         shape = (self.vocabulary_size, self.embedding_dim)
         self.table = add_table(self, shape, self.embeddings_initializer, self.shards)
@@ -101,7 +106,7 @@ class EmbeddingLookup(keras.layers.Layer):
         present = tf.cast(ids >= 0, self.compute_dtype)
         if self.mask_negative:
             ids = tf.maximum(ids, 0)
-        rows = gather_rows(self.table, ids, self.compute_dtype)
+        rows = self._vectors(ids)
         if self.mask_negative:
             rows *= present[..., None]
         if self.combiner is None:
@@ -112,6 +117,10 @@ class EmbeddingLookup(keras.layers.Layer):
         if self.mask_negative:
             return tf.math.divide_no_nan(total, tf.reduce_sum(present, axis=-1, keepdims=True))
         return total / tf.cast(tf.shape(ids)[-1], total.dtype)
+
+    def _vectors(self, ids: tf.Tensor) -> tf.Tensor:
+        """Returns the vector of each id: `(...) -> (..., d)`."""
+        return gather_rows(self.table, ids, self.compute_dtype)
 
     def distinct_rows(self, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Looks up each distinct id once.

@@ -255,6 +255,9 @@ class HierarchicalSoftmax(OutputLayer):
         tree = None if self.tree is None else array_config(self, "tree")
         return self.complete({**super().get_config(), "dense_rows": self.dense_rows, "tree": tree})
 
+    def trace_config(self) -> dict[str, Any]:
+        return {**super().trace_config(), "counts": None, "tree": None}  # they are in tables
+
 
 def check_tree(tree: Any, size: int) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
     """Returns the parents and codes of a tree; raises ValueError unless they have its shape."""

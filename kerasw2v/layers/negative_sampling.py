@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike
 from kerasw2v.layers.noise_layer import NoiseLayer, band_scores
 from kerasw2v.layers.output_layer import as_blocks
 from kerasw2v.layers.tables import check_scores
+from kerasw2v.ops.fused import fused
 from kerasw2v.ops.logistic import noise_loss, target_loss
 from kerasw2v.ops.noise import noise_probabilities, probabilities_of
-from kerasw2v.ops.row_mass import add_row_mass
+from kerasw2v.ops.row_mass import add_row_mass, term_mass
 from kerasw2v.ops.rows import count_equal, gather_rows
 from kerasw2v.ops.table_scores import mean_of
 from kerasw2v.utils.checks import MAX_INT32, check_choice, check_int
@@ -146,7 +147,9 @@ class NegativeSampling(NoiseLayer):
         hits = count_equal(tf.reshape(candidates, [groups, -1]), noise_ids)
         kept_noise = 1.0 - noise_share * tf.reshape(hits, [-1, 1, width])
         noise_weights = tf.reshape(noise_share * tf.reduce_sum(weights, axis=-1), [groups, -1])
-        self._add_mass(candidates, weights, noise_ids, noise_weights)
+        masses = _masses(hidden, weights, noise_weights, noise_ids)
+        for ids, mass in zip((candidates, noise_ids), masses, strict=True):
+            add_row_mass(self.embeddings, ids, mass)
 
         noise_rows = gather_rows(self.embeddings, noise_ids, hidden.dtype)
         grouped = tf.reshape(hidden, [groups, -1, dim])
@@ -198,20 +201,6 @@ class NegativeSampling(NoiseLayer):
         ]
         return padded[0], padded[1], padded[2], tf.shape(padded[0])[0] // size
 
-    def _add_mass(
-        self,
-        candidates: tf.Tensor,
-        weights: tf.Tensor,
-        noise_ids: tf.Tensor,
-        noise_weights: tf.Tensor,
-    ) -> None:
-        add_row_mass(self.embeddings, candidates, lambda: tf.reduce_sum(tf.abs(weights), axis=1))
-        add_row_mass(
-            self.embeddings,
-            noise_ids,
-            lambda: tf.repeat(tf.reduce_sum(tf.abs(noise_weights), axis=1), noise_ids.shape[1]),
-        )
-
     def exact_loss(self, hidden: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """Returns the weighted expected loss of each hidden vector over its block, `(b, L)`."""
         scores = self.table_scores
@@ -234,6 +223,25 @@ class NegativeSampling(NoiseLayer):
             "group_size": self.group_size,
             "shared_size": self.shared_size,
         }
+
+    def trace_config(self) -> dict[str, Any]:
+        return {**super().trace_config(), "counts": None}  # they are in tables
+
+
+@fused
+def _masses(
+    hidden: tf.Tensor, weights: tf.Tensor, noise_weights: tf.Tensor, noise_ids: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the masses of the rows of candidates, `(b, C)`, and of noise words, `(groups, K)`.
+
+    A logistic term curves by at most a quarter of `|h|^2`. As long as a 16th of it is below one the
+    mass counts terms, which is all that word2vec's rates need; beyond, training would diverge.
+    """
+    of_term = term_mass(hidden, share=1 / 16)
+    target_mass = tf.reduce_sum(tf.abs(weights) * of_term[..., None], axis=1)
+    of_group = tf.reshape(of_term, tf.shape(noise_weights))
+    noise_mass = tf.reduce_sum(tf.abs(noise_weights) * of_group, axis=1, keepdims=True)
+    return target_mass, tf.broadcast_to(noise_mass, tf.shape(noise_ids))
 
 
 def _checked_size(name: str, size: int | None) -> int | None:

@@ -415,6 +415,10 @@ class OutputLayer(TableSearch):
         }
         return self.complete(config)
 
+    def trace_config(self) -> dict[str, Any]:
+        """Returns what a traced step depends on, beside variables (see `model_traces`)."""
+        return self.get_config()
+
     def _counts_config(self) -> Any:
         if not self._has_counts:
             return self.vocabulary_size

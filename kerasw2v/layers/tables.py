@@ -51,7 +51,11 @@ def check_scores(names: str, words: int, dim: int, rows: int | None = None) -> N
 
 
 def add_table(
-    layer: keras.layers.Layer, shape: tuple[int, int], initializer: Any, shards: int = 1
+    layer: keras.layers.Layer,
+    shape: tuple[int, int],
+    initializer: Any,
+    shards: int = 1,
+    name: str = "embeddings",
 ) -> Any:
     """Creates a layer's trained table: a Keras weight, or a `ShardedTable` of several.
 
@@ -59,7 +63,7 @@ def add_table(
     """
     check_table(*shape)
     if check_shards(shards, shape[0]) == 1:
-        return _add_weight(layer, shape, initializer, "embeddings")
+        return _add_weight(layer, shape, initializer, name)
     with tf.device("CPU:0"):  # the same rows as in a whole table; the host has room for them
         table = keras.initializers.get(initializer)(shape)
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
@@ -68,7 +72,7 @@ def add_table(
         rows = table[shard::shards]
         with tf.device(devices[shard % len(devices)].name):
             initial = lambda shape, dtype, rows=rows: rows  # noqa: E731
-            parts.append(_add_weight(layer, rows.shape, initial, f"embeddings_{shard}"))
+            parts.append(_add_weight(layer, rows.shape, initial, f"{name}_{shard}"))
     return ShardedTable(parts)
 
 
@@ -81,6 +85,11 @@ def check_tie(layer: Any, embeddings: Any) -> Any:
         raise ValueError(
             f"`embeddings` must be None for {name}, which has no output vector for each word. "
             f"Received: embeddings={embeddings!r}."
+        )
+    if not getattr(embeddings, "can_tie", True):
+        raise ValueError(
+            f"`embeddings` must be a layer with one row for each word, not a "
+            f"{type(embeddings).__name__}. Received: embeddings={embeddings!r}."
         )
     rows = getattr(embeddings, "vocabulary_size", getattr(embeddings, "input_dim", None))
     if not isinstance(embeddings, keras.layers.Layer) or not hasattr(

@@ -1,10 +1,14 @@
 """Compiling chains of small ops into one kernel."""
 
 import functools
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import tensorflow as tf
+
+_active = threading.local()
 
 
 def fused(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -24,6 +28,20 @@ def fused_per_bucket(function: Callable[..., Any]) -> Callable[..., Any]:
     For inputs whose shape is unknown before a step runs, but padded by `bucketed_length`.
     """
     return _compiled(function, lambda shape: shape.rank is not None)
+
+
+@contextmanager
+def op_by_op(is_wanted: bool) -> Iterator[None]:
+    """Has functions run op by op that are traced in the block, for work too short to compile for.
+
+    They round differently then.
+    """
+    outer = getattr(_active, "op_by_op", False)
+    _active.op_by_op = is_wanted
+    try:
+        yield
+    finally:
+        _active.op_by_op = outer
 
 
 def bucketed_length(length: tf.Tensor) -> tf.Tensor:
@@ -49,7 +67,12 @@ def _compiled(
     @functools.wraps(function)
     def call(*arguments: Any) -> Any:
         arguments = tuple(map(tf.convert_to_tensor, arguments))
-        known = tf.inside_function() and all(is_known(argument.shape) for argument in arguments)
+        is_short = getattr(_active, "op_by_op", False)
+        known = (
+            tf.inside_function()
+            and not is_short
+            and all(is_known(argument.shape) for argument in arguments)
+        )
         return (compiled if known else function)(*arguments)
 
     return call

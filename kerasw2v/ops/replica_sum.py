@@ -1,7 +1,10 @@
 """Summing gradients over replicas: as the rows they name, or as whole tables.
 
-Each replica names some rows of a table. Sent as rows, what a replica receives grows with the number
-of replicas; summed as whole tables, in a ring, it grows with the vocabulary:
+Replicas of one process (`MirroredStrategy`) need no messages: each copy of a table subtracts the
+slices of all replicas as they are (`joined`), so that the rows of a batch travel once, unmerged.
+
+Between processes, each replica names some rows of a table. Sent as rows, what a replica receives
+grows with the number of replicas; summed as whole tables, in a ring, with the vocabulary:
 
     rows:   (replicas - 1) * rows * (4 * (width + 1) + 8)        bytes a table
     dense:  2 * (replicas - 1) / replicas * V * 4 * (width + 1)
@@ -11,11 +14,19 @@ is the number of slices of one replica's gradient, before those of one row are m
 when the step is traced, and no less than what is sent.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from kerasw2v.ops.row_gradients import RowGradient, RowMass, RowSlices, all_ids, as_slices
+from kerasw2v.ops.row_gradients import (
+    RowGradient,
+    RowMass,
+    RowSlices,
+    all_ids,
+    as_slices,
+    joined_masses,
+)
 
 REDUCTIONS = ("auto", "rows", "dense")
 
@@ -43,6 +54,35 @@ def cheaper_reduction(rows: int | None, vocabulary_size: int, width: int, replic
         return "rows"
     as_rows = bytes_as_rows(min(rows, vocabulary_size), width, replicas)
     return "rows" if as_rows <= bytes_as_table(vocabulary_size, width, replicas) else "dense"
+
+
+def joins_in_process(reduction: str) -> bool:
+    """Returns whether this step runs on replicas of one process that need not send messages."""
+    strategy = tf.distribute.get_strategy()
+    return (
+        reduction != "dense"
+        and isinstance(strategy, tf.distribute.MirroredStrategy)
+        and strategy.num_replicas_in_sync > 1
+        and bool(strategy.extended._use_merge_call())
+    )
+
+
+def joined(gradients: Sequence[Any]) -> Any:
+    """Returns the sum of the gradients of all replicas, on the device where it is called.
+
+    Slices of rows are kept as they are, one after the other; whole tables are added.
+    """
+    if not isinstance(gradients[0], RowGradient):
+        return tf.add_n(list(gradients))
+    slices = [each for gradient in gradients for each in gradient.slices]
+    whole = [each.rows().values for each in slices if each.ids is None]
+    slices = [each for each in slices if each.ids is not None]
+    if whole:
+        slices.append(RowSlices(None, tf.add_n(whole)))
+    masses, shape = [gradient.mass for gradient in gradients], gradients[0].shape
+    if all(mass.ids is None for mass in masses):
+        return RowGradient(slices, RowMass(None, tf.add_n([each.values for each in masses])), shape)
+    return RowGradient(slices, joined_masses(masses, shape[0]), shape)
 
 
 def sum_over_replicas(gradients: list[Any], reduction: str) -> list[Any]:

@@ -24,7 +24,7 @@ _active = threading.local()  # replicas trace in threads of their own
 
 @dataclass(frozen=True)
 class RowSlices:
-    """Gradient rows: row `ids[i]` of the table gains `scale[i] * values[i]`.
+    """Gradient rows: row `ids[i]` gains `scale[i] * values[i]`, or `values[owners[i]]`.
 
     Attributes:
         ids: int32, `(n,)`; None for all rows of the table in order.
@@ -33,15 +33,20 @@ class RowSlices:
             read again to be multiplied by a learning rate.
         is_bucketed: whether n, where it is unknown when a step is traced, takes few values (see
             `ops.fused.bucketed_length`).
+        owners: int32, `(n,)`, where many rows gain the same; None for one of `values` each. There
+            is no scale then.
     """
 
     ids: tf.Tensor | None
     values: tf.Tensor
     scale: tf.Tensor | None = None
     is_bucketed: bool = False
+    owners: tf.Tensor | None = None
 
     def rows(self) -> "RowSlices":
-        """Returns the same gradient without a scale."""
+        """Returns the same gradient without a scale and owners."""
+        if self.owners is not None:
+            return replace(self, values=tf.gather(self.values, self.owners), owners=None)
         if self.scale is None:
             return self
         return replace(self, values=self.scale[:, None] * self.values, scale=None)
@@ -156,7 +161,7 @@ class RowRecord:
         if not slices:
             return whole
         shape = tuple(variable.shape)
-        mass = _joined(masses, shape[0]) if masses else _occurrences(slices, shape[0])
+        mass = joined_masses(masses, shape[0]) if masses else _occurrences(slices, shape[0])
         return RowGradient(slices, mass, shape)
 
 
@@ -230,7 +235,8 @@ def _slices_of(gradient: Any) -> RowSlices:
     return RowSlices(None, gradient)
 
 
-def _joined(masses: list[RowMass], vocabulary_size: int) -> RowMass:
+def joined_masses(masses: list[RowMass], vocabulary_size: int) -> RowMass:
+    """Returns several masses of a table as one, which names its rows if there are several."""
     if len(masses) == 1:
         return masses[0]
     return RowMass(
@@ -241,4 +247,6 @@ def _joined(masses: list[RowMass], vocabulary_size: int) -> RowMass:
 
 def _occurrences(slices: list[RowSlices | RowProducts], vocabulary_size: int) -> RowMass:
     ids = [all_ids(each.ids, vocabulary_size) for each in slices]
-    return _joined([RowMass(each, tf.ones_like(each, tf.float32)) for each in ids], vocabulary_size)
+    return joined_masses(
+        [RowMass(each, tf.ones_like(each, tf.float32)) for each in ids], vocabulary_size
+    )

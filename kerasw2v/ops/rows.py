@@ -36,6 +36,41 @@ def gather_rows(table: Any, ids: tf.Tensor, dtype: Any, is_bucketed: bool = Fals
     return tf.cast(tf.reshape(flat, tf.shape(rows)), dtype)
 
 
+def sums_of_rows(
+    table: Any, ids: tf.Tensor, owners: tf.Tensor, size: tf.Tensor, dtype: Any
+) -> tf.Tensor:
+    """Returns for each owner the sum of its rows, `(size, d)`, cast to `dtype`.
+
+    Each row gets the gradient of its owner's sum, which is written once for all of them.
+
+    Args:
+        table: a Keras weight `(N, d)`.
+        ids: int32, `(m,)`, rows of it; m takes few values.
+        owners: int32, `(m,)`, ascending; from `size` on for padding.
+        size: number of owners.
+        dtype: of the sums.
+    """
+    record = active_record(table)
+    if record is None:
+        rows = gather_rows(table, ids, dtype)
+        return sum_by_owner(rows, owners, size + 1)[:size]
+    value, half = copy_of_replica(table.value), size // 2
+    cut = tf.searchsorted(owners, half[None])[0]
+    # Two chains of ops, which two cores share.
+    sums = [
+        sum_by_owner(tf.gather(value, ids[:cut]), owners[:cut], half),
+        sum_by_owner(tf.gather(value, ids[cut:]), owners[cut:] - half, size - half + 1)[:-1],
+    ]
+    joined = tf.stop_gradient(tf.concat(sums, axis=0))
+
+    def as_slices(gradient: tf.Tensor) -> RowSlices:
+        padded = tf.pad(gradient, [[0, 1], [0, 0]])
+        return RowSlices(ids, padded, is_bucketed=True, owners=owners)
+
+    record.add_lookup(table, joined, as_slices)
+    return tf.cast(joined, dtype)
+
+
 def is_finite(variable: Any) -> bool:
     """Whether all numbers of a Keras weight are finite; read in parts, so that none is copied."""
     value = copy_of_replica(variable.value)

@@ -56,6 +56,19 @@ def restart(model: Any, number: int) -> None:
             variable.assign(tf.stack([tf.convert_to_tensor(variable.value)[0], number]))
 
 
+@contextmanager
+def own_draws(model: Any) -> Iterator[None]:
+    """Keeps the seeds of a model's draws while its weights are set in the block, not their number.
+
+    For a worker that trains on its own and takes over the state of another.
+    """
+    states = [each for each in model.non_trainable_variables if each.name == _NAME]
+    seeds = [tf.convert_to_tensor(each.value)[0] for each in states]
+    yield
+    for state, seed in zip(states, seeds, strict=True):
+        state.assign(tf.stack([seed, tf.convert_to_tensor(state.value)[1]]))
+
+
 def next_seed(draw_state: Any) -> tf.Tensor:
     """Draws the next seed, another one on each replica: int64, `(2,)`, for stateless random ops.
 

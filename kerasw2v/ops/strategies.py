@@ -69,6 +69,39 @@ def repeated_for_workers(dataset: Any, strategy: Any) -> tuple[Any, int | None]:
     return dataset.repeat(), steps
 
 
+def local_replicas(strategy: Any) -> int:
+    """Returns how many replicas run in this process."""
+    return 1 if strategy.num_replicas_in_sync == 1 else len(strategy.extended.worker_devices)
+
+
+def divides_on_host(strategy: Any) -> bool:
+    """Returns whether a step should divide whole batches among its replicas itself.
+
+    By default TensorFlow runs an iterator of its own for each device. On CPUs its threads share the
+    cores with the step.
+    """
+    return (
+        isinstance(strategy, tf.distribute.MirroredStrategy)
+        and strategy.num_replicas_in_sync > 1
+        and all("CPU" in device for device in strategy.extended.worker_devices)
+    )
+
+
+def part_of_replica(batch: Any) -> Any:
+    """Returns this replica's share of the examples of a batch, as TensorFlow divides them."""
+    context = tf.distribute.get_replica_context()
+    number = tf.get_static_value(tf.convert_to_tensor(context.replica_id_in_sync_group))
+    replicas = context.num_replicas_in_sync
+
+    def part(array: Any) -> Any:
+        size = array.shape[0]
+        size = tf.shape(array)[0] if size is None else size
+        share = -(-size // replicas)
+        return array[number * share : (number + 1) * share]
+
+    return tf.nest.map_structure(lambda each: None if each is None else part(each), batch)
+
+
 def from_chief(strategy: Any, variables: Sequence[Any]) -> None:
     """Sets Keras variables, in the same order everywhere, to their values in the chief's process.
 

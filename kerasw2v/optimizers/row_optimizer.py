@@ -5,8 +5,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kerasw2v.ops.replica_sum import REDUCTIONS, sum_over_replicas
+from kerasw2v.ops.replica_sum import REDUCTIONS, joined, joins_in_process, sum_over_replicas
 from kerasw2v.ops.row_gradients import as_row_gradient
+from kerasw2v.ops.shared_traces import Place
 from kerasw2v.utils.checks import check_choice, check_non_negative
 
 _DENSIFYING = (
@@ -44,10 +45,13 @@ class RowOptimizer(keras.optimizers.Optimizer):
     ) -> None:
         gradients = list(map(as_row_gradient, grads, trainable_variables))
         # Whatever is not linear in the gradient must see the whole batch.
-        gradients = sum_over_replicas(gradients, self.reduction)
+        joins = joins_in_process(self.reduction)
+        if not joins:
+            gradients = sum_over_replicas(gradients, self.reduction)
         tf.__internal__.distribute.interim.maybe_merge_call(
             self._update_all,
             self._distribution_strategy,
+            joins,
             [variable.value for variable in trainable_variables],
             gradients,
             learning_rate,
@@ -61,15 +65,34 @@ class RowOptimizer(keras.optimizers.Optimizer):
     def _update_all(
         self,
         strategy: tf.distribute.Strategy,
+        joins: bool,
         variables: list[Any],
         gradients: list[Any],
         learning_rate: Any,
         slots: list[list[Any]],
     ) -> None:
         for variable, gradient, own in zip(variables, gradients, slots, strict=True):
+            if joins:
+                self._update_from_all(strategy, variable, gradient.values, learning_rate, own)
+                continue
             strategy.extended.update(
                 variable, self._update_one, args=(gradient, learning_rate, *own), group=False
             )
+
+    def _update_from_all(
+        self,
+        strategy: tf.distribute.Strategy,
+        variable: Any,
+        gradients: tuple[Any, ...],
+        learning_rate: Any,
+        slots: list[Any],
+    ) -> None:
+        """Applies the gradients of all replicas of this process to each copy of a variable."""
+
+        def update(copy: Any, *arguments: Any) -> None:
+            self._update_one(copy, joined(gradients), *arguments)
+
+        strategy.extended.update(variable, update, args=(learning_rate, *slots), group=False)
 
     def _update_one(self, variable: Any, gradient: Any, learning_rate: Any, *slots: Any) -> None:
         raise NotImplementedError(f"{type(self).__name__} must implement `_update_one`.")
@@ -80,3 +103,19 @@ class RowOptimizer(keras.optimizers.Optimizer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "reduction": self.reduction}
+
+    def trace_config(self) -> dict[str, Any]:
+        """Returns what a traced step depends on, beside variables (see `model_traces`)."""
+        schedule = self._learning_rate
+        if isinstance(schedule, keras.Variable):
+            rate: Any = None
+        elif hasattr(schedule, "places"):
+            rate = type(schedule).__qualname__
+        else:
+            rate = keras.saving.serialize_keras_object(schedule)
+        return {**self.get_config(), "learning_rate": rate}
+
+    def other_places(self) -> list[Place]:
+        """Returns where variables that are not among `variables` are held."""
+        schedule = self._learning_rate
+        return schedule.places() if hasattr(schedule, "places") else []

@@ -8,7 +8,10 @@ import keras
 import tensorflow as tf
 
 from kerasw2v.ops.fused import bucketed_length, fused_per_bucket
+from kerasw2v.ops.replica_sum import joined
 from kerasw2v.ops.row_gradients import RowGradient, RowProducts, RowSlices
+from kerasw2v.ops.row_merge import add_masses
+from kerasw2v.ops.shared_traces import Place
 from kerasw2v.optimizers.row_optimizer import RowOptimizer
 from kerasw2v.utils.checks import check_positive
 
@@ -66,29 +69,96 @@ class RowSGD(RowOptimizer):
     ) -> None:
         super().__init__(learning_rate, reduction, name, **kwargs)
         self.max_step = check_positive("max_step", max_step)
-        self._row_sums = _RowSums([])
+        self._row_sums = self._kept_masses = _RowSums([])
 
     def build(self, variables: list[Any]) -> None:
         super().build(variables)
         strategy = self._distribution_strategy
         self._row_sums = _RowSums([_row_sums_of(each.value, strategy) for each in variables])
 
+    def keep_masses(self) -> list[tf.Variable | None]:
+        """Adds up each row's mass from now on; returns a vector `(V,)` for each variable.
+
+        Whoever asks for them reads and clears them. None for a scalar. A step that is traced
+        already does not know of them: `model.make_train_function(force=True)`.
+        """
+        if not self._kept_masses.of:
+            strategy, variables = self._distribution_strategy, self._trainable_variables
+            self._kept_masses = _RowSums([_row_sums_of(each.value, strategy) for each in variables])
+        return self._kept_masses.of
+
+    def drop_masses(self) -> None:
+        """Ends what `keep_masses` began, for steps that are traced from now on."""
+        self._kept_masses = _RowSums([])
+
     def _slots_of(self, variable: Any) -> list[Any]:
-        return [self._row_sums.of[self._get_variable_index(variable)]]
+        index = self._get_variable_index(variable)
+        return [each.of[index] if each.of else None for each in (self._row_sums, self._kept_masses)]
 
     def _update_one(self, variable: Any, gradient: Any, learning_rate: Any, *slots: Any) -> None:
         if not isinstance(gradient, RowGradient):
+            if slots[1] is not None:
+                add_masses(slots[1], gradient)
             variable.assign_sub(tf.cast(learning_rate, variable.dtype) * gradient)
             return
         learning_rate = tf.cast(learning_rate, tf.float32)  # as masses are
         limit = tf.constant(self.max_step, tf.float32)
         with _device_of(variable, gradient):
             masses = _masses_by_row(slots[0], gradient)
+            if slots[1] is not None:
+                add_masses(slots[1], gradient)
             for slices in gradient.slices:
                 _subtract(variable, slices, masses, learning_rate, limit)
 
+    def _update_from_all(
+        self,
+        strategy: tf.distribute.Strategy,
+        variable: Any,
+        gradients: tuple[Any, ...],
+        learning_rate: Any,
+        slots: list[Any],
+    ) -> None:
+        if not all(_names_rows(gradient) for gradient in gradients):
+            super()._update_from_all(strategy, variable, gradients, learning_rate, slots)
+            return
+        learning_rate = tf.cast(learning_rate, tf.float32)
+        limit = tf.constant(self.max_step, tf.float32)
+        numbers = iter(range(len(gradients)))
+
+        def own_steps(copy: Any, row_sums: Any, kept_masses: Any) -> list[RowSlices]:
+            """Returns what the replica of this copy subtracts: each multiplies its own rows."""
+            own = gradients[next(numbers)]
+            mass = joined(gradients).mass
+            with _device_of(copy, own):
+                masses = _masses_by_row(row_sums, replace(own, mass=mass))
+                if kept_masses is not None:
+                    add_masses(kept_masses, replace(own, mass=mass))
+                return [
+                    _steps(each, copy.dtype, masses, learning_rate, limit) for each in own.slices
+                ]
+
+        steps: list[RowSlices] = []
+        strategy.extended.update(
+            variable, lambda *of_copy: steps.extend(own_steps(*of_copy)), args=slots, group=False
+        )
+
+        def subtract(copy: Any) -> None:
+            for each in steps:
+                _scatter_sub(copy.handle, each.ids, each.values)
+
+        strategy.extended.update(variable, subtract, group=False)
+
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "max_step": self.max_step}
+
+    def other_places(self) -> list[Place]:
+        places = [
+            Place(sums.of, index)
+            for sums in (self._row_sums, self._kept_masses)
+            for index, each in enumerate(sums.of)
+            if each is not None
+        ]
+        return [*super().other_places(), *places]
 
 
 class _RowSums(NamedTuple):
@@ -178,20 +248,57 @@ def _subtract(
         rate = tf.cast(_rate(masses, learning_rate, limit), variable.dtype)
         variable.assign_sub(_by_row(rate, slices.values) * slices.values)
     elif isinstance(slices, RowProducts):
-        # Factors are multiplied, being smaller than rows.
-        rate = _rate_of_rows(masses, slices.ids, learning_rate, limit)
-        rate = tf.cast(rate, variable.dtype)
-        factors = tf.reshape(rate, [*tf.unstack(tf.shape(slices.factors)[:2]), 1]) * slices.factors
-        steps = replace(slices, factors=factors).rows()
-        ids, values = steps.ids, steps.values
-        if not slices.is_bucketed:
-            ids, values = _padded_to_bucket(ids, values)
-        _scatter_sub(variable.handle, ids, values)
+        steps = _steps_of_products(slices, variable.dtype, masses, learning_rate, limit)
+        _scatter_sub(variable.handle, steps.ids, steps.values)
+    elif slices.owners is not None and slices.is_bucketed:
+        arrays = [slices.ids, slices.values, slices.owners]
+        _subtract_from_rows_of_owners(variable.handle, masses, learning_rate, limit, *arrays)
     else:
+        slices = slices.rows() if slices.owners is not None else slices
         arrays = [slices.ids, slices.values] + ([] if slices.scale is None else [slices.scale])
         if not slices.is_bucketed:
             arrays = _padded_to_bucket(*arrays)
         _subtract_rows(variable.handle, masses, learning_rate, limit, *arrays)
+
+
+def _names_rows(gradient: Any) -> bool:
+    """Returns whether a gradient names all its rows, and no whole table."""
+    if not isinstance(gradient, RowGradient) or gradient.mass.ids is None:
+        return False
+    return all(each.ids is not None for each in gradient.slices)
+
+
+def _steps(
+    slices: RowSlices | RowProducts,
+    dtype: Any,
+    masses: tf.Tensor,
+    learning_rate: tf.Tensor,
+    limit: tf.Tensor,
+) -> RowSlices:
+    """Returns `rate * gradient` for each row, padded to a bucket."""
+    if isinstance(slices, RowProducts):
+        return _steps_of_products(slices, dtype, masses, learning_rate, limit)
+    slices = slices.rows() if slices.owners is not None else slices
+    arrays = [slices.ids, slices.values] + ([] if slices.scale is None else [slices.scale])
+    if not slices.is_bucketed:
+        arrays = _padded_to_bucket(*arrays)
+    return RowSlices(arrays[0], _multiplied_rows(masses, learning_rate, limit, *arrays))
+
+
+def _steps_of_products(
+    slices: RowProducts,
+    dtype: Any,
+    masses: tf.Tensor,
+    learning_rate: tf.Tensor,
+    limit: tf.Tensor,
+) -> RowSlices:
+    # Factors are multiplied, being smaller than rows.
+    rate = tf.cast(_rate_of_rows(masses, slices.ids, learning_rate, limit), dtype)
+    factors = tf.reshape(rate, [*tf.unstack(tf.shape(slices.factors)[:2]), 1]) * slices.factors
+    steps = replace(slices, factors=factors).rows()
+    if slices.is_bucketed:
+        return steps
+    return RowSlices(*_padded_to_bucket(steps.ids, steps.values))
 
 
 # Compiled functions get handles: they must not hold on to a variable, which may be deleted.
@@ -216,10 +323,40 @@ def _subtract_rows(
     values: tf.Tensor,
     scale: tf.Tensor | None = None,
 ) -> None:
+    steps = _row_steps(masses, learning_rate, limit, ids, values, scale)
+    tf.raw_ops.ResourceScatterNdSub(ref=table, indices=ids[:, None], updates=steps)
+
+
+def _row_steps(
+    masses: tf.Tensor,
+    learning_rate: tf.Tensor,
+    limit: tf.Tensor,
+    ids: tf.Tensor,
+    values: tf.Tensor,
+    scale: tf.Tensor | None = None,
+) -> tf.Tensor:
+    """Returns `rate * scale * values`."""
     rate = tf.cast(_rate_of_rows(masses, ids, learning_rate, limit), values.dtype)
     if scale is not None:
         rate *= scale
-    steps = _by_row(rate, values) * values
+    return _by_row(rate, values) * values
+
+
+_multiplied_rows = fused_per_bucket(_row_steps)
+
+
+@fused_per_bucket
+def _subtract_from_rows_of_owners(
+    table: tf.Tensor,
+    masses: tf.Tensor,
+    learning_rate: tf.Tensor,
+    limit: tf.Tensor,
+    ids: tf.Tensor,
+    values: tf.Tensor,
+    owners: tf.Tensor,
+) -> None:
+    rate = tf.cast(_rate_of_rows(masses, ids, learning_rate, limit), values.dtype)
+    steps = rate[:, None] * tf.gather(values, owners)
     tf.raw_ops.ResourceScatterNdSub(ref=table, indices=ids[:, None], updates=steps)
 
 

@@ -92,7 +92,6 @@ class EpochTraining:
         callbacks, model = self._callbacks, self.trainer.model
         totals = np.zeros(3, np.int64)
         self.trainer.restart_draws(self._number)
-        self.trainer.compile_once()  # callbacks may look for the optimizer
         model.stop_training = False
         callbacks.on_train_begin()
         # Where Keras' BackupAndRestore takes a training up; `fit` is told for each epoch anyway.

@@ -35,6 +35,7 @@ from kerasw2v.utils.runtime import check_not_forked
 from kerasw2v.word2vec import hooks, state
 from kerasw2v.word2vec.callbacks import Callbacks, as_keras, gensim_callbacks
 from kerasw2v.word2vec.epochs import EpochTraining
+from kerasw2v.word2vec.saved_state import Kind
 from kerasw2v.word2vec.scoring import predict, score_sentences
 from kerasw2v.word2vec.sentences import (
     ScanCache,
@@ -165,6 +166,8 @@ class Word2Vec(hooks.TrainingHooks):
     syn1: NDArray[np.float32]
     syn1neg: NDArray[np.float32]
 
+    _kind: Kind = state.WORD2VEC
+
     def __init__(
         self,
         sentences: SentenceCorpus | None = None,
@@ -211,12 +214,10 @@ class Word2Vec(hooks.TrainingHooks):
             )
         check_convertible(float, alpha=alpha, min_alpha=min_alpha)
         check_convertible(int, sg=sg, hs=hs, cbow_mean=cbow_mean)
-        self.vector_size = check_int(
-            "vector_size", _whole("vector_size", vector_size), 1, MAX_INT32
-        )
+        self.vector_size = check_int("vector_size", whole("vector_size", vector_size), 1, MAX_INT32)
         if not hasattr(self, "layer1_size"):  # a subclass may have set it, as in gensim
             self.layer1_size = self.vector_size
-        self.window = check_int("window", _whole("window", window), minimum=1)
+        self.window = check_int("window", whole("window", window), minimum=1)
         self.alpha = self.min_alpha_yet_reached = check_non_negative("alpha", float(alpha))
         self.min_alpha = check_non_negative("min_alpha", float(min_alpha))
         self.min_count = min_count
@@ -224,10 +225,10 @@ class Word2Vec(hooks.TrainingHooks):
         self.max_final_vocab = max_final_vocab
         self.sample = check_non_negative("sample", sample or 0)
         self.seed = check_seed("seed", seed, limit=2**32)
-        self.workers = _whole("workers", workers)
+        self.workers = whole("workers", workers)
         self.sg = int(sg)
         self.hs = int(hs)
-        self.negative = 0 if output_layer is not None else _whole("negative", negative)
+        self.negative = 0 if output_layer is not None else whole("negative", negative)
         self.ns_exponent = check_finite("ns_exponent", ns_exponent)
         self.cbow_mean = int(cbow_mean)
         self.hashfxn = hashfxn
@@ -278,7 +279,7 @@ class Word2Vec(hooks.TrainingHooks):
     def _start_state(self) -> None:
         """Sets the attributes that building the vocabulary and training change."""
         if not hasattr(self, "wv"):
-            self.wv = WordVectors(self.vector_size)
+            self.wv = self._new_vectors()
         self.wv.vectors_lockf = np.ones(1, np.float32)
         self.cum_table: NDArray[np.uint32] | None = None
         self.raw_vocab: Mapping[Any, int] | None = None
@@ -292,6 +293,15 @@ class Word2Vec(hooks.TrainingHooks):
         self.random = np.random.RandomState(self.seed)
         vars(self)["load"] = call_on_class_only
         self._start_transients()
+
+    def _new_vectors(self) -> Any:
+        """Returns vectors of no words, with an array for each of gensim's locks."""
+        vectors = WordVectors(self.vector_size)
+        vectors.vectors_lockf = np.ones(1, np.float32)
+        return vectors
+
+    def _restore_vectors(self) -> None:
+        """Makes what `wv` holds beside the arrays of a file."""
 
     def _start_transients(self) -> None:
         """Sets the attributes that copies and pickles leave out."""
@@ -444,7 +454,7 @@ class Word2Vec(hooks.TrainingHooks):
         if self.null_word:
             self.add_null_word()
         if self.sorted_vocab and not update:
-            self.wv.vectors = np.zeros((0, self.vector_size), np.float32)  # not to be sorted
+            self._clear_vectors()  # not to be sorted
             self.wv.sort_by_descending_frequency()
         if self.hs:
             self.create_binary_tree()
@@ -504,8 +514,8 @@ class Word2Vec(hooks.TrainingHooks):
     def init_weights(self) -> None:
         """Sets all weights to an untrained state and keeps the vocabulary."""
         self._check_memory()
-        self.wv.vectors = np.zeros((0, self.vector_size), np.float32)
-        self.wv.resize_vectors(seed=self.seed)
+        self._clear_vectors()
+        self._resize_vectors()
         for name in self._output_tables():
             setattr(self, name, np.zeros((len(self.wv), self.layer1_size), np.float32))
         self._trainer = None
@@ -515,11 +525,19 @@ class Word2Vec(hooks.TrainingHooks):
         self._check_update(True)
         self._check_memory()
         gained = len(self.wv) - len(self.wv.vectors)
-        self.wv.resize_vectors(seed=self.seed)
+        self._resize_vectors()
         for name in self._output_tables():
             added = np.zeros((gained, self.layer1_size), np.float32)
             setattr(self, name, np.concatenate([getattr(self, name), added]))
         self._trainer = None
+
+    def _clear_vectors(self) -> None:
+        """Forgets all vectors in `wv`, not its words."""
+        self.wv.vectors = np.zeros((0, self.vector_size), np.float32)
+
+    def _resize_vectors(self) -> None:
+        """Makes untrained vectors in `wv` for the words that have none."""
+        self.wv.resize_vectors(seed=self.seed)
 
     def _check_memory(self) -> None:
         tables = 1 + len(self._output_tables())
@@ -532,8 +550,7 @@ class Word2Vec(hooks.TrainingHooks):
 
     def reset_from(self, other_model: Any) -> None:
         """Adopts another model's vocabulary, this package's or gensim's, with untrained weights."""
-        self.wv = WordVectors(self.vector_size)
-        self.wv.vectors_lockf = np.ones(1, np.float32)
+        self.wv = self._new_vectors()
         self.wv.index_to_key = other_model.wv.index_to_key
         self.wv.key_to_index = other_model.wv.key_to_index
         self.wv.expandos = other_model.wv.expandos
@@ -927,10 +944,11 @@ class Word2Vec(hooks.TrainingHooks):
             )
         if not all(hasattr(self, name) for name in self._output_tables()):
             raise RuntimeError("There must be weights before training: see `init_weights`.")
-        if not np.all(getattr(self.wv, "vectors_lockf", 1.0) == 1.0):
-            raise ValueError(
-                "`wv.vectors_lockf` must be all ones: locking single words is not supported."
-            )
+        for name in self._kind.locks:
+            if not np.all(getattr(self.wv, name, 1.0) == 1.0):
+                raise ValueError(
+                    f"`wv.{name}` must be all ones: locking single words is not supported."
+                )
 
     def _settings(self) -> Settings:
         return Settings(*(getattr(self, name) for name in Settings._fields))
@@ -939,7 +957,7 @@ class Word2Vec(hooks.TrainingHooks):
         """Returns the Keras side, with this model's weights."""
         trainer = self._trainer
         if trainer is None or not trainer.fits(self._settings(), len(self.wv)):
-            trainer = Trainer(
+            trainer = self._make_trainer(
                 self._settings(),
                 self.wv.index_to_key,
                 counts_of(self.wv),
@@ -951,6 +969,9 @@ class Word2Vec(hooks.TrainingHooks):
         self._trainer = trainer
         return trainer
 
+    def _make_trainer(self, *arguments: Any) -> Trainer:
+        return Trainer(*arguments)
+
     def _tables(self) -> dict[str, NDArray[np.float32]]:
         """Returns the arrays that are trained, by name."""
         outputs = {name: getattr(self, name) for name in self._output_tables()}
@@ -959,10 +980,13 @@ class Word2Vec(hooks.TrainingHooks):
     def _pull(self, trainer: Trainer) -> None:
         """Copies what was trained to `wv`, `syn1` and `syn1neg`."""
         arrays = trainer.pull()
-        self.wv.vectors = _replaced(self.wv.vectors, arrays.pop("vectors"))
-        for name, array in arrays.items():
-            setattr(self, name, _replaced(getattr(self, name), array))
+        for name in self._output_tables():
+            setattr(self, name, replaced(getattr(self, name), arrays[name]))
+        self._pull_vectors(trainer, arrays)
         self.wv.norms = None
+
+    def _pull_vectors(self, trainer: Any, arrays: dict[str, NDArray[np.float32]]) -> None:
+        self.wv.vectors = replaced(self.wv.vectors, arrays["vectors"])
 
     def trained_output_layer(self) -> OutputLayer | str | None:
         """Returns the argument `output_layer`, or the trained layer if there is one."""
@@ -1023,7 +1047,7 @@ class Word2Vec(hooks.TrainingHooks):
         Raises:
             RuntimeError: for hierarchical softmax alone, or if the weights are missing.
         """
-        indices = [self.wv.get_index(word) for word in context_words_list if word in self.wv]
+        vectors = self._context_vectors(context_words_list)
         if not self.negative and self.output_layer is None:
             raise RuntimeError(
                 "`predict_output_word` needs the output vectors of negative sampling: train with "
@@ -1031,17 +1055,21 @@ class Word2Vec(hooks.TrainingHooks):
             )
         if self.negative and not hasattr(self, "syn1neg"):
             raise RuntimeError("The weights needed to predict words are missing: `syn1neg`.")
-        if not indices:
+        if not len(vectors):
             logger.warning("None of the context words is in the vocabulary.")
             return None
-        hidden = self.wv.vectors[indices].sum(axis=0)
+        hidden = vectors.sum(axis=0)
         if self.cbow_mean:
-            hidden /= len(indices)
+            hidden /= len(vectors)
         if self.negative:
             scores = self.syn1neg @ hidden
         else:
             scores = self._synchronised_trainer().log_probs(hidden)
         return [(self.wv.index_to_key[i], p) for i, p in predict(scores, topn)]
+
+    def _context_vectors(self, words: Sequence[str | int]) -> NDArray[np.float32]:
+        """Returns the vectors of the words, or their indices, that have one."""
+        return np.asarray(self.wv.vectors[[self.wv.get_index(w) for w in words if w in self.wv]])
 
     def seeded_vector(self, seed_string: str, vector_size: int) -> NDArray[np.float32]:
         """Returns gensim's random vector for a string; deprecated there."""
@@ -1126,7 +1154,7 @@ class Word2Vec(hooks.TrainingHooks):
         return state.to_gensim(self)
 
 
-def _whole(name: str, value: Any) -> int:
+def whole(name: str, value: Any) -> int:
     """Returns a number as an int, also "5" and 5.0, as gensim does; ValueError for 5.5."""
     try:
         number = int(value)
@@ -1152,7 +1180,7 @@ def _warn_of_another_size(unit: str, stated: int | None, size: int | None) -> No
         logger.warning("The corpus has %i %s, not %i as given.", size, unit, stated)
 
 
-def _replaced(array: NDArray[np.float32], values: NDArray[np.float32]) -> NDArray[np.float32]:
+def replaced(array: NDArray[np.float32], values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Writes values into an array, for those who hold it; copies them if that is impossible."""
     if array.shape != values.shape or not array.flags.writeable:
         return values.copy()

@@ -6,7 +6,7 @@ loading trains nothing, reads nothing else and makes no object of another kind.
 
 from collections.abc import Callable, Mapping
 from math import isfinite, prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -30,7 +30,8 @@ def _is_number(value: Any) -> bool:
     return type(value) in (int, float) and isfinite(value)
 
 
-def _whole(minimum: int, maximum: int = 2**63 - 1) -> Rule:
+def whole_number(minimum: int, maximum: int = 2**63 - 1) -> Rule:
+    """Returns the rule of a whole number in a range."""
     limit = f" and at most {maximum}" if maximum < 2**63 - 1 else ""
     return (
         f"an integer of at least {minimum}{limit}",
@@ -55,18 +56,18 @@ _LOSSES: Rule = (
 
 # Constructor arguments; no corpus, nothing callable.
 ARGUMENTS: dict[str, Rule] = {
-    "vector_size": _whole(1),
+    "vector_size": whole_number(1),
     "alpha": _NUMBER,
-    "window": _whole(1),
+    "window": whole_number(1),
     "min_count": _or_none(_NUMBER),
     "max_vocab_size": _or_none(_NOT_NEGATIVE),
     "sample": _or_none(_NOT_NEGATIVE),
-    "seed": _or_none(_whole(0, 2**32 - 1)),
+    "seed": _or_none(whole_number(0, 2**32 - 1)),
     "workers": _NUMBER,
     "min_alpha": _NUMBER,
     "sg": _FLAG,
     "hs": _FLAG,
-    "negative": _whole(0),
+    "negative": whole_number(0),
     "ns_exponent": _NUMBER,
     "cbow_mean": _FLAG,
     "epochs": _or_none(_NUMBER),
@@ -76,17 +77,49 @@ ARGUMENTS: dict[str, Rule] = {
     "compute_loss": _FLAG,
     "max_final_vocab": _or_none(_NOT_NEGATIVE),
     "shrink_windows": _FLAG,
-    "batch_size": _or_none(_whole(1)),
+    "batch_size": _or_none(whole_number(1)),
     "progress_bar": _FLAG,
     "cache_corpus": _FLAG,
 }
 
+
+class Kind(NamedTuple):
+    """What differs between the files of `Word2Vec` and those of a class derived from it.
+
+    Attributes:
+        name: of the class, with its module; files begin with it.
+        gensim_class: gensim's class.
+        vectors_class: gensim's class of its `wv`.
+        own_vectors_class: ours, which is saved as gensim's, if there is one.
+        arguments: the constructor's arguments that are saved.
+        word_table: the array of `wv` with a trained row for each word.
+        other_table: another array of `wv` with trained rows, if there is one, and the argument that
+            is the number of its rows.
+        locks: arrays of `wv` that lock rows.
+    """
+
+    name: str
+    gensim_class: Any
+    vectors_class: Any
+    own_vectors_class: Any = None
+    arguments: dict[str, Rule] = ARGUMENTS
+    word_table: str = "vectors"
+    other_table: tuple[str, str] | None = None
+    locks: tuple[str, ...] = ("vectors_lockf",)
+
+    @property
+    def vector_arrays(self) -> tuple[str, ...]:
+        """The arrays of `wv` that are saved."""
+        others = () if self.other_table is None else self.other_table[:1]
+        return (self.word_table, *others, *self.locks)
+
+
 # Attributes that building the vocabulary and training set.
 STATE: dict[str, Rule] = {
-    "corpus_count": _or_none(_whole(0)),
-    "corpus_total_words": _or_none(_whole(0)),
+    "corpus_count": _or_none(whole_number(0)),
+    "corpus_total_words": _or_none(whole_number(0)),
     "effective_min_count": _or_none(_NOT_NEGATIVE),
-    "train_count": _whole(0),
+    "train_count": whole_number(0),
     "total_train_time": _NOT_NEGATIVE,
     "min_alpha_yet_reached": _NUMBER,
     "running_training_loss": ("a number", lambda value: type(value) in (int, float)),
@@ -99,10 +132,11 @@ _PLAIN_MODULES = ("keras.initializers", "keras.regularizers", "keras.constraints
 _PLAIN_CLASSES = ("DTypePolicy", "__tensor__", "__numpy__")
 
 
-def check_saved(header: Any, words: Any, counts: Any, arrays: Arrays) -> None:
+def check_saved(kind: Kind, header: Any, words: Any, counts: Any, arrays: Arrays) -> None:
     """Checks what a file says, before anything is made of it.
 
     Args:
+        kind: the class that the file is of.
         header: the JSON of the file; keys that are not known here are not looked at.
         words: the words that it holds.
         counts: the values of its `raw_vocab`.
@@ -112,7 +146,7 @@ def check_saved(header: Any, words: Any, counts: Any, arrays: Arrays) -> None:
         ValueError: naming the first thing that is not allowed, or that does not agree.
         KeyError, TypeError: if something is missing, or of another structure.
     """
-    _check_values("argument", header["arguments"], ARGUMENTS)
+    _check_values("argument", header["arguments"], kind.arguments)
     _check_values("state", header["state"], STATE)
     size = header["arguments"]["vector_size"]
     if not isinstance(words, list) or len(set(words)) != len(words):
@@ -121,6 +155,7 @@ def check_saved(header: Any, words: Any, counts: Any, arrays: Arrays) -> None:
         raise ValueError("its raw_vocab must hold counts")
     _check_output_layer(header["output_layer"], len(words), size)
     _check_arrays(arrays, len(words), size)
+    _check_vectors(kind, header["arguments"], arrays, len(words))
 
 
 def _check_values(kind: str, values: Any, rules: Mapping[str, Rule]) -> None:
@@ -133,13 +168,9 @@ def _check_values(kind: str, values: Any, rules: Mapping[str, Rule]) -> None:
 
 
 def _check_arrays(arrays: Arrays, number: int, size: int) -> None:
-    for name in ("vectors", *TABLES):
-        if name in arrays or name == "vectors":
-            # Before the weights are made there are words without them.
-            rows = len(arrays[name]) and number
-            _check_array(name, arrays[name], "f", (rows, size))
-    locks = arrays["vectors_lockf"]
-    _check_array("vectors_lockf", locks, "f", (number if locks.size == number else 1,))
+    for name in TABLES:
+        if name in arrays:
+            _check_table(name, arrays, number, size)
     for name, array in arrays.items():
         attribute = name.removeprefix("vecattr.")
         if attribute in PATHS and attribute != name:
@@ -154,6 +185,24 @@ def _check_arrays(arrays: Arrays, number: int, size: int) -> None:
                 raise ValueError(f"its {name} must have an entry for each word")
         elif name.startswith("output_layer."):
             _check_array(name, array, "biuf", array.shape)
+
+
+def _check_vectors(kind: Kind, arguments: Any, arrays: Arrays, number: int) -> None:
+    size, rows = arguments["vector_size"], number
+    _check_table(kind.word_table, arrays, number, size)
+    if kind.other_table is not None:
+        name, argument = kind.other_table
+        rows = arguments[argument]
+        _check_table(name, arrays, rows, size)
+    for name in kind.locks:
+        _check_array(name, arrays[name], "f", (max(1, len(arrays[name])),))
+        if len(arrays[name]) not in (1, number, rows):
+            raise ValueError(f"its {name} must have one entry, or one for each row")
+
+
+def _check_table(name: str, arrays: Arrays, rows: int, size: int) -> None:
+    # Before the weights are made there are words without them.
+    _check_array(name, arrays[name], "f", (len(arrays[name]) and rows, size))
 
 
 def _check_array(

@@ -28,7 +28,7 @@ from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.utils.files import replace_on_success
 from kerasw2v.utils.paths import check_path
 from kerasw2v.word2vec.hooks import check_file_hooks
-from kerasw2v.word2vec.saved_state import ARGUMENTS, PATHS, STATE, TABLES, check_room, check_saved
+from kerasw2v.word2vec.saved_state import PATHS, STATE, TABLES, Kind, check_room, check_saved
 from kerasw2v.word2vec.values import (
     decode,
     decode_attributes,
@@ -47,13 +47,7 @@ logger = logging.getLogger("kerasw2v.word2vec")
 
 Arrays = dict[str, NDArray[Any]]
 
-_NOTARGUMENTS = {"self", "sentences", "corpus_file", "hashfxn", "trim_rule", "callbacks", "comment"}
-_GENSIMS = [
-    name
-    for name in inspect.signature(GensimWord2Vec.__init__).parameters
-    if name not in _NOTARGUMENTS
-]
-
+_NOT_COPIED = {"self", "sentences", "corpus_file", "trim_rule", "callbacks"}
 # Attributes that are no arguments, and are made anew or saved in a way of their own.
 _OWN = {
     *STATE,
@@ -75,17 +69,24 @@ _OWN = {
     "_training",
     "_held_out",
 }
-_OWN_OF_VECTORS = {*vars(KeyedVectors(1)), "vectors_lockf"}
-
-# A pickle of protocol 0 that asks for this name of `builtins`.
-_ADVICE = (
-    "(this file was saved by kerasw2v.Word2Vec.save: load it by kerasw2v.Word2Vec.load(path); "
-    "for a gensim model, kerasw2v.Word2Vec.load(path).to_gensim())"
-)
-_REFUSAL_TO_UNPICKLE = f"cbuiltins\n{_ADVICE}\n.".encode()
 
 _HEADER = "model.json"
-_FORMAT = "kerasw2v.Word2Vec"
+
+WORD2VEC = Kind("kerasw2v.Word2Vec", GensimWord2Vec, KeyedVectors, WordVectors)
+
+
+def _refusal_to_unpickle(kind: Kind) -> bytes:
+    """Returns a pickle of protocol 0 that asks for a name of `builtins`, which is advice."""
+    advice = (
+        f"(this file was saved by {kind.name}.save: load it by {kind.name}.load(path); "
+        f"for a gensim model, {kind.name}.load(path).to_gensim())"
+    )
+    return f"cbuiltins\n{advice}\n.".encode()
+
+
+def _own_of_vectors(model: Any) -> set[str]:
+    """Returns the attributes of `wv` that are gensim's."""
+    return {*vars(model._new_vectors())}
 
 
 def save_model(model: "Word2Vec", file: File, ignore: Iterable[str] = ()) -> None:
@@ -94,21 +95,22 @@ def save_model(model: "Word2Vec", file: File, ignore: Iterable[str] = ()) -> Non
     Attributes that the user has set are saved too, but for those in `ignore`.
     """
     check_file_hooks(model)
-    if type(model.wv) not in (KeyedVectors, WordVectors):
+    kind = model._kind
+    if type(model.wv) not in (kind.vectors_class, kind.own_vectors_class):
         raise TypeError(
-            "`wv` must be a gensim KeyedVectors to be saved. "
+            f"`wv` must be a gensim {kind.vectors_class.__name__} to be saved. "
             f"Received: wv of type {type(model.wv).__module__}.{type(model.wv).__qualname__}."
         )
     ignore = {ignore} if isinstance(ignore, str) else set(ignore)
-    arguments = {name: _plain(getattr(model, name)) for name in ARGUMENTS}
+    arguments = {name: _plain(getattr(model, name)) for name in kind.arguments}
     state = {name: _plain(getattr(model, name)) for name in STATE if hasattr(model, name)}
     layer, weights = _serialized_output_layer(model)
     raw_vocab = {} if "raw_vocab" in ignore else dict(model.raw_vocab or {})
     values: list[NDArray[Any]] = []
-    own = {*_OWN, *arguments}
+    own, own_of_vectors = {*_OWN, *arguments}, _own_of_vectors(model)
     attributes = {name: value for name, value in vars(model).items() if name not in own}
     header: dict[str, Any] = {
-        "format": _FORMAT,
+        "format": kind.name,
         "arguments": arguments,
         "state": state,
         "words": encode_words(model.wv.index_to_key),
@@ -124,7 +126,7 @@ def save_model(model: "Word2Vec", file: File, ignore: Iterable[str] = ()) -> Non
             {
                 name: value
                 for name, value in vars(model.wv).items()
-                if name not in _OWN_OF_VECTORS | ignore
+                if name not in own_of_vectors | ignore
             },
             values,
             owner="wv.",
@@ -132,18 +134,18 @@ def save_model(model: "Word2Vec", file: File, ignore: Iterable[str] = ()) -> Non
         "vecattrs": _object_vecattrs(model.wv, values),
     }
     text = json.dumps(header)
-    arrays = {"vectors": model.wv.vectors, "vectors_lockf": model.wv.vectors_lockf}
+    arrays = {name: getattr(model.wv, name) for name in kind.vector_arrays}
     arrays |= {
         name: getattr(model, name) for name in TABLES if hasattr(model, name) and name not in ignore
     }
     arrays |= _vecattrs(model.wv) | weights
     arrays |= {f"value.{i:03d}": array for i, array in enumerate(values)}
     try:
-        check_saved(header, model.wv.index_to_key, header["raw_counts"], arrays)
+        check_saved(kind, header, model.wv.index_to_key, header["raw_counts"], arrays)
     except ValueError as error:  # the file could not be loaded
         raise ValueError(f"A model that is saved must be in order: {error}.") from error
     with _opened_to_write(file) as opened:
-        opened.write(_REFUSAL_TO_UNPICKLE)
+        opened.write(_refusal_to_unpickle(kind))
         with zipfile.ZipFile(opened, "w") as archive:
             archive.writestr(_HEADER, text)
             for name, array in arrays.items():
@@ -169,6 +171,7 @@ def _opened_to_write(file: File) -> Iterator[IO[bytes]]:
 def load_model(cls: Any, file: File, mmap: str | None) -> Any:
     """Loads a model of class `cls` from a file that `save_model` wrote; see `Word2Vec.load`."""
     check_file_hooks(cls)
+    kind = cls._kind
     if mmap not in (None, "r", "c"):
         raise ValueError(f"`mmap` must be None, 'r' or 'c'. Received: mmap={mmap!r}.")
     if isinstance(file, str | os.PathLike):
@@ -181,23 +184,23 @@ def load_model(cls: Any, file: File, mmap: str | None) -> Any:
             f"`mmap` must be None for an open file, which has no path. Received: mmap={mmap!r}."
         )
     if not zipfile.is_zipfile(file):
-        raise _foreign_file_error(file)
+        raise _foreign_file_error(file, kind)
     try:
         with zipfile.ZipFile(file) as archive:
             if _HEADER not in archive.namelist():
-                raise _foreign_file_error(file)
+                raise _foreign_file_error(file, kind)
             members = archive.infolist()
             _check_members(archive, members)
             header = json.loads(archive.read(_HEADER))
-            if header["format"] != _FORMAT:
-                raise _foreign_file_error(file)
+            if header["format"] != kind.name:
+                raise _foreign_file_error(file, kind)
             arrays = {
                 info.filename.removesuffix(".npy"): _read(file, archive, info, mmap)
                 for info in members
                 if info.filename.endswith(".npy")
             }
         words = decode_words(header["words"])
-        check_saved(header, words, header["raw_counts"], arrays)
+        check_saved(kind, header, words, header["raw_counts"], arrays)
         return _restored(cls, header, words, arrays)
     except _ForeignFileError:
         raise
@@ -247,8 +250,8 @@ def _restored(cls: Any, header: dict[str, Any], words: list[Any], arrays: Arrays
     model.raw_vocab = dict(zip(raw_words, header["raw_counts"], strict=True))
     model.wv.index_to_key = words
     model.wv.key_to_index = {word: i for i, word in enumerate(words)}
-    model.wv.vectors = arrays["vectors"]
-    model.wv.vectors_lockf = arrays["vectors_lockf"]
+    for name in model._kind.vector_arrays:
+        setattr(model.wv, name, arrays[name])
     for name in TABLES:
         if name in arrays:
             setattr(model, name, arrays[name])
@@ -264,13 +267,14 @@ def _restored(cls: Any, header: dict[str, Any], words: list[Any], arrays: Arrays
     attributes = decode_attributes(header["attributes"], values) | ignored
     wv_attributes = decode_attributes(header["wv_attributes"], values)
     for given, own in (
-        (attributes, {*_OWN, *ARGUMENTS, *dir(_base_of(cls))}),
-        (wv_attributes, {*_OWN_OF_VECTORS, *dir(KeyedVectors)}),
+        (attributes, {*_OWN, *model._kind.arguments, *dir(_base_of(cls))}),
+        (wv_attributes, {*_own_of_vectors(model), *dir(type(model.wv))}),
     ):
         for name in own & set(given):
             raise ValueError(f"{name!r} is no attribute of a user")
     vars(model).update(attributes)
     vars(model.wv).update(wv_attributes)
+    model._restore_vectors()
     weights = [arrays[name] for name in arrays if name.startswith("output_layer.")]
     if weights:
         if not layer.built:  # Keras builds some layers from their config
@@ -373,25 +377,27 @@ class _ForeignFileError(AttributeError):
     """The file is none of ours; gensim raises an AttributeError for a model of another class."""
 
 
-def _foreign_file_error(file: File) -> AttributeError:
+def _foreign_file_error(file: File, kind: Kind) -> AttributeError:
+    name = kind.gensim_class.__name__
     return _ForeignFileError(
-        "`fname` must be a file that kerasw2v.Word2Vec.save wrote; to load one of gensim's, use "
-        "Word2Vec.from_gensim(gensim.models.Word2Vec.load(fname)). "
+        f"`fname` must be a file that {kind.name}.save wrote; to load one of gensim's, use "
+        f"{name}.from_gensim(gensim.models.{name}.load(fname)). "
         f"Received: {_name_of(file)}."
     )
 
 
 def from_gensim(cls: Any, model: Any) -> Any:
     """Makes a model of class `cls` from a gensim model, with copies of all arrays."""
-    if not isinstance(model, GensimWord2Vec) or type(model.wv) is not KeyedVectors:
+    kind = cls._kind
+    if not isinstance(model, kind.gensim_class) or type(model.wv) is not kind.vectors_class:
         raise TypeError(
-            "`model` must be a gensim.models.Word2Vec. "
+            f"`model` must be a gensim.models.{kind.gensim_class.__name__}. "
             f"Received: {type(model).__module__}.{type(model).__qualname__}."
         )
-    return _converted(model, cls)
+    return _converted(model, cls, kind)
 
 
-def to_gensim(model: "Word2Vec") -> GensimWord2Vec:
+def to_gensim(model: "Word2Vec") -> Any:
     """Makes a gensim model from ours, with copies of all arrays."""
     if model.output_layer is not None:
         raise ValueError(
@@ -399,12 +405,15 @@ def to_gensim(model: "Word2Vec") -> GensimWord2Vec:
             "`wv` is a gensim object in any case. "
             f"Received: output_layer={model.output_layer!r}."
         )
-    return _converted(model, GensimWord2Vec)
+    kind = model._kind
+    return _converted(model, kind.gensim_class, kind)
 
 
-def _converted(source: Any, cls: Any) -> Any:
-    arguments = {name: getattr(source, name) for name in (*_GENSIMS, "hashfxn", "comment")}
-    target = cls(**arguments) if cls is GensimWord2Vec else _made(cls, **arguments)
+def _converted(source: Any, cls: Any, kind: Kind) -> Any:
+    names = set(inspect.signature(kind.gensim_class.__init__).parameters) - _NOT_COPIED
+    # gensim keeps some arguments with the vectors only.
+    arguments = {name: getattr(source, name, getattr(source.wv, name, None)) for name in names}
+    target = cls(**arguments) if cls is kind.gensim_class else _made(cls, **arguments)
     for name in ("wv", "raw_vocab", "cum_table", "random", *TABLES):
         if hasattr(source, name):
             setattr(target, name, copy.deepcopy(getattr(source, name)))

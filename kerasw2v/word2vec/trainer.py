@@ -15,6 +15,7 @@ from kerasw2v.callbacks import Progress
 from kerasw2v.data.block_dataset import block_dataset, count_ids
 from kerasw2v.data.token_stream import TokenStream
 from kerasw2v.data.vocabulary import Vocabulary
+from kerasw2v.layers.embedding_lookup import EmbeddingLookup
 from kerasw2v.layers.from_name import make_output_layer, output_layers
 from kerasw2v.layers.hierarchical_softmax import HierarchicalSoftmax
 from kerasw2v.layers.negative_sampling import NegativeSampling
@@ -22,6 +23,7 @@ from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.layers.sum_of_losses import SumOfLosses
 from kerasw2v.ops import seeds
 from kerasw2v.ops.huffman import Path, tree_of_paths
+from kerasw2v.ops.shared_traces import Place
 from kerasw2v.ops.windows import sufficient_halo
 from kerasw2v.optimizers import RowSGD
 from kerasw2v.utils.checks import check_choice
@@ -31,8 +33,8 @@ from kerasw2v.utils.runtime import (
     find_devices_quietly,
 )
 
-# Compiling a model takes about as long as this many small steps without compiling.
-_EAGER_STEPS = 32
+# Tokens of a training up to which compiling its kernels takes longer than they save.
+_SHORT_TRAINING = 200_000
 # Each `train` call has so many random numbers of its own.
 _DRAWS_PER_TRAINING = 2**32
 
@@ -101,6 +103,10 @@ class LinearAlpha(keras.optimizers.schedules.LearningRateSchedule):
     def get_config(self) -> dict[str, Any]:
         return {"values": [float(value) for value in self._values.numpy()]}
 
+    def places(self) -> list[Place]:
+        """Returns where its variable is held (see `model_traces`)."""
+        return [Place(self, "_values")]
+
 
 class Trainer:
     """A Keras model for a gensim vocabulary.
@@ -134,7 +140,7 @@ class Trainer:
         self.vocabulary = Vocabulary([words[i] for i in self._order], counts[self._order])
         with strategy.scope() if strategy else nullcontext():
             layer = _output_layer_of(settings, self.vocabulary.counts, output_layer)
-            self.model = _model_of(settings, len(words), layer)
+            self.model = _model_of(settings, len(words), layer, self._embedding())
             self._alpha = LinearAlpha()
             self._optimizer = RowSGD(self._alpha)
             self._optimizer.build(self.model.trainable_variables)
@@ -142,8 +148,11 @@ class Trainer:
         if paths:
             parents, codes, self._node_rows = tree_of_paths([paths[i] for i in self._order])
             self.part(HierarchicalSoftmax).set_tree(parents, codes)
-        self._replicas = strategy.num_replicas_in_sync if strategy else 1
-        self._is_eager: bool | None = None
+        self.model.compile(self._optimizer)
+
+    def _embedding(self) -> EmbeddingLookup | None:
+        """Returns the layer of the input vectors, in the model's order; None for the usual one."""
+        return None
 
     def part(self, kind: type[OutputLayer]) -> Any:
         """Returns the output layer, or the one in a sum, of a class; None if there is none."""
@@ -159,7 +168,7 @@ class Trainer:
 
     def _tables(self) -> dict[str, tuple[Any, NDArray[np.int64]]]:
         """Returns the tables that gensim has too, and their row for each row of gensim's array."""
-        tables = {"vectors": (self.model.embedding.embeddings, self._rows)}
+        tables = {"vectors": (self.model.embedding.table, self._rows)}
         if self.settings.hs:
             tables["syn1"] = (self.part(HierarchicalSoftmax).embeddings, self._node_rows)
         if self.settings.negative:
@@ -240,7 +249,7 @@ class Trainer:
         self._alpha.set(
             schedule, stream.corpus_words, len(dataset), self._steps_done() - steps_before
         )
-        self._compile(is_eager=len(dataset) * schedule.epochs <= _EAGER_STEPS)
+        self.model.is_short = float(kept.sum()) * schedule.epochs <= _SHORT_TRAINING
         if progress_bar:
             callbacks = [*callbacks, Progress(stream.corpus_words)]
         history = self.model.fit(
@@ -287,17 +296,6 @@ class Trainer:
     def _steps_done(self) -> int:
         return int(_numpy(self._optimizer.iterations))
 
-    def compile_once(self) -> None:
-        """Compiles the model unless it is."""
-        if self._is_eager is None:
-            self._compile(is_eager=False)
-
-    def _compile(self, is_eager: bool) -> None:
-        is_eager = is_eager and self._replicas == 1
-        if is_eager != self._is_eager:
-            self._is_eager = is_eager
-            self.model.compile(self._optimizer, run_eagerly=is_eager)
-
 
 def _is_ascending(rows: NDArray[np.int64]) -> bool:
     return bool((np.diff(rows) > 0).all())
@@ -340,12 +338,18 @@ def _output_layer_of(
     return layers[0] if len(layers) == 1 else SumOfLosses(layers)
 
 
-def _model_of(settings: Settings, vocabulary_size: int, output_layer: OutputLayer) -> BlockModel:
+def _model_of(
+    settings: Settings,
+    vocabulary_size: int,
+    output_layer: OutputLayer,
+    embedding: EmbeddingLookup | None,
+) -> BlockModel:
     arguments: dict[str, Any] = {
         "window": settings.window,
         "halo": sufficient_halo(settings.window, 1),  # until the sentences are known
         "shrink_windows": settings.shrink_windows,
         "seed": settings.seed,
+        "embedding": embedding,
     }
     if not settings.sg:
         arguments["combiner"] = "mean" if settings.cbow_mean else "sum"

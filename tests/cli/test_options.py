@@ -109,8 +109,8 @@ class TestResolved:
 
     @pytest.mark.parametrize("seed", [0, 7, 2**63 - 1])
     def test_workers_on_their_own_draw_differently(self, folder, monkeypatch, seed):
-        shared = ["--workers", "a:1,b:1", "--seed", str(seed)]
-        alone = [*shared, "--local-steps", "4"]
+        alone = ["--workers", "a:1,b:1", "--seed", str(seed)]
+        shared = [*alone, "--sync", "gradients"]
         seeds = [
             [options_of(monkeypatch, *arguments, "--index", index).worker_seed for index in "01"]
             for arguments in (shared, alone)

@@ -60,7 +60,7 @@ class TestReport:
             main(["train", "--help"])
         options = set(re.findall(r"^  --([a-z-]+)", capsys.readouterr().out, re.MULTILINE))
         shown = {name.replace(" ", "-") for rows in groups.values() for name in rows}
-        of_workers = {"workers", "index", "local-steps", "wait"}
+        of_workers = {"workers", "index", "sync", "local-steps", "wait"}
         of_tables = {"columns", "order"}
         told_otherwise = {"sg", "cbow", "preset", "quiet", "debug"}
         assert options - shown - of_workers - of_tables == told_otherwise

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kerasw2v import SkipGram, Vocabulary, block_dataset
 from kerasw2v.layers import NegativeSampling
 from kerasw2v.ops import noise
 from kerasw2v.ops.row_gradients import record_rows
+from kerasw2v.optimizers import RowSGD, linear_decay
 
 COUNTS = np.array([40, 20, 20, 10, 6, 3, 1])
 V, DIM, K = len(COUNTS), 4, 5
@@ -172,10 +174,14 @@ def drawn(monkeypatch):
     return drawn
 
 
+@pytest.mark.parametrize("length", [1.0, 9.0], ids=["short", "long"])
 @pytest.mark.parametrize(("sharing", "groups"), [("example", 4), ("group", 2), ("batch", 1)])
-def test_masses(drawn, sharing, groups):
+def test_masses(drawn, sharing, groups, length):
     layer = make(sharing)
     hidden, candidates, weights = blocks(4, 3, 5) if sharing != "example" else pairs(4)
+    hidden *= length / np.linalg.norm(hidden[:2], axis=-1).mean()
+    curvature = np.maximum(1, (hidden**2).sum(-1) / 16)  # of a term, in units of a counted one
+    assert (curvature > 1).any() == (length > 4)
     with tf.GradientTape() as tape, record_rows(tape) as record:
         if sharing == "example":
             layer(hidden[:, 0], candidates[:, 0], weights[:, 0, 0])
@@ -185,6 +191,7 @@ def test_masses(drawn, sharing, groups):
     for ids, values in record.masses(layer.embeddings):
         np.add.at(mass, ids.numpy(), values.numpy())
     expected = np.zeros(V)
+    weights = weights * curvature[..., None]
     np.add.at(expected, candidates, weights.sum(1))
     (pool,) = drawn
     assert len(pool) == groups
@@ -259,3 +266,17 @@ def test_hidden_vectors_of_many_targets_meet_more_noise(drawn, sharing, for_pair
 def test_bad_arguments(arguments, error, sentence):
     with pytest.raises(error, match=re.escape(sentence)):
         NegativeSampling(**{"counts": COUNTS, **arguments})
+
+
+def test_few_words_at_a_high_rate_do_not_diverge():
+    rng = np.random.default_rng(0)
+    topics = ["cat dog milk purr bark tail kitten", "tax bank money loan rate credit invoice"]
+    texts = [rng.choice(topics[i % 2].split(), 12).tolist() for i in range(300)]
+    vocabulary = Vocabulary.from_corpus(texts, min_count=1)
+    dataset = block_dataset(texts, vocabulary, sample=0, batch_size=128, seed=1)
+    layer = NegativeSampling(vocabulary.counts, seed=3)
+    model = SkipGram(len(vocabulary), 16, layer, seed=3)
+    model.compile(RowSGD(linear_decay(0.1, len(dataset), 8)))
+    losses = model.fit(dataset, epochs=8, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+    assert np.abs(model.embedding.embeddings.numpy()).max() < 5

@@ -221,10 +221,10 @@ def test_training_at_once_is_building_and_training(mode):
         assert np.isfinite(array).all()
 
 
-def test_a_compiled_training_learns_what_a_small_one_does_step_by_step(monkeypatch):
+def test_a_compiled_training_learns_what_a_short_one_does_op_by_op(monkeypatch):
     results = []
-    for eager_steps in (0, 10**6):
-        monkeypatch.setattr("kerasw2v.word2vec.trainer._EAGER_STEPS", eager_steps)
+    for tokens in (0, 10**6):
+        monkeypatch.setattr("kerasw2v.word2vec.trainer._SHORT_TRAINING", tokens)
         results.append(Word2Vec(common_texts * 10, **SMALL, epochs=3))
     for name, array in arrays(results[0]).items():
         np.testing.assert_allclose(array, arrays(results[1])[name], atol=1e-5)
