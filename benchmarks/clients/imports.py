@@ -2,8 +2,10 @@
 
 import re
 
-_OURS = ("Word2Vec", "word2vec")  # taken from kerasw2v
-_FROM = re.compile(r"^( *)from gensim\.models(?:\.word2vec)? import ([\w ,]+)$", re.MULTILINE)
+_OURS = ("FastText", "Word2Vec", "word2vec")  # taken from kerasw2v
+_FROM = re.compile(
+    r"^( *)from gensim\.models(?:\.(?:fasttext|word2vec))? import ([\w ,]+)$", re.MULTILINE
+)
 _WHOLE = re.compile(r"^import gensim$", re.MULTILINE)
 
 

@@ -23,6 +23,7 @@ PROGRAMS = {
     "pecanpy": "graph_programs:pecanpy",
     "henhoe2vec": "graph_programs:henhoe2vec",
     "pyrdf2vec": "graph_programs:pyrdf2vec",
+    "pyrdf2vec: FastText": "graph_programs:pyrdf2vec_fasttext",
     "pysqlitekg2vec": "graph_programs:pysqlitekg2vec",
     "gensim's tutorial": "text_programs:gensim_tutorial",
     "wefe": "text_programs:wefe",
@@ -58,7 +59,7 @@ def _task(program: str, engine: str) -> Callable[[], str]:
     """Imports what takes long, and returns the task of a program."""
     importlib.import_module("gensim.models")
     if engine == "kerasw2v":
-        getattr(importlib.import_module("kerasw2v"), "Word2Vec")  # noqa: B009 (imports TensorFlow)
+        importlib.import_module("kerasw2v.fasttext")  # and TensorFlow
     if "'" not in program:
         importlib.import_module(module_of(package_of(program)))
     module, function = PROGRAMS[program].split(":")

@@ -52,7 +52,7 @@ PACKAGES = {
 }
 # Packages of years ago that only one program asks for.
 OLD_PACKAGES = {
-    "henhoe2vec": ["pandas==2.3.3"],
+    "henhoe2vec": ["pandas==2.3.3", "pytz"],
     "pecanpy": ["numpy==1.26.4"],
     "pyrdf2vec": ["cachetools==4.2.4"],
     "spec2vec": ["matchms==0.31.0"],
