@@ -108,7 +108,11 @@ def install_program(python: Path, name: str, version: str) -> None:
         with tarfile.open(next(Path(temporary).glob("*.tar.gz"))) as archive:
             archive.extractall(temporary, filter="data")
         source = Path(temporary) / f"{name}-{version}"
-        subprocess.run([str(python), "-m", "cython", str(source / CYTHON[name])], check=True)
+        subprocess.run(
+            [str(python), "-m", "cython", source / CYTHON[name]],
+            check=True,
+            stderr=subprocess.DEVNULL,
+        )
         install(python, [str(source)], "--no-build-isolation", must=False)
 
 
