@@ -21,6 +21,8 @@ def shared_trace(model: Any, step: str) -> SharedTrace | None:
     parts = [model, model.optimizer, *layers]
     if not all(type(part).__module__.startswith("kerasw2v.") for part in parts):
         return None
+    if any(map(_has_methods_of_its_own, parts)):
+        return None
     if not _is_without_strategy(model) or tf.config.functions_run_eagerly():
         return None
     if not model.optimizer.built:  # it would make its variables while it is traced
@@ -38,6 +40,16 @@ def _places(model: Any) -> list[Place]:
     variables = [*model.variables, *model.metrics_variables, *model.optimizer.variables]
     places = {id(variable): Place(variable, "_value") for variable in variables}
     return [*places.values(), *model.optimizer.other_places()]
+
+
+def _has_methods_of_its_own(part: Any) -> bool:
+    """Whether a method of an object was replaced, other than by Keras itself."""
+    replaced = {
+        name
+        for name, value in vars(part).items()
+        if callable(value) and callable(getattr(type(part), name, None))
+    }
+    return bool(replaced - {"build", "quantize"})
 
 
 def _is_without_strategy(model: Any) -> bool:
