@@ -65,6 +65,22 @@ _SLOW = {
     "test_sg_fixedwindowsize_fromfile",
     "test_cbow_fixedwindowsize_fromfile",
     "test_evaluate_word_pairs_from_file",
+    "test_evaluate_word_pairs",
+    "test_evaluate_word_analogies",
+    "test_cbow_hs",
+    "test_cbow_fixedwindowsize",
+    "test_cbow_neg_fromfile",
+    "test_sg_neg_training",
+}
+# Tests that train each of many layers or recipes: all but these are marked `slow`.
+_KEPT_OF_MANY = {
+    "test_skip_gram_tells_two_topics_apart": ("NegativeSampling", "HierarchicalSoftmax"),
+    "test_smoke_variant_learns_what_it_promises": (
+        "cbow-class-softmax",
+        "skip-gram-negative-sampling",
+        "lstm-adaptive-softmax",
+    ),
+    "test_replicas_learn_and_stay_equal": ("SkipGram-group", "CBOW-group"),
 }
 
 
@@ -73,5 +89,6 @@ def pytest_collection_modifyitems(items):
     rank = {name: place for place, name in enumerate(_LONGEST)}
     items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
     for item in items:
-        if item.name in _SLOW:
+        test, _, case = item.name.rstrip("]").partition("[")
+        if item.name in _SLOW or case not in _KEPT_OF_MANY.get(test, (case,)):
             item.add_marker("slow")
