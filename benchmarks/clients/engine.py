@@ -1,4 +1,4 @@
-"""`gensim` with our `Word2Vec` in it, for programs that say `import gensim`."""
+"""`gensim` with our classes in it, for programs that say `import gensim`."""
 
 from types import SimpleNamespace
 
@@ -6,5 +6,6 @@ import gensim as original
 
 import kerasw2v
 
-_models = {**vars(original.models), "Word2Vec": kerasw2v.Word2Vec, "word2vec": kerasw2v.word2vec}
+_OURS = {name: getattr(kerasw2v, name) for name in ("FastText", "Word2Vec", "word2vec")}
+_models = {**vars(original.models), **_OURS}
 gensim = SimpleNamespace(**{**vars(original), "models": SimpleNamespace(**_models)})

@@ -40,6 +40,9 @@ def resize_vectors(vectors: FastTextKeyedVectors, seed: Any) -> None:
 
 def find_ngrams(vectors: FastTextKeyedVectors) -> None:
     """Sets `buckets_word`: the buckets of each word's character n-grams."""
+    if _is_overridden(vectors, "recalc_char_ngram_buckets"):
+        vectors.recalc_char_ngram_buckets()
+        return
     if not vectors.bucket or not len(vectors):
         vectors.buckets_word = [np.zeros(0, np.uint32)] * len(vectors)
         return
@@ -51,6 +54,9 @@ def find_ngrams(vectors: FastTextKeyedVectors) -> None:
 def compose_vectors(vectors: FastTextKeyedVectors) -> None:
     """Sets `vectors`: the mean of each word's own vector and those of its n-grams."""
     vectors.norms = None
+    if _is_overridden(vectors, "adjust_vectors"):
+        vectors.adjust_vectors()
+        return
     if not vectors.bucket:
         vectors.vectors = vectors.vectors_vocab  # as in gensim
         return
@@ -59,6 +65,12 @@ def compose_vectors(vectors: FastTextKeyedVectors) -> None:
     for start in range(0, len(vectors), _WORDS_AT_ONCE):
         part = slice(start, start + _WORDS_AT_ONCE)
         vectors.vectors[part] = _composed(vectors, part)
+
+
+def _is_overridden(vectors: FastTextKeyedVectors, name: str) -> bool:
+    """Whether a subclass, or the object, has a method of its own: other n-grams or another mean."""
+    method = getattr(vectors, name)
+    return getattr(method, "__func__", method) is not getattr(FastTextKeyedVectors, name)
 
 
 def _composed(vectors: FastTextKeyedVectors, part: slice) -> NDArray[np.float32]:

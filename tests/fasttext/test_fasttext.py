@@ -77,6 +77,50 @@ def test_unseen_words_have_gensims_vectors(trained):
     assert [word for word, _ in neighbours] == [word for word, _ in expected]
 
 
+class PartVectors(FastTextKeyedVectors):
+    """Vectors whose n-grams are the parts of a name, as those of pyRDF2Vec."""
+
+    def recalc_char_ngram_buckets(self):
+        self.buckets_word = [
+            np.array([sum(map(ord, part)) % self.bucket for part in word.split("#")], np.uint32)
+            for word in self.index_to_key
+        ]
+
+
+def test_vectors_may_find_ngrams_of_their_own():
+    model = FastText(**SMALL)
+    model.wv = PartVectors(8, 0, 0, 500)
+    model.wv.vectors_ngrams = np.zeros((0, 8), np.float32)
+    walks = [["n#one", "n#two", "m#one"]] * 20
+    model.build_vocab(walks)
+    untrained = model.wv.vectors_ngrams.copy()
+    model.train(walks, total_examples=model.corpus_count, epochs=model.epochs)
+    vectors = model.wv
+    parts = {sum(map(ord, part)) % 500 for part in ("n", "m", "one", "two")}
+    assert set(np.flatnonzero((vectors.vectors_ngrams != untrained).any(axis=1))) == parts
+    for word, index in vectors.key_to_index.items():
+        ids = [sum(map(ord, part)) % 500 for part in word.split("#")]
+        rows = [vectors.vectors_vocab[index], *vectors.vectors_ngrams[ids]]
+        np.testing.assert_allclose(vectors.vectors[index], np.mean(rows, axis=0), atol=1e-6)
+
+
+def test_vectors_may_be_put_together_in_a_way_of_their_own():
+    class Sums(FastTextKeyedVectors):
+        def adjust_vectors(self):
+            parts = zip(self.vectors_vocab, self.buckets_word, strict=True)
+            self.vectors = np.array([row + self.vectors_ngrams[ids].sum(0) for row, ids in parts])
+
+    model = FastText(**SMALL)
+    model.wv = Sums(8, 3, 6, 500)
+    model.wv.vectors_ngrams = np.zeros((0, 8), np.float32)
+    model.build_vocab(common_texts)
+    model.train(common_texts, total_examples=model.corpus_count, epochs=1)
+    ids = ft_ngram_hashes("graph", 3, 6, 500)
+    index = model.wv.key_to_index["graph"]
+    expected = model.wv.vectors_vocab[index] + model.wv.vectors_ngrams[ids].sum(axis=0)
+    np.testing.assert_allclose(model.wv["graph"], expected, atol=1e-6)
+
+
 @pytest.mark.parametrize("arguments", [{"bucket": 0}, {"min_n": 3, "max_n": 2}, {"max_n": 0}])
 def test_without_ngrams_it_is_word2vec(arguments):
     """Bit by bit, since words start from the same random vectors."""
