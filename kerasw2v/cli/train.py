@@ -188,9 +188,8 @@ def _add_workers(group: Any) -> None:
         metavar="WAY",
         help="rows (default): each worker trains on its own, and now and then the rows that have "
         "changed are merged; gradients: all workers make every step together, as one process "
-        "would, which pays only where a step takes longer than sending its rows: with costly "
-        "output layers, large --size, or workers on one fast network; slower than one process "
-        "otherwise",
+        "would, and send its rows: that pays only where a step takes longer than sending them, and "
+        "was slower than one process wherever it was measured",
     )
     _add_count(
         group,
