@@ -526,7 +526,8 @@ class BlockModel(keras.Model):
 
     def trace_config(self) -> dict[str, Any]:
         """Returns what a traced step depends on, beside layers and variables (`model_traces`)."""
-        return {**self.get_config(), "output_layer": None}  # which tells for itself
+        lanes = chains_side_by_side()
+        return {**self.get_config(), "output_layer": None, "lanes": lanes}  # layers tell themselves
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "BlockModel":

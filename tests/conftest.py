@@ -12,6 +12,8 @@ import pytest
 import tensorflow as tf
 from gensim.models import KeyedVectors
 
+from kerasw2v.ops.shared_traces import forget_traces
+
 
 def pytest_configure():
     # Two logical devices on one CPU: enough to test `tf.distribute` anywhere.
@@ -23,6 +25,12 @@ def pytest_configure():
 @pytest.fixture(autouse=True)
 def fixed_seed():
     keras.utils.set_random_seed(1)
+
+
+@pytest.fixture(autouse=True)
+def own_traces():
+    """A test may replace what a step calls, and another test must not run by its trace."""
+    forget_traces()
 
 
 @pytest.fixture(scope="session")
