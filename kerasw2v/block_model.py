@@ -32,6 +32,7 @@ from kerasw2v.ops.windows import check_halo, decode_blocks, default_block_length
 from kerasw2v.optimizers import RowSGD
 from kerasw2v.optimizers.row_optimizer import RowOptimizer
 from kerasw2v.utils.checks import MAX_INT32, check_int, check_seed
+from kerasw2v.utils.paths import check_keras_path
 from kerasw2v.utils.runtime import chains_side_by_side, check_not_forked, trace_without_gc
 
 
@@ -476,11 +477,7 @@ class BlockModel(keras.Model):
         Raises:
             ValueError: for a `.h5` or `.hdf5` file.
         """
-        if str(filepath).lower().endswith((".h5", ".hdf5")):
-            raise ValueError(
-                "`filepath` must end in .keras: Keras cannot load models of other classes than its "
-                f"own from HDF5. Received: filepath={str(filepath)!r}."
-            )
+        check_keras_path(filepath)
         super().save(filepath, *args, **kwargs)
 
     def export(
@@ -529,7 +526,8 @@ class BlockModel(keras.Model):
 
     def trace_config(self) -> dict[str, Any]:
         """Returns what a traced step depends on, beside layers and variables (`model_traces`)."""
-        return {**self.get_config(), "output_layer": None}  # which tells for itself
+        lanes = chains_side_by_side()
+        return {**self.get_config(), "output_layer": None, "lanes": lanes}  # layers tell themselves
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "BlockModel":

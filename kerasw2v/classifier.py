@@ -1,11 +1,17 @@
 """A Keras model that ends in an output layer: trained on labels, it predicts the best ids."""
 
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from kerasw2v.layers.output_layer import OutputLayer
+from kerasw2v.ops.ids import check_ids, check_weights, is_array, one_sentence_id_errors
+from kerasw2v.utils.paths import check_keras_path
 
 
 class _Mean(keras.losses.Loss):
@@ -39,7 +45,9 @@ class Classifier(keras.Model):
 
     Raises:
         TypeError, ValueError: if `body` is no Keras layer with one output, `output_layer` is none,
-            or `k` is not from 1 to V; in `compile`, for a `loss`; in `fit`, without `y`.
+            or `k` is not from 1 to V; in `compile`, for a `loss`, and for metrics that would take
+            hidden vectors for scores; in `fit` and `evaluate`, without `y`, or if ids of `y` are
+            out of range or weights not finite.
 
     Cost: that of the body and of the output layer.
 
@@ -99,10 +107,11 @@ class Classifier(keras.Model):
             raise ValueError(
                 f"`loss` must not be given: the output layer computes it. Received: loss={loss!r}."
             )
-        # Those of a saved model come without their layer.
         for metric in keras.tree.flatten([kwargs.get("metrics"), kwargs.get("weighted_metrics")]):
+            # Those of a saved model come without their layer.
             if getattr(metric, "lost_layer", None) == self.output_layer.name:
                 metric.bind(self.output_layer)
+            _check_metric(metric)
         super().compile(optimizer=optimizer, **kwargs)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
@@ -128,6 +137,47 @@ class Classifier(keras.Model):
         if self.losses:  # of regularisers
             loss += super().compute_loss(x, y, y_pred, sample_weight, training)
         return loss
+
+    def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Trains as `keras.Model.fit` does; ids and weights in arrays are checked first."""
+        named = inspect.signature(super().fit).bind(x, y, *args, **kwargs).arguments
+        validation = named.get("validation_data")
+        if isinstance(validation, tuple | list):
+            _, *rest = keras.utils.unpack_x_y_sample_weight(tuple(validation))
+            self._check_arrays("validation_data: {}", *rest)
+        with self._checked(y, named.get("sample_weight")):
+            return super().fit(x, y, *args, **kwargs)
+
+    def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Evaluates as `keras.Model.evaluate` does; arrays are checked first, as in `fit`."""
+        named = inspect.signature(super().evaluate).bind(x, y, *args, **kwargs).arguments
+        with self._checked(y, named.get("sample_weight")):
+            return super().evaluate(x, y, *args, **kwargs)
+
+    def train_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Trains as `keras.Model.train_on_batch` does; arrays are checked first, as in `fit`."""
+        with self._checked(y, args[0] if args else kwargs.get("sample_weight")):
+            return super().train_on_batch(x, y, *args, **kwargs)
+
+    @contextmanager
+    def _checked(self, y: Any, sample_weight: Any) -> Iterator[None]:
+        """Checks arrays before any work; in the block, errors of ops become one sentence."""
+        self._check_arrays("{}", y, sample_weight)
+        with one_sentence_id_errors():
+            yield
+
+    def _check_arrays(self, name: str, y: Any, sample_weight: Any) -> None:
+        if is_array(y):
+            ids, ignored = np.asarray(y), self.output_layer.ignore_id
+            ids = ids if ignored is None else np.where(ids == ignored, 0, ids)
+            check_ids(name.format("y"), ids, self.output_layer.vocabulary_size)
+        if is_array(sample_weight):
+            check_weights(name.format("sample_weight"), sample_weight)
+
+    def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """Saves the model to a `.keras` file; raises ValueError for a `.h5` or `.hdf5` file."""
+        check_keras_path(filepath)
+        super().save(filepath, *args, **kwargs)
 
     def predict_step(self, data: Any) -> tuple[tf.Tensor, tf.Tensor]:
         inputs, _, _ = keras.utils.unpack_x_y_sample_weight(data)
@@ -156,3 +206,19 @@ class Classifier(keras.Model):
             for name in ("body", "output_layer")  # in this order: the layer may share its table
         }
         return cls(**{**config, **parts})
+
+
+def _check_metric(metric: Any) -> None:
+    """Raises ValueError for a metric that would take hidden vectors for the scores of words."""
+    if isinstance(metric, str) or type(metric).__module__.split(".")[0] == "keras":
+        shown = metric if isinstance(metric, str) else type(metric).__name__
+        raise ValueError(
+            "`metrics` must be those of kerasw2v.metrics, such as TopKAccuracy(1, layer): what the "
+            f"model returns are hidden vectors, not scores. Received: {shown!r}."
+        )
+    if hasattr(metric, "lost_layer") and metric.layer is None and metric.lost_layer is None:
+        raise ValueError(
+            f"The metric {metric.name!r} must be given the output layer, such as "
+            "kerasw2v.metrics.Perplexity(layer), since the model returns hidden vectors. "
+            "Received: none."
+        )

@@ -12,6 +12,8 @@ import pytest
 import tensorflow as tf
 from gensim.models import KeyedVectors
 
+from kerasw2v.ops.shared_traces import forget_traces
+
 
 def pytest_configure():
     # Two logical devices on one CPU: enough to test `tf.distribute` anywhere.
@@ -23,6 +25,12 @@ def pytest_configure():
 @pytest.fixture(autouse=True)
 def fixed_seed():
     keras.utils.set_random_seed(1)
+
+
+@pytest.fixture(autouse=True)
+def own_traces():
+    """A test may replace what a step calls, and another test must not run by its trace."""
+    forget_traces()
 
 
 @pytest.fixture(scope="session")
@@ -65,6 +73,22 @@ _SLOW = {
     "test_sg_fixedwindowsize_fromfile",
     "test_cbow_fixedwindowsize_fromfile",
     "test_evaluate_word_pairs_from_file",
+    "test_evaluate_word_pairs",
+    "test_evaluate_word_analogies",
+    "test_cbow_hs",
+    "test_cbow_fixedwindowsize",
+    "test_cbow_neg_fromfile",
+    "test_sg_neg_training",
+}
+# Tests that train each of many layers or recipes: all but these are marked `slow`.
+_KEPT_OF_MANY = {
+    "test_skip_gram_tells_two_topics_apart": ("NegativeSampling", "HierarchicalSoftmax"),
+    "test_smoke_variant_learns_what_it_promises": (
+        "cbow-class-softmax",
+        "skip-gram-negative-sampling",
+        "lstm-adaptive-softmax",
+    ),
+    "test_replicas_learn_and_stay_equal": ("SkipGram-group", "CBOW-group"),
 }
 
 
@@ -73,5 +97,6 @@ def pytest_collection_modifyitems(items):
     rank = {name: place for place, name in enumerate(_LONGEST)}
     items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
     for item in items:
-        if item.name in _SLOW:
+        test, _, case = item.name.rstrip("]").partition("[")
+        if item.name in _SLOW or case not in _KEPT_OF_MANY.get(test, (case,)):
             item.add_marker("slow")

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from scipy.special import log_softmax
 
-from kerasw2v import Classifier, layers
+from kerasw2v import Classifier, layers, metrics
 
 V, DIM = 7, 4
 
@@ -124,3 +124,36 @@ def test_bad_arguments():
     model.compile("sgd")
     with pytest.raises(ValueError, match="`y` must be given"):
         model.fit(data()[0], verbose=0)
+
+
+def test_labels_and_weights_are_checked_before_any_work():
+    model = filled(layers.FullSoftmax(V, ignore_id=-1))
+    x, y = data()
+    wrong, weights = y.copy(), np.ones(12)
+    wrong[3], weights[2] = V, np.nan
+    ignoring = np.where(np.arange(12) == 5, -1, y)
+    assert np.isfinite(model.evaluate(x, ignoring, verbose=0))
+    received = r"`y` must be ids from 0 to 6\. Received: y\[3\]=7\.$"
+    for call in (model.fit, model.evaluate, model.train_on_batch):
+        with pytest.raises(ValueError, match="^" + received):
+            call(x, wrong)
+    with pytest.raises(ValueError, match=r"^`validation_data: y` must be ids from 0 to 6"):
+        model.fit(x, y, validation_data=(x, wrong))
+    with pytest.raises(ValueError, match=r"^`sample_weight` must be finite"):
+        model.fit(x, y, sample_weight=weights)
+    dataset = tf.data.Dataset.from_tensor_slices((x, wrong)).batch(12)
+    with pytest.raises(ValueError, match=r"^Ids in the data must be from 0 to 6"):
+        model.fit(dataset, verbose=0)
+
+
+def test_metrics_that_take_hidden_vectors_for_scores(tmp_path):
+    layer = layers.FullSoftmax(V)
+    model = filled(layer)
+    for metric in ("accuracy", keras.metrics.SparseCategoricalAccuracy()):
+        with pytest.raises(ValueError, match=r"^`metrics` must be those of kerasw2v\.metrics"):
+            model.compile("adam", metrics=[metric])
+    with pytest.raises(ValueError, match=r"'perplexity' must be given the output layer"):
+        model.compile("adam", metrics=[metrics.Perplexity()])
+    model.compile("adam", metrics=[metrics.Perplexity(layer)])
+    with pytest.raises(ValueError, match=r"^`filepath` must end in \.keras"):
+        model.save(tmp_path / "model.h5")

@@ -20,6 +20,11 @@ _traces: OrderedDict[Hashable, Any] = OrderedDict()
 _active = threading.local()
 
 
+def forget_traces() -> None:
+    """Forgets all traces; the next model of each kind is traced again."""
+    _traces.clear()
+
+
 class Place(NamedTuple):
     """Where a `tf.Variable` is held: by an attribute of an object, or at an index of a list."""
 

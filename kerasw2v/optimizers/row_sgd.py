@@ -121,25 +121,26 @@ class RowSGD(RowOptimizer):
         if not all(_names_rows(gradient) for gradient in gradients):
             super()._update_from_all(strategy, variable, gradients, learning_rate, slots)
             return
-        learning_rate = tf.cast(learning_rate, tf.float32)
         limit = tf.constant(self.max_step, tf.float32)
         numbers = iter(range(len(gradients)))
 
-        def own_steps(copy: Any, row_sums: Any, kept_masses: Any) -> list[RowSlices]:
+        def own_steps(copy: Any, rate: Any, row_sums: Any, kept_masses: Any) -> list[RowSlices]:
             """Returns what the replica of this copy subtracts: each multiplies its own rows."""
+            rate = tf.cast(rate, tf.float32)
             own = gradients[next(numbers)]
             mass = joined(gradients).mass
             with _device_of(copy, own):
                 masses = _masses_by_row(row_sums, replace(own, mass=mass))
                 if kept_masses is not None:
                     add_masses(kept_masses, replace(own, mass=mass))
-                return [
-                    _steps(each, copy.dtype, masses, learning_rate, limit) for each in own.slices
-                ]
+                return [_steps(each, copy.dtype, masses, rate, limit) for each in own.slices]
 
         steps: list[RowSlices] = []
         strategy.extended.update(
-            variable, lambda *of_copy: steps.extend(own_steps(*of_copy)), args=slots, group=False
+            variable,
+            lambda *of_copy: steps.extend(own_steps(*of_copy)),
+            args=(learning_rate, *slots),
+            group=False,
         )
 
         def subtract(copy: Any) -> None:

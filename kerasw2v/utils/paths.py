@@ -16,3 +16,12 @@ def check_path(name: str, path: object) -> str:
             f"`{name}` must be a path, not empty and without NUL. Received: {name}={text!r}."
         )
     return text
+
+
+def check_keras_path(filepath: object) -> None:
+    """Raises ValueError for an HDF5 file, which Keras could write and not load again."""
+    if str(filepath).lower().endswith((".h5", ".hdf5")):
+        raise ValueError(
+            "`filepath` must end in .keras: Keras cannot load models of other classes than its "
+            f"own from HDF5. Received: filepath={str(filepath)!r}."
+        )

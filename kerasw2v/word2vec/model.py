@@ -695,8 +695,11 @@ class Word2Vec(hooks.TrainingHooks):
             stream, _ = ScanCache().encode(Sentences(self._held_out), vocabulary)
         except ValueError as error:
             raise ValueError(f"`held_out`: {error}") from None
-        if stream is None:
-            raise ValueError("`held_out` must have sentences. Received: none.")
+        if stream is None or stream.longest_sentence() < 2:
+            raise ValueError(
+                "`held_out` must have a sentence of two known words or more, which make a pair. "
+                "Received: none."
+            )
         return stream
 
     def _is_read_once(self, corpus: Sentences | str) -> bool:

@@ -9,7 +9,16 @@ import pytest
 import tensorflow as tf
 
 import kerasw2v
-from kerasw2v import CBOW, SkipGram, Vocabulary, Word2Vec, block_dataset, layers, optimizers
+from kerasw2v import (
+    CBOW,
+    FastText,
+    SkipGram,
+    Vocabulary,
+    Word2Vec,
+    block_dataset,
+    layers,
+    optimizers,
+)
 from kerasw2v.callbacks import Checkpoint, StopOnNaN
 from kerasw2v.cli import main
 from kerasw2v.ops.cutoffs import CostModel
@@ -56,6 +65,10 @@ FLOATS = {
     "default_schedule": (partial(default_schedule, "cbow", 1, 1), ["learning_rate"]),
     "block_dataset": (partial(block_dataset, SENTENCES, VOCABULARY), ["sample"]),
     "Word2Vec": (word2vec, ["alpha", "min_alpha", "sample", "ns_exponent"]),
+    "FastText": (
+        partial(FastText, SENTENCES, min_count=1),
+        ["alpha", "min_alpha", "sample", "ns_exponent"],
+    ),
     "Word2Vec.train": (retrained, ["start_alpha", "end_alpha"]),
     "Word2Vec.prepare_vocab": (prepared, ["sample"]),
     "CostModel": (lambda **kwargs: CostModel(**{**COSTS, **kwargs}), list(COSTS)),

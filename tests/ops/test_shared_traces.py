@@ -9,15 +9,11 @@ import pytest
 import tensorflow as tf
 
 from kerasw2v import CBOW, SkipGram, Word2Vec, block_dataset, layers, optimizers, read_corpus
+from kerasw2v.model_traces import shared_trace
 from kerasw2v.ops import shared_traces
 from kerasw2v.ops.shared_traces import Place, SharedTrace
 
 SENTENCES = [[f"w{(7 * i * j) % 30}" for j in range(12)] for i in range(60)]
-
-
-@pytest.fixture(autouse=True)
-def no_traces():
-    shared_traces._traces.clear()
 
 
 @pytest.fixture
@@ -60,7 +56,7 @@ def test_a_second_model_traces_nothing_and_learns_as_if_it_were_alone(kind, step
     assert steps == [kind.__name__]
     for left, right in zip(before, arrays(first), strict=True):
         np.testing.assert_array_equal(left, right)
-    shared_traces._traces.clear()
+    shared_traces.forget_traces()
     alone = fitted(kind, seed=2, epochs=2)
     assert len(steps) == 2
     for left, right in zip(arrays(second), arrays(alone), strict=True):
@@ -107,6 +103,14 @@ def test_classes_of_others_do_not_share():
     assert not shared_traces._traces
     assert arrays(results[0])[2].any()
     assert not arrays(results[1])[2].any()
+
+
+def test_a_layer_with_a_method_of_its_own_shares_nothing():
+    model = SkipGram(30, 8, layers.NegativeSampling(30, seed=3), window=2)
+    model.compile(optimizers.RowSGD(0.05))
+    assert shared_trace(model, "train_step") is not None
+    model.output_layer.block_loss = lambda *given: None
+    assert shared_trace(model, "train_step") is None
 
 
 def test_after_clear_session(steps):

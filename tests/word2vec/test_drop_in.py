@@ -140,13 +140,13 @@ def test_passes_over_the_same_sentences_train_what_one_reading_does():
             seen.append(float(self.model.optimizer.learning_rate))
 
     models = []
-    for seen, corpus in zip(rates, (common_texts * 3, tuple(common_texts * 3)), strict=True):
+    for seen, corpus in zip(rates, (common_texts * 60, tuple(common_texts * 60)), strict=True):
         model = Word2Vec(**TINY, batch_size=32, compute_loss=True)
         model.build_vocab(corpus)
         given = corpus if seen is rates[0] else Again(corpus)
-        model.train(given, total_examples=27, epochs=3, callbacks=[Rates()], compute_loss=True)
+        model.train(given, total_examples=540, epochs=3, callbacks=[Rates()], compute_loss=True)
         models.append(model)
-    assert len(rates[0]) > 3
+    assert len(rates[0]) > 3  # more than one an epoch
     np.testing.assert_allclose(*rates, rtol=1e-6)
     np.testing.assert_array_equal(models[0].wv.vectors, models[1].wv.vectors)
     assert models[0].epoch_losses == models[1].epoch_losses

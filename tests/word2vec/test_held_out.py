@@ -90,8 +90,9 @@ def test_bad_held_out_sentences():
         Word2Vec(SENTENCES, **SMALL, held_out="file.txt")
     with pytest.raises(ValueError, match=r"`held_out`: .* at least one word of the vocabulary"):
         Word2Vec(SENTENCES, **SMALL, held_out=[["unknown"]])
-    with pytest.raises(ValueError, match="`held_out` must have sentences"):
-        Word2Vec(SENTENCES, **SMALL, held_out=[])
+    for held_out in ([], [["w1"], ["w2", "unknown"]]):
+        with pytest.raises(ValueError, match="`held_out` must have a sentence of two known words"):
+            Word2Vec(SENTENCES, **SMALL, held_out=held_out)
 
 
 def test_they_are_not_saved_with_the_model(tmp_path):
