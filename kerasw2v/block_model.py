@@ -87,6 +87,9 @@ class BlockModel(keras.Model):
         **kwargs: arguments of `keras.Model`.
     """
 
+    # Cores that one lane of a step keeps busy (see `ops.lanes`).
+    chains_in_lane = 1
+
     # The smallest id among plain inputs; None if all negative ones are padding.
     lowest_input: int | None = 0
 
@@ -434,8 +437,9 @@ class BlockModel(keras.Model):
         rows = blocks.shape[0] * self.block_length
         together = self.output_layer.rows_together(rows, length, candidates)
         together = lcm(together, self.block_length) // self.block_length
-        chains = max(1, chains_side_by_side() // local_replicas(self.distribute_strategy))
-        return number_of_lanes(blocks, together, chains)
+        replicas = local_replicas(self.distribute_strategy)
+        limit = chains_side_by_side() // (replicas * self.chains_in_lane)
+        return number_of_lanes(blocks, together, limit)
 
     @property
     def _loss_shape(self) -> tuple[int, int]:

@@ -61,6 +61,10 @@ class SkipGram(BlockModel):
     Source: Mikolov et al., "Efficient estimation of word representations in vector space", 2013.
     """
 
+    # Scores of targets and those of noise words, about as much work each, need one another only in
+    # the end.
+    chains_in_lane = 2
+
     @property
     def largest_batch(self) -> int:
         # Costly targets make steps of many small ops, which larger batches share among more tokens.

@@ -34,7 +34,8 @@ def trained(model_class, number, monkeypatch, **arguments):
 )
 def test_the_number_of_lanes_changes_no_bit(model_class, sharing, monkeypatch):
     loss, tables, number = trained(model_class, 1, monkeypatch, sharing=sharing)
-    lane_loss, lane_tables, lanes = trained(model_class, 5, monkeypatch, sharing=sharing)
+    threads = 5 * model_class.chains_in_lane
+    lane_loss, lane_tables, lanes = trained(model_class, threads, monkeypatch, sharing=sharing)
     assert (number, lanes) == (1, 4)
     assert loss == lane_loss
     for table, lane_table in zip(tables, lane_tables, strict=True):
