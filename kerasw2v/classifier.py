@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasw2v.layers.output_layer import OutputLayer
-from kerasw2v.ops.ids import check_ids, check_weights, is_array, one_sentence_id_errors
+from kerasw2v.ops.ids import check_examples, is_array, one_sentence_id_errors
 from kerasw2v.utils.paths import check_keras_path
 
 
@@ -167,12 +167,11 @@ class Classifier(keras.Model):
             yield
 
     def _check_arrays(self, name: str, y: Any, sample_weight: Any) -> None:
-        if is_array(y):
-            ids, ignored = np.asarray(y), self.output_layer.ignore_id
-            ids = ids if ignored is None else np.where(ids == ignored, 0, ids)
-            check_ids(name.format("y"), ids, self.output_layer.vocabulary_size)
-        if is_array(sample_weight):
-            check_weights(name.format("sample_weight"), sample_weight)
+        ignored = self.output_layer.ignore_id
+        if is_array(y) and ignored is not None:
+            ids = np.asarray(y)
+            y = np.where(ids == ignored, 0, ids)
+        check_examples(name, None, y, sample_weight, self.output_layer.vocabulary_size, 0)
 
     def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
         """Saves the model to a `.keras` file; raises ValueError for a `.h5` or `.hdf5` file."""

@@ -29,10 +29,7 @@ def positive_int(text: str) -> int:
 
 def non_negative_float(text: str) -> float:
     """Reads a finite number, not negative."""
-    try:
-        number = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be a number, not {text!r}") from None
+    number = _number(text)
     if not 0 <= number < float("inf"):
         raise argparse.ArgumentTypeError(f"must not be negative or infinite, not {text}")
     return number
@@ -40,13 +37,17 @@ def non_negative_float(text: str) -> float:
 
 def finite_float(text: str) -> float:
     """Reads a finite number of either sign."""
-    try:
-        number = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be a number, not {text!r}") from None
+    number = _number(text)
     if not abs(number) < float("inf"):
         raise argparse.ArgumentTypeError(f"must be finite, not {text}")
     return number
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number, not {text!r}") from None
 
 
 def positive_float(text: str) -> float:

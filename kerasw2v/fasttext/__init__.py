@@ -14,6 +14,7 @@ with quiet_start():
     from gensim.models.fasttext import FastTextKeyedVectors, load_facebook_vectors
 
     from kerasw2v.fasttext.model import FastText
+    from kerasw2v.word2vec.replaced_names import check_not_replaced
 
 __all__ = [
     "FastText",
@@ -59,11 +60,7 @@ _REPLACEMENTS = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in _REPLACEMENTS:
-        raise AttributeError(
-            f"`{name}` must be replaced by {_REPLACEMENTS[name]}: it belongs to gensim's engine. "
-            f"Received: {__name__}.{name}."
-        )
+    check_not_replaced(__name__, name, _REPLACEMENTS)
     if name.startswith("_") or name == "Word2Vec" or not hasattr(_gensim, name):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(_gensim, name)  # what gensim has there besides: hashes of n-grams, NumPy ...

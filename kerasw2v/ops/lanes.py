@@ -8,7 +8,7 @@ and rows are updated in the order of the whole batch, so the number of lanes cha
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
@@ -25,7 +25,7 @@ _active = threading.local()  # replicas trace in threads of their own
 class _Lane:
     index: int
     number: int
-    draws: list[list[tf.Tensor]] = field(default_factory=list)  # those of all lanes, in order
+    draws: list[list[tf.Tensor]]  # those of all lanes, in order
     drawn: int = 0
 
 

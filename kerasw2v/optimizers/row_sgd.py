@@ -255,11 +255,7 @@ def _subtract(
         arrays = [slices.ids, slices.values, slices.owners]
         _subtract_from_rows_of_owners(variable.handle, masses, learning_rate, limit, *arrays)
     else:
-        slices = slices.rows() if slices.owners is not None else slices
-        arrays = [slices.ids, slices.values] + ([] if slices.scale is None else [slices.scale])
-        if not slices.is_bucketed:
-            arrays = _padded_to_bucket(*arrays)
-        _subtract_rows(variable.handle, masses, learning_rate, limit, *arrays)
+        _subtract_rows(variable.handle, masses, learning_rate, limit, *_padded_arrays(slices))
 
 
 def _names_rows(gradient: Any) -> bool:
@@ -279,11 +275,15 @@ def _steps(
     """Returns `rate * gradient` for each row, padded to a bucket."""
     if isinstance(slices, RowProducts):
         return _steps_of_products(slices, dtype, masses, learning_rate, limit)
+    ids, *values = _padded_arrays(slices)
+    return RowSlices(ids, _multiplied_rows(masses, learning_rate, limit, ids, *values))
+
+
+def _padded_arrays(slices: RowSlices) -> list[tf.Tensor]:
+    """Returns the ids, the values and, if there is one, the scale, padded to a bucket."""
     slices = slices.rows() if slices.owners is not None else slices
     arrays = [slices.ids, slices.values] + ([] if slices.scale is None else [slices.scale])
-    if not slices.is_bucketed:
-        arrays = _padded_to_bucket(*arrays)
-    return RowSlices(arrays[0], _multiplied_rows(masses, learning_rate, limit, *arrays))
+    return arrays if slices.is_bucketed else _padded_to_bucket(*arrays)
 
 
 def _steps_of_products(
@@ -356,8 +356,7 @@ def _subtract_from_rows_of_owners(
     values: tf.Tensor,
     owners: tf.Tensor,
 ) -> None:
-    rate = tf.cast(_rate_of_rows(masses, ids, learning_rate, limit), values.dtype)
-    steps = rate[:, None] * tf.gather(values, owners)
+    steps = _row_steps(masses, learning_rate, limit, ids, tf.gather(values, owners))
     tf.raw_ops.ResourceScatterNdSub(ref=table, indices=ids[:, None], updates=steps)
 
 

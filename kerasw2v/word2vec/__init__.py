@@ -23,6 +23,7 @@ with quiet_start():
     )
 
     from kerasw2v.word2vec.model import Word2Vec
+    from kerasw2v.word2vec.replaced_names import check_not_replaced
 
 __all__ = [
     "CORPUSFILE_VERSION",
@@ -59,11 +60,7 @@ _REPLACEMENTS = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in _REPLACEMENTS:
-        raise AttributeError(
-            f"`{name}` must be replaced by {_REPLACEMENTS[name]}: it belongs to gensim's engine. "
-            f"Received: {__name__}.{name}."
-        )
+    check_not_replaced(__name__, name, _REPLACEMENTS)
     if name.startswith("_") or not hasattr(_gensim, name):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(_gensim, name)  # what gensim imports there: its `utils`, NumPy, `logger` ...
