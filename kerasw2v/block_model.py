@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from kerasw2v.divergence import with_stop
+from kerasw2v.layers.config_arrays import arrays_left_out
 from kerasw2v.layers.embedding_lookup import EmbeddingLookup
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.layers.tables import check_room, check_table
@@ -530,8 +531,8 @@ class BlockModel(keras.Model):
 
     def trace_config(self) -> dict[str, Any]:
         """Returns what a traced step depends on, beside layers and variables (`model_traces`)."""
-        lanes = chains_side_by_side()
-        return {**self.get_config(), "output_layer": None, "lanes": lanes}  # layers tell themselves
+        with arrays_left_out():  # they are in tables, or the layers tell
+            return {**self.get_config(), "output_layer": None, "lanes": chains_side_by_side()}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "BlockModel":

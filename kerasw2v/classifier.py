@@ -35,7 +35,8 @@ class Classifier(keras.Model):
       `export` writes a model that serves the same.
     - `model(x)` returns hidden vectors: `model.output_layer.log_probs(model(x))` are the
       log-probabilities of all words, and metrics such as `kerasw2v.metrics.Perplexity(layer)` are
-      given them in `compile(metrics=...)`.
+      given them in `compile(metrics=...)`. In training, Keras asks metrics after the step's update:
+      what they say of a batch is a little better than before it. Validation is exact.
 
     Args:
         body: a Keras model, functional or any other, from inputs to hidden vectors `(..., d)`.
@@ -79,6 +80,7 @@ class Classifier(keras.Model):
         self.body, self.output_layer = body, output_layer
         self.k = output_layer.checked_k(k)
         self._mean = _Mean(name="mean")
+        self._leading: tuple[int | None, ...] | None = None  # the shape of labels, once known
         if isinstance(body, keras.Model) and getattr(body, "inputs", None):  # functional
             if not isinstance(body.output, keras.KerasTensor):
                 raise ValueError(
@@ -95,6 +97,7 @@ class Classifier(keras.Model):
         self.built = True
 
     def _build_output_layer(self, hidden_shape: Any) -> None:
+        self._leading = tuple(hidden_shape[:-1])
         if not self.output_layer.built:
             self.output_layer.build(hidden_shape)
 
@@ -166,12 +169,25 @@ class Classifier(keras.Model):
         with one_sentence_id_errors():
             yield
 
-    def _check_arrays(self, name: str, y: Any, sample_weight: Any) -> None:
+    def _check_arrays(self, name: str, y: Any, sample_weight: Any = None) -> None:
+        if is_array(y):
+            self._check_shape(name.format("y"), np.shape(y))
         ignored = self.output_layer.ignore_id
         if is_array(y) and ignored is not None:
             ids = np.asarray(y)
             y = np.where(ids == ignored, 0, ids)
         check_examples(name, None, y, sample_weight, self.output_layer.vocabulary_size, 0)
+
+    def _check_shape(self, name: str, shape: tuple[int, ...]) -> None:
+        """Raises ValueError unless there is a label for each hidden vector, if these are known."""
+        if self._leading is None:
+            return
+        allowed = self._leading, (*self._leading, 1)
+        if not any(tf.TensorShape(each).is_compatible_with(shape) for each in allowed):
+            raise ValueError(
+                f"`{name}` must be one id for each hidden vector, of shape {self._leading}; "
+                f"one-hot labels are no ids. Received: {name} of shape {shape}."
+            )
 
     def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
         """Saves the model to a `.keras` file; raises ValueError for a `.h5` or `.hdf5` file."""

@@ -166,6 +166,11 @@ class _RankMetric(_RowMean):
     """Mean of a function of the places of the targets among all candidates, from 1."""
 
     def __init__(self, layer: Any, k: int | None, name: str, dtype: Any = None) -> None:
+        if hasattr(k, "target_log_probs"):
+            raise TypeError(
+                f"`layer` must be given by name, {type(self).__name__}(layer=...), or after `k`. "
+                "Received: a layer as `k`."
+            )
         super().__init__(layer, name, dtype)
         self.k = None if k is None else check_int("k", k, minimum=1)
 

@@ -146,6 +146,20 @@ def test_labels_and_weights_are_checked_before_any_work():
         model.fit(dataset, verbose=0)
 
 
+@pytest.mark.parametrize("call", ["fit", "evaluate", "train_on_batch"])
+def test_labels_of_another_kind_are_one_sentence(call):
+    model = filled(layers.FullSoftmax(V))
+    x, y = data()
+    received = r"one-hot labels are no ids\. Received: y of shape \(12, 7\)\.$"
+    with pytest.raises(ValueError, match=r"^`y` must be one id .* of shape \(None,\); " + received):
+        getattr(model, call)(x, np.eye(V)[y])
+    with pytest.raises(TypeError, match=r"^`y` must be ids: integers, or whole floats"):
+        getattr(model, call)(x, y.astype(str))
+    sequences = filled(layers.FullSoftmax(V), return_sequences=True)
+    with pytest.raises(ValueError, match=r"of shape \(None, 3\).* y of shape \(12,\)\.$"):
+        getattr(sequences, call)(x, y)
+
+
 def test_metrics_that_take_hidden_vectors_for_scores(tmp_path):
     layer = layers.FullSoftmax(V)
     model = filled(layer)

@@ -149,6 +149,8 @@ def test_wrong_arguments(layer):
         metrics.Perplexity(keras.layers.Dense(3))
     with pytest.raises(ValueError, match="`k` must be at least 1"):
         metrics.RecallAtK(0)
+    with pytest.raises(TypeError, match=r"given by name, MeanReciprocalRank\(layer=\.\.\.\)"):
+        metrics.MeanReciprocalRank(layer)
     hidden, targets = data()
     with pytest.raises(ValueError, match="`y_true` and `y_pred` must have as many examples"):
         metrics.RecallAtK(2, layer).update_state(targets[:4], hidden)

@@ -90,6 +90,7 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def _result(args: argparse.Namespace) -> Any:
+    from kerasw2v.data.table import table_suffix
     from kerasw2v.evaluation import evaluate, evaluate_next_items
 
     columns = checked_columns(args, is_table=args.next_items is not None)
@@ -102,6 +103,11 @@ def _result(args: argparse.Namespace) -> Any:
                 f"`--{option}` must not be given with `--next-items`, which tests no words. "
                 f"Received: --{option} and --next-items."
             )
+    if not columns and table_suffix(args.next_items):
+        raise ValueError(
+            "`--columns` must be given with a table, to name the columns of baskets and items. "
+            f"Received: --next-items {args.next_items} without --columns."
+        )
     vectors = open_vectors(args.vectors)
     # Items of a file are text; those of vectors may be numbers.
     names = {str(item): item for item in vectors.index_to_key}

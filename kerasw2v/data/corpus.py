@@ -20,7 +20,7 @@ import numpy as np
 import smart_open
 from numpy.typing import NDArray
 
-from kerasw2v.data.table import table_suffix
+from kerasw2v.data.table import check_no_table, table_suffix
 from kerasw2v.utils.checks import shortened
 
 PathLike: TypeAlias = str | os.PathLike[str]
@@ -251,6 +251,7 @@ def _warn_of_tables(paths: list[str]) -> None:
 
 
 def _check_iterable(corpus: Any) -> None:
+    check_no_table("corpus", corpus)
     is_iterable = isinstance(corpus, Iterable) or hasattr(corpus, "__getitem__")
     if not is_iterable or isinstance(corpus, np.generic):  # NumPy's numbers have `__iter__`
         raise TypeError(

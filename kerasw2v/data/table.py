@@ -217,6 +217,15 @@ def table_suffix(path: str) -> str | None:
     return None if kind == ".parquet" and not path.lower().endswith(kind) else kind
 
 
+def check_no_table(name: str, corpus: Any) -> None:
+    """Raises TypeError for a DataFrame, whose items are the names of its columns, as a corpus."""
+    if hasattr(corpus, "to_pandas") or (hasattr(corpus, "columns") and hasattr(corpus, "iloc")):
+        raise TypeError(
+            f"`{name}` must be lists of words; `kerasw2v.read_table` makes them of a table. "
+            f"Received: a {type(corpus).__module__.partition('.')[0]} {type(corpus).__name__}."
+        )
+
+
 def _frames(table: Any, columns: Mapping[str, str]) -> Iterator[Any]:
     """Yields a table in one or more DataFrames with these columns."""
     if isinstance(table, str | os.PathLike):

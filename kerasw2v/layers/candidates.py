@@ -1,5 +1,6 @@
 """Vectors that queries are matched with: exact search, and arrays for an approximate one."""
 
+import warnings
 from typing import Any
 
 import keras
@@ -9,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from kerasw2v.layers.in_batch_softmax import SIMILARITIES
 from kerasw2v.layers.table_search import TableSearch
+from kerasw2v.layers.tables import is_in_use
 from kerasw2v.ops.table_scores import TableScores, best_rows, unit_vectors
 from kerasw2v.utils.checks import check_choice, check_int, check_positive
 
@@ -74,6 +76,8 @@ class Candidates(TableSearch):
             autocast=False,
             name="vectors",
         )
+        self.hidden_dim = self.embedding_dim
+        self._has_vectors = False
         self.built = True
 
     def build(self, input_shape: Any = None) -> None:
@@ -97,9 +101,22 @@ class Candidates(TableSearch):
 
     @property
     def table_scores(self) -> TableScores:
+        self._warn_without_vectors()
         return TableScores(
             self.vectors, scale=1.0 / self.temperature, is_cosine=self.similarity == "cosine"
         )
+
+    def _warn_without_vectors(self) -> None:
+        """Warns while all vectors are zero; they are looked at until they are not, no more."""
+        if not self._has_vectors and is_in_use(self.vectors):
+            with tf.init_scope():  # eagerly, also where a graph is traced
+                self._has_vectors = bool(np.any(self.vectors.value.numpy()))
+            if not self._has_vectors:
+                warnings.warn(
+                    f"{self.name} has no vectors yet, so that all candidates are equal: give it "
+                    "those of the items by `assign`.",
+                    stacklevel=4,
+                )
 
     def _queries(self, hidden: Any) -> tf.Tensor:
         queries = super()._queries(hidden)

@@ -7,6 +7,9 @@ it comes with the weights.
 
 import hashlib
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,6 +26,17 @@ class HasArrays(Protocol):
 
 
 _layers: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
+_are_left_out = ContextVar("arrays left out of configs", default=False)
+
+
+@contextmanager
+def arrays_left_out() -> Iterator[None]:
+    """Has None for each array in the configs that are made in the block: no digest, no O(V)."""
+    token = _are_left_out.set(True)
+    try:
+        yield
+    finally:
+        _are_left_out.reset(token)
 
 
 def array_config(layer: HasArrays, name: str) -> Any:
@@ -32,6 +46,8 @@ def array_config(layer: HasArrays, name: str) -> Any:
         layer: the layer, which has to stay alive for a reference to be followed without weights.
         name: of the argument that the array is given by.
     """
+    if _are_left_out.get():
+        return None
     array = layer.array_argument(name)
     if array.size <= _LONGEST_LIST:
         is_whole = array.dtype.kind == "f" and (array == np.round(array)).all()

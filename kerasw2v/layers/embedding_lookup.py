@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from kerasw2v.layers.tables import add_table, check_shards
+from kerasw2v.layers.uniform_rows import UniformRows
 from kerasw2v.ops.ids import as_ids
 from kerasw2v.ops.row_mass import add_row_mass
 from kerasw2v.ops.rows import distinct, gather_rows
@@ -82,7 +83,7 @@ class EmbeddingLookup(keras.layers.Layer):
         self.shards = check_shards(shards, vocabulary_size)
         if embeddings_initializer is None:
             bound = 0.5 / embedding_dim
-            embeddings_initializer = keras.initializers.RandomUniform(-bound, bound, self.seed)
+            embeddings_initializer = UniformRows(-bound, bound, self.seed)
         self.embeddings_initializer = keras.initializers.get(embeddings_initializer)
 
     can_tie = True

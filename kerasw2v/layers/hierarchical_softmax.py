@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike, NDArray
 
-from kerasw2v.layers.config_arrays import array_config
+from kerasw2v.layers.config_arrays import array_config, arrays_left_out
 from kerasw2v.layers.frequency_order import warn_without_counts
 from kerasw2v.layers.kept_rows import KeptRows
 from kerasw2v.layers.output_layer import OutputLayer
@@ -256,7 +256,8 @@ class HierarchicalSoftmax(OutputLayer):
         return self.complete({**super().get_config(), "dense_rows": self.dense_rows, "tree": tree})
 
     def trace_config(self) -> dict[str, Any]:
-        return {**super().trace_config(), "counts": None, "tree": None}  # they are in tables
+        with arrays_left_out():  # they are in tables
+            return super().trace_config()
 
 
 def check_tree(tree: Any, size: int) -> tuple[NDArray[np.int32], NDArray[np.int8]]:

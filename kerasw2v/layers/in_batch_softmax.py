@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from kerasw2v.layers.config_arrays import array_config, find_array, is_reference
 from kerasw2v.layers.streaming_probabilities import StreamingProbabilities
+from kerasw2v.ops.ids import as_ids, one_sentence_errors
 from kerasw2v.ops.in_batch import in_batch_loss
 from kerasw2v.ops.streaming_counts import inclusion_probabilities
 from kerasw2v.ops.table_scores import unit_vectors
@@ -110,6 +111,7 @@ class InBatchSoftmax(keras.layers.Layer):
             )
         self.built = True
 
+    @one_sentence_errors()
     def call(
         self,
         queries: Any,
@@ -158,7 +160,8 @@ class InBatchSoftmax(keras.layers.Layer):
                 "config has no more than the digest. Received: a config without weights."
             )
         else:
-            shares = tf.gather(self._frequencies.value, ids)
+            items = as_ids("ids", ids, len(self.sampling))
+            shares = tf.gather(self._frequencies.value, items)
             chances = inclusion_probabilities(shares, number)
         return tf.math.log(tf.maximum(tf.cast(chances, tf.float32), _SMALLEST))
 

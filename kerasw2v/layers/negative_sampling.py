@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
+from kerasw2v.layers.config_arrays import arrays_left_out
 from kerasw2v.layers.noise_layer import NoiseLayer, band_scores
 from kerasw2v.layers.output_layer import as_blocks
 from kerasw2v.layers.tables import check_scores
@@ -225,7 +226,8 @@ class NegativeSampling(NoiseLayer):
         }
 
     def trace_config(self) -> dict[str, Any]:
-        return {**super().trace_config(), "counts": None}  # they are in tables
+        with arrays_left_out():  # they are in tables
+            return super().trace_config()
 
 
 @fused

@@ -21,9 +21,16 @@ from kerasw2v.layers.shapes import (
     has_axis_of_one,
 )
 from kerasw2v.layers.table_search import TableSearch
-from kerasw2v.layers.tables import add_table, check_shards, check_tie, tied_table, warn_of_lost_tie
+from kerasw2v.layers.tables import (
+    add_table,
+    check_shards,
+    check_tie,
+    is_in_use,
+    tied_table,
+    warn_of_lost_tie,
+)
 from kerasw2v.layers.top_k import UnpackTopK, pack
-from kerasw2v.ops.ids import as_ids, as_weights, is_equal
+from kerasw2v.ops.ids import as_ids, as_weights, is_equal, one_sentence_errors
 from kerasw2v.ops.rows import rows_at
 from kerasw2v.ops.seeds import evaluation_draws, grown_seed, is_evaluating
 from kerasw2v.ops.sharded_table import ShardedTable
@@ -45,13 +52,24 @@ def _for_any_shape(method: Callable[..., Any]) -> Callable[..., Any]:
             k = arguments[0] if arguments else named.get("k")
             return self(hidden) if k is None else UnpackTopK()(self(hidden, packed_top_k=k))
         hidden = tf.convert_to_tensor(hidden)
-        shape = check_hidden(hidden.shape)
+        shape = check_hidden(hidden.shape, self.hidden_dim)
         if not self.built:
             self.build(shape)
         self._check_restored()
         return as_before(method(self, flat_hidden(hidden), *arguments, **named), hidden)
 
     return call
+
+
+def _noting_width(build: Callable[..., None]) -> Callable[..., None]:
+    """Returns a method `build` that also notes the width of hidden vectors."""
+
+    @wraps(build)
+    def build_and_note(self: "OutputLayer", hidden_shape: Any, *others: Any, **named: Any) -> None:
+        build(self, hidden_shape, *others, **named)
+        self.hidden_dim = hidden_shape[-1]
+
+    return build_and_note
 
 
 class OutputLayer(TableSearch):
@@ -154,6 +172,8 @@ class OutputLayer(TableSearch):
         for name in ("log_probs", "top_k"):
             if name in vars(cls):
                 setattr(cls, name, _for_any_shape(vars(cls)[name]))
+        if "build" in vars(cls):
+            cls.build = _noting_width(cls.build)
 
     @property
     def vocabulary_size(self) -> int:
@@ -200,6 +220,7 @@ class OutputLayer(TableSearch):
             name=name,
         )
 
+    @one_sentence_errors()
     def call(
         self,
         hidden: Any,
@@ -217,7 +238,7 @@ class OutputLayer(TableSearch):
                 return self.log_probs(hidden)
             return pack(*self.top_k(hidden, packed_top_k))
         hidden = tf.cast(hidden, self.compute_dtype)
-        check_hidden(hidden.shape)
+        check_hidden(hidden.shape, self.hidden_dim)
         mask = hidden_mask if mask is None else mask
         weights = None if weights is None else as_weights("weights", weights)
         if candidates is not None:
@@ -228,6 +249,7 @@ class OutputLayer(TableSearch):
             return self._block_losses(hidden, targets, weights, mask, training)
         return self._pair_losses(hidden, targets, weights, mask, training)
 
+    @one_sentence_errors()
     def compute_output_spec(
         self,
         hidden: Any,
@@ -239,7 +261,7 @@ class OutputLayer(TableSearch):
         training: bool | None = None,
         hidden_mask: Any = None,
     ) -> Any:
-        shape = check_hidden(tf.TensorShape(hidden.shape))
+        shape = check_hidden(tf.TensorShape(hidden.shape), self.hidden_dim)
         warn_of_lost_tie(self, self.tied_embeddings)
         leading = shape[:-1]
         if targets is not None or candidates is not None:
@@ -538,17 +560,12 @@ class OutputLayer(TableSearch):
         return self.uses_counts and bool((self._counts != 1).any())
 
     def _check_restored(self) -> None:
-        if self._missing and self.built and _is_in_use(self.weights[0]):
+        if self._missing and self.built and is_in_use(self.weights[0]):
             names = " and ".join(f"`{name}`" for name in self._missing)
             raise ValueError(
                 f"{names} must be given, or come with weights, before {self.name} is used: its "
                 "config has no more than their digest. Received: a config without weights."
             )
-
-
-def _is_in_use(weight: Any) -> bool:
-    """Returns whether a weight has its variable; not while Keras builds a model symbolically."""
-    return isinstance(weight.value, tf.Variable | tf.distribute.DistributedValues)
 
 
 def _are_blocks(hidden: Any, targets: Any, weights: Any) -> bool:

@@ -7,11 +7,21 @@ import tensorflow as tf
 Shape = tuple[int | None, ...]
 
 
-def check_hidden(shape: tf.TensorShape) -> Shape:
-    """Returns the shape of hidden vectors, `(..., d)`; raises ValueError unless d is known."""
+def check_hidden(shape: tf.TensorShape, width: int | None = None) -> Shape:
+    """Returns the shape of hidden vectors, `(..., d)`; raises ValueError unless d is known.
+
+    Args:
+        shape: the static shape.
+        width: what d must be: that with which a layer was built; None for any.
+    """
     if shape.rank is None or shape.rank < 1 or shape[-1] is None:
         raise ValueError(
             "`hidden` must have a known number of dimensions, the last of a known size. "
+            f"Received: hidden of shape {shape}."
+        )
+    if width not in (None, shape[-1]):
+        raise ValueError(
+            f"`hidden` must be vectors of width {width}, that of the layer. "
             f"Received: hidden of shape {shape}."
         )
     return tuple(shape)

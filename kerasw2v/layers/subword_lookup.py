@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kerasw2v.layers.config_arrays import array_config, find_array, is_reference
+from kerasw2v.layers.config_arrays import array_config, arrays_left_out, find_array, is_reference
 from kerasw2v.layers.embedding_lookup import EmbeddingLookup
 from kerasw2v.layers.tables import add_table
 from kerasw2v.ops.character_ngrams import character_ngrams
@@ -198,7 +198,7 @@ class SubwordLookup(EmbeddingLookup):
         subwords = array_config(self, "subwords")
         if is_reference(subwords):
             subwords["words"] = words
-        else:
+        elif subwords is not None:
             parts = np.split(self._current_ids(), self._current_splits()[1:-1])
             subwords = [part.tolist() for part in parts]
         return {
@@ -207,6 +207,11 @@ class SubwordLookup(EmbeddingLookup):
             "num_subwords": self.num_subwords,
             "gradient": self.gradient,
         }
+
+    def trace_config(self) -> dict[str, Any]:
+        """Returns what a traced step depends on, beside variables (see `model_traces`)."""
+        with arrays_left_out():  # they are in tables
+            return self.get_config()
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from kerasw2v.layers.config_arrays import arrays_left_out
 from kerasw2v.layers.kept_rows import KeptRows
 from kerasw2v.layers.output_layer import OutputLayer
 from kerasw2v.ops.table_scores import TableScores
@@ -119,7 +120,8 @@ class SumOfLosses(OutputLayer):
         return {**config, "layers": [keras.saving.serialize_keras_object(x) for x in self.layers]}
 
     def trace_config(self) -> dict[str, Any]:
-        return {**super().trace_config(), "layers": None}  # which tell for themselves
+        with arrays_left_out():  # they are in the layers
+            return {**super().trace_config(), "layers": None}  # which tell for themselves
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "SumOfLosses":

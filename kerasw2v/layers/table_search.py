@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from kerasw2v.layers.shapes import check_hidden
 from kerasw2v.ops.ids import as_ids
 from kerasw2v.ops.table_scores import (
     TableScores,
@@ -23,6 +24,9 @@ class TableSearch(keras.layers.Layer):
 
     A class has `vocabulary_size` and either `table_scores`, or `log_probs` of `(n, d)`.
     """
+
+    # Width of hidden vectors, d; None before the layer is built.
+    hidden_dim: int | None = None
 
     # Whether `pair_loss` is minus the log-probability, for less than the work of all of them.
     has_cheap_log_probs = False
@@ -135,6 +139,7 @@ class TableSearch(keras.layers.Layer):
     def _queries(self, hidden: Any) -> tf.Tensor:
         """Returns hidden vectors as they are scored: float32, `(n, d)`."""
         hidden = tf.cast(hidden, tf.float32)
+        check_hidden(hidden.shape, self.hidden_dim)
         return tf.reshape(hidden, [-1, hidden.shape[-1]])
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kerasw2v.layers.uniform_rows import UniformRows
 from kerasw2v.ops.ids import one_sentence_errors
 from kerasw2v.ops.sharded_table import ShardedTable
 from kerasw2v.utils.checks import check_int
@@ -63,7 +64,11 @@ def add_table(
     """
     check_table(*shape)
     if check_shards(shards, shape[0]) == 1:
-        return _add_weight(layer, shape, initializer, name)
+        if not (isinstance(initializer, UniformRows) and initializer.fills(shape)):
+            return _add_weight(layer, shape, initializer, name)
+        weight = _add_weight(layer, shape, "zeros", name)
+        initializer.fill(weight.value)
+        return weight
     with tf.device("CPU:0"):  # the same rows as in a whole table; the host has room for them
         table = keras.initializers.get(initializer)(shape)
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
@@ -141,3 +146,8 @@ def warn_of_lost_tie(layer: Any, embeddings: Any) -> None:
 def _add_weight(layer: keras.layers.Layer, shape: Any, initializer: Any, name: str) -> Any:
     # With `autocast` each step would cast the whole table under mixed precision.
     return layer.add_weight(shape=shape, initializer=initializer, autocast=False, name=name)
+
+
+def is_in_use(weight: Any) -> bool:
+    """Returns whether a weight has its variable; not while Keras builds a model symbolically."""
+    return isinstance(weight.value, tf.Variable | tf.distribute.DistributedValues)

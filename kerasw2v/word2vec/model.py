@@ -934,7 +934,10 @@ class Word2Vec(hooks.TrainingHooks):
                 "Both are trained, at the cost of both; set `hs=0` or `negative=0` for one."
             )
         if not self.wv.key_to_index:
-            raise RuntimeError("There must be a vocabulary before training: no word is known.")
+            raise RuntimeError(
+                "There must be a vocabulary before training: no word is known. Words that occur "
+                f"fewer than `min_count` times are left out. Received: min_count={self.min_count}."
+            )
         if total_examples is None and total_words is None:
             raise ValueError(
                 "`total_examples` or `total_words` must be given, since the learning rate depends "

@@ -21,6 +21,7 @@ from kerasw2v.data.corpus import (
     iter_batches,
 )
 from kerasw2v.data.counted_corpus import CountedCorpus
+from kerasw2v.data.table import check_no_table
 from kerasw2v.data.token_stream import (
     IN_MEMORY_LIMIT,
     TokenStream,
@@ -106,6 +107,7 @@ def check_corpus_arguments(corpus_iterable: Any, corpus_file: Any, passes: int) 
 
 def check_sentences(name: str, sentences: Any) -> None:
     """Raises TypeError unless an argument can be an iterable of token lists."""
+    check_no_table(name, sentences)
     if isinstance(sentences, str | bytes | os.PathLike) or not isinstance(sentences, Iterable):
         raise TypeError(
             f"`{name}` must be an iterable of token lists. Received: {name}={sentences!r}."

@@ -381,7 +381,8 @@ def _foreign_file_error(file: File, kind: Kind) -> AttributeError:
     name = kind.gensim_class.__name__
     return _ForeignFileError(
         f"`fname` must be a file that {kind.name}.save wrote; to load one of gensim's, use "
-        f"{name}.from_gensim(gensim.models.{name}.load(fname)). "
+        f"{name}.from_gensim(gensim.models.{name}.load(fname)), and for vectors alone (.kv) use "
+        "kerasw2v.KeyedVectors.load(fname). "
         f"Received: {_name_of(file)}."
     )
 

@@ -54,6 +54,11 @@ def test_from_a_table_to_neighbours_and_scores(shop, capsys):
     assert json.loads(capsys.readouterr().out)["hit_rates"]["5"] == 1
 
 
+def test_a_table_without_columns_is_no_test(shop, capsys):
+    assert main(["evaluate", "--next-items", "held_out.csv"]) == 1
+    assert "`--columns` must be given with a table" in capsys.readouterr().err
+
+
 def test_the_preset_is_that_of_word2vec(shop, monkeypatch):
     options = options_of(monkeypatch, "corpus.txt", "--preset", "baskets")
     model = Word2Vec(vector_size=8, **presets.BASKETS)

@@ -114,6 +114,25 @@ def test_what_is_no_id_is_refused(row):
 
 
 @each_layer
+def test_shapes_that_do_not_fit_are_one_sentence(row):
+    layer = make(row)
+    targets = np.array([0, 1])
+    hidden, wide = np.ones((2, DIM), np.float32), np.ones((2, DIM + 1), np.float32)
+    width = rf"^`hidden` must be vectors of width {DIM}, that of the layer\. .*, {DIM + 1}\)\.$"
+    for ask in (
+        lambda: layer(wide, targets),
+        lambda: layer.log_probs(wide),
+        lambda: layer.top_k(wide, 1),
+        lambda: layer.target_log_probs(wide, targets),
+        lambda: layer(keras.Input((DIM + 1,)), keras.Input((), dtype="int32")),
+    ):
+        with pytest.raises(ValueError, match=width):
+            ask()
+    with pytest.raises(ValueError, match=rf"^`targets` must have the shape .*{DIM}\)\.$"):
+        layer(hidden, np.array([0, 1, 2]))
+
+
+@each_layer
 def test_weights_scale_pairs(row):
     call = FixedDraws(make(row))
     hidden, targets = pairs()

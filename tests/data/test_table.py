@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kerasw2v import read_corpus, read_table
+from kerasw2v import Word2Vec, read_corpus, read_table
 from kerasw2v.data import table as table_module
 
 pd = pytest.importorskip("pandas", reason="pandas is missing: pip install '.[table]'")
@@ -255,6 +255,15 @@ class TestTablesAsText:
         (tmp_path / "a.parquet").write_bytes(b"PAR1")
         with pytest.raises(ValueError, match=r"`corpus` must be text: `kerasw2v\.read_table`"):
             read_corpus(tmp_path / "a.parquet")
+
+    def test_a_data_frame_is_no_corpus(self, frame):
+        sentence = r"must be lists of words; `kerasw2v\.read_table` .*a pandas DataFrame\.$"
+        with pytest.raises(TypeError, match="`corpus` " + sentence):
+            read_corpus(frame)
+        with pytest.raises(TypeError, match="`sentences` " + sentence):
+            Word2Vec(frame)
+        with pytest.raises(TypeError, match="`held_out` " + sentence):
+            Word2Vec([["tea"]], min_count=1, held_out=frame)
 
     def test_other_names_are_not_warned_of(self, tmp_path):
         (tmp_path / "csv.txt").write_text("a b a\n")

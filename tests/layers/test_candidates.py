@@ -1,5 +1,7 @@
 """All items by their vectors: exact search, and what an index is filled with."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -66,6 +68,18 @@ def test_an_inference_model_is_saved_and_exported(tmp_path):
     np.testing.assert_array_equal(served.serve(queries(2))[0], expected[0])
 
 
+def test_without_vectors_there_is_a_warning_once_they_are_needed():
+    layer = Candidates(V, DIM, name="items")
+    with pytest.warns(UserWarning, match="^items has no vectors yet.* by `assign`"):
+        layer(queries(1))
+    with pytest.warns(UserWarning, match="no vectors yet"):
+        tf.function(layer.log_probs)(queries(1))
+    layer.vectors.assign(np.ones((V, DIM)))  # as loading does
+    with warnings.catch_warnings(action="error"):
+        layer(queries(1))
+        keras.Model(inputs := keras.Input((DIM,)), Candidates(V, DIM)(inputs))
+
+
 def test_wrong_vectors_and_sizes():
     layer, _ = make()
     with pytest.raises(ValueError, match=r"`vectors` must have shape \(30, 4\). Received: shape="):
@@ -74,6 +88,10 @@ def test_wrong_vectors_and_sizes():
         layer.assign(np.full((V, DIM), np.nan))
     with pytest.raises(ValueError, match=r"`k` must be at most V = 30\. Received: k=31"):
         layer(queries(1), k=31)
+    wide = np.ones((2, DIM + 1), np.float32)
+    for ask in (layer, layer.log_probs, lambda hidden: layer.ranks(hidden, [0, 1])):
+        with pytest.raises(ValueError, match="`hidden` must be vectors of width 4, that of the"):
+            ask(wide)
     with pytest.raises(ValueError, match="`vocabulary_size` must be at least 1"):
         Candidates(0, DIM)
     with pytest.raises(ValueError, match="`similarity` must be one of"):

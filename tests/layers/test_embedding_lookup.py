@@ -6,8 +6,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy import stats
 
-from kerasw2v.layers import EmbeddingLookup
+from kerasw2v.layers import EmbeddingLookup, uniform_rows
 from kerasw2v.ops.row_gradients import record_rows
 
 IDS = np.array([[1, 2, 2], [4, -1, -1], [-1, -1, -1]])
@@ -75,6 +76,30 @@ def test_first_rows_are_those_of_word2vec():
     other.build()
     assert (again.embeddings.numpy() == rows).all()
     assert (other.embeddings.numpy() != rows).any()
+
+
+@pytest.mark.parametrize("is_distributed", [False, True])
+def test_large_tables_are_drawn_in_parts(monkeypatch, is_distributed):
+    monkeypatch.setattr(uniform_rows, "_LARGE", 30_000)
+    monkeypatch.setattr(uniform_rows, "_PART", 8_000)
+
+    def table(seed):
+        layer = EmbeddingLookup(5_001, 8, seed=seed)  # five parts of 1,000 rows, and one row
+        layer.build()
+        return layer.table
+
+    if is_distributed:
+        with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+            copies = [copy.numpy() for copy in table(1).value.values]
+        np.testing.assert_array_equal(*copies)
+        np.testing.assert_array_equal(copies[0], table(1).numpy())
+        return
+    rows = table(1).numpy()
+    assert len(np.unique(rows, axis=0)) == 5_001
+    assert abs(rows).max() <= 0.5 / 8
+    assert stats.kstest(rows.ravel(), stats.uniform(-0.5 / 8, 1 / 8).cdf).pvalue > 0.001
+    np.testing.assert_array_equal(table(1).numpy(), rows)
+    assert not (table(2).numpy() == rows).all(axis=1).any()
 
 
 def test_own_initializer():

@@ -250,6 +250,10 @@ def test_bad_calls():
     counted = InBatchSoftmax(sampling=COUNTS)
     with pytest.raises(ValueError, match="`ids` must be given to a layer with `sampling`"):
         counted(queries, candidates)
+    with pytest.raises(
+        ValueError, match=rf"^`ids` must be ids from 0 to {len(COUNTS) - 1}\. .*\.$"
+    ):
+        counted(queries, candidates, np.full(len(candidates), len(COUNTS)))
     with pytest.raises(ValueError, match="`probabilities` must not be given to a layer that has"):
         counted(queries, candidates, ids, probabilities=np.ones(N))
     with pytest.raises(ValueError, match=r"`ids` must have shape \(m,\) for m candidates"):

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from kerasw2v import CBOW, SkipGram, Word2Vec, block_dataset, layers, optimizers, read_corpus
+from kerasw2v.layers import config_arrays
 from kerasw2v.model_traces import shared_trace
 from kerasw2v.ops import shared_traces
 from kerasw2v.ops.shared_traces import Place, SharedTrace
@@ -111,6 +112,23 @@ def test_a_layer_with_a_method_of_its_own_shares_nothing():
     assert shared_trace(model, "train_step") is not None
     model.output_layer.block_loss = lambda *given: None
     assert shared_trace(model, "train_step") is None
+
+
+@pytest.mark.parametrize("kind", ["NegativeSampling", "HierarchicalSoftmax", "both", "subwords"])
+def test_no_pass_over_what_grows_with_the_vocabulary(monkeypatch, kind):
+    counts = np.arange(1000, 0, -1)
+    embedding = None
+    if kind == "subwords":
+        embedding = layers.SubwordLookup([[0]] * 1000, 5, 4)
+    output = layers.NegativeSampling(counts, num_sampled=2)
+    if kind == "HierarchicalSoftmax":
+        output = layers.HierarchicalSoftmax(counts)
+    elif kind == "both":
+        output = layers.SumOfLosses([output, layers.HierarchicalSoftmax(counts)])
+    model = SkipGram(1000, 4, output, embedding=embedding)
+    model.compile(optimizers.RowSGD(0.05))
+    monkeypatch.setattr(config_arrays, "_digest", None)  # of counts, trees and subwords
+    assert shared_trace(model, "train") is not None
 
 
 def test_after_clear_session(steps):

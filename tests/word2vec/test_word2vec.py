@@ -1027,6 +1027,8 @@ def weights_of(model):
 def test_queries_that_need_another_model():
     with pytest.raises(RuntimeError, match="no word is known"):
         Word2Vec(hs=1, negative=0).score(common_texts)
+    with pytest.raises(RuntimeError, match=r"no word is known\..*`min_count` .*: min_count=5"):
+        Word2Vec([["graph", "trees"]])
     with pytest.raises(RuntimeError, match="`score` needs the normalised probabilities"):
         Word2Vec(common_texts, **SMALL).score(common_texts)
     with pytest.raises(RuntimeError, match="`predict_output_word` needs the output vectors"):
