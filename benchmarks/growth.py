@@ -5,7 +5,7 @@ built side by side in one process and train the same blocks in turns: all ids ar
 size, so what differs is the size of the tables alone. Then, each in a process of its own, the peak
 of resident memory of a small training: model alone, and with vocabulary, export and saving.
 
-Environment: SIZES ("84000 1000000 5000000"), DIM (100), REPEATS (30), STEPS (16 in a repeat).
+Environment: SIZES ("84000 1000000 5000000"), DIM (100), REPEATS (30), STEPS (32 in a repeat).
 """
 
 import json
@@ -25,7 +25,7 @@ from kerasw2v.keyed_vectors import save_vectors, to_keyed_vectors
 
 SIZES = [int(size) for size in os.environ.get("SIZES", "84000 1000000 5000000").split()]
 DIM = int(os.environ.get("DIM", 100))
-STEPS = int(os.environ.get("STEPS", 16))
+STEPS = int(os.environ.get("STEPS", 32))
 MODELS = ("skip-gram-ns", "cbow-ns")
 
 

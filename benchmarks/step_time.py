@@ -68,7 +68,9 @@ def model_of(name: str, counts: np.ndarray, steps: int, dim: int = DIM) -> Any:
 def dataset_of(name: str, model: Any, counts: np.ndarray, steps: int) -> tf.data.Dataset:
     """Blocks for so many steps, in memory."""
     blocks = blocks_of(counts, model.block_length, MODELS[name][2], steps)
-    return tf.data.Dataset.from_tensor_slices(tf.constant(blocks))
+    options = tf.data.Options()
+    options.autotune.enabled = False  # it would end each epoch late (see `without_autotune`)
+    return tf.data.Dataset.from_tensor_slices(tf.constant(blocks)).with_options(options)
 
 
 def time_of(model: Any, dataset: tf.data.Dataset, steps: int) -> float:

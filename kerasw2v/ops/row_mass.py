@@ -56,5 +56,7 @@ def term_mass(hidden: tf.Tensor, share: float = 1.0, least: float = 1.0) -> tf.T
     Without biases a softmax over many words needs long vectors, and at word2vec's learning rates
     training diverges where this is left out.
     """
-    square = tf.reduce_sum(tf.square(tf.cast(hidden, tf.float32)), axis=-1)
+    # As a product: XLA adds up the numbers of a row one by one.
+    squares = tf.square(tf.cast(hidden, tf.float32))
+    square = tf.linalg.matvec(squares, tf.ones([squares.shape[-1]]))
     return tf.stop_gradient(tf.maximum(least, share * square))
