@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.eager import context as eager_context
 
 from kerasw2v import block_dataset, multi_worker
 from kerasw2v.callbacks import Checkpoint
@@ -338,6 +339,16 @@ def endless(connection):
         while True:
             connection.sendall(b"x")
             time.sleep(0.1)
+
+
+def test_tensorflow_waits_no_longer_for_the_first_worker(monkeypatch):
+    context = eager_context.context()
+    monkeypatch.setattr(context, "_coordination_service_config", None)
+    before = context.configure_coordination_service
+    with multi_worker._register_timeout(7.5):
+        context.configure_coordination_service("standalone")
+    assert context.coordination_service.cluster_register_timeout_in_ms == 7500
+    assert context.configure_coordination_service == before
 
 
 @pytest.mark.parametrize("answer", [silent, web_server, endless])

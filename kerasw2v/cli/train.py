@@ -194,8 +194,8 @@ def _add_workers(group: Any) -> None:
     _add_count(
         group,
         "--local-steps",
-        "with --sync rows: steps between two merges (32 or more, by the number of words); fewer "
-        "send more, more let the workers drift apart",
+        "with --sync rows: steps between two merges, rounded up to a multiple of 32 (by the number "
+        "of words if not given); fewer send more, more let the workers drift apart",
     )
     group.add_argument(
         "--wait",
