@@ -64,7 +64,8 @@ def folder(tmp_path, monkeypatch):
 
 # Files with the longest tests; begun last, they would leave the other worker with nothing to do.
 _LONGEST = ["test_tutorials.py", "test_gensim_suite.py", "test_multi_worker.py"]
-# gensim's tests that differ from others by where the sentences come from, marked `slow`.
+# gensim's tests that differ from others by where the sentences come from, or train in a way that
+# our own tests train in too, marked `slow`.
 _SLOW = {
     "test_cbow_hs_fromfile",
     "test_cbow_hs_online",
@@ -79,10 +80,21 @@ _SLOW = {
     "test_cbow_fixedwindowsize",
     "test_cbow_neg_fromfile",
     "test_sg_neg_training",
+    "test_cbow_neg_online",
+    "test_sg_neg_fromfile",
+    "test_online_learning_after_save_from_file",
+    "test_sg_hs",
+    "test_parallel",
 }
 # Tests that train each of many layers or recipes: all but these are marked `slow`.
 _KEPT_OF_MANY = {
     "test_skip_gram_tells_two_topics_apart": ("NegativeSampling", "HierarchicalSoftmax"),
+    "test_trains_in_any_keras_model": (
+        "FullSoftmax",
+        "SampledSoftmax",
+        "HierarchicalSoftmax",
+        "EmbeddingPrediction",
+    ),
     "test_smoke_variant_learns_what_it_promises": (
         "cbow-class-softmax",
         "skip-gram-negative-sampling",

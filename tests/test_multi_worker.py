@@ -185,7 +185,12 @@ def test_keras_still_needs_our_workaround(two_workers):
         assert str(found["keras/error"])
 
 
-@pytest.mark.parametrize("options", [["--sync", "gradients"], []], ids=["gradients", "rows"])
+@pytest.mark.parametrize(
+    "options",
+    # The tutorial on many devices runs the first one.
+    [pytest.param(["--sync", "gradients"], marks=pytest.mark.slow), []],
+    ids=["gradients", "rows"],
+)
 def test_command_line(options, cluster, tmp_path):
     corpus = tmp_path / "corpus.txt"
     corpus.write_text("\n".join(" ".join(words) for words in scenarios.SENTENCES))

@@ -24,6 +24,15 @@ each_layer = pytest.mark.parametrize("row", OUTPUT_LAYERS.values(), ids=OUTPUT_L
 
 first_rows = {name.split(",")[0]: row for name, row in reversed(OUTPUT_LAYERS.items())}
 each_class = pytest.mark.parametrize("row", first_rows.values(), ids=first_rows.keys())
+# For what the base classes do: further rows of a class are twins of its first one.
+each_twin_slow = pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(row, marks=() if row in first_rows.values() else pytest.mark.slow)
+        for row in OUTPUT_LAYERS.values()
+    ],
+    ids=OUTPUT_LAYERS.keys(),
+)
 
 
 def make(row, counts=COUNTS, **kwargs):
@@ -81,7 +90,7 @@ def test_every_output_layer_has_a_row():
     assert {type(row.create(COUNTS)) for row in OUTPUT_LAYERS.values()} == exported
 
 
-@each_layer
+@each_twin_slow
 def test_shapes_and_types(row):
     layer = make(row)
     losses = layer(*pairs())
@@ -98,7 +107,7 @@ def test_shapes_and_types(row):
     assert (mass > 0).all()
 
 
-@each_layer
+@each_twin_slow
 def test_what_is_no_id_is_refused(row):
     layer = make(row)
     hidden = tf.ones((2, DIM))
@@ -196,7 +205,7 @@ def test_shared_loss_is_that_of_blocks(row):
     np.testing.assert_allclose(shared, tf.reduce_sum(losses), rtol=1e-5)
 
 
-@each_layer
+@each_twin_slow
 def test_any_leading_shape(row):
     call = FixedDraws(make(row))
     rng = np.random.default_rng(4)
@@ -215,7 +224,7 @@ def test_any_leading_shape(row):
         np.testing.assert_allclose(found_scores, np.reshape(scores, (*shape, 3)), rtol=1e-6)
 
 
-@each_layer
+@each_twin_slow
 def test_masked_positions_and_ignored_ids_add_nothing(row):
     rng = np.random.default_rng(4)
     hidden = rng.normal(size=(3, 4, DIM)).astype(np.float32)
@@ -242,7 +251,7 @@ def test_masked_positions_and_ignored_ids_add_nothing(row):
     np.testing.assert_array_equal(losses._keras_mask, counted)
 
 
-@each_layer
+@each_twin_slow
 def test_functional_models_share_the_layer(row, tmp_path):
     layer = row.create(COUNTS)
     hidden, targets = keras.Input((None, DIM)), keras.Input((None,), dtype="int32")
@@ -265,7 +274,7 @@ def test_functional_models_share_the_layer(row, tmp_path):
         np.testing.assert_allclose(scores, layer.top_k(states, 2)[1], rtol=1e-5)
 
 
-@each_layer
+@each_twin_slow
 def test_prediction_builds_the_layer(row):
     hidden = np.random.default_rng(0).normal(size=(2, 3, DIM)).astype(np.float32)
     assert row.create(COUNTS).log_probs(hidden).shape == (2, 3, V)
@@ -517,7 +526,7 @@ def test_log_probs_sum_to_one_and_top_k_agrees(row):
     np.testing.assert_array_equal(np.take_along_axis(log_probs, ids.numpy(), -1), scores)
 
 
-@each_layer
+@each_twin_slow
 def test_top_k_gives_at_least_one_word_and_at_most_all(row):
     layer = make(row)
     assert sorted(layer.top_k(pairs()[0], V)[0].numpy()[0]) == list(range(V))
