@@ -115,6 +115,7 @@ class Classifier(keras.Model):
             if getattr(metric, "lost_layer", None) == self.output_layer.name:
                 metric.bind(self.output_layer)
             _check_metric(metric)
+            _check_layer_of_metric(metric, self.output_layer)
         super().compile(optimizer=optimizer, **kwargs)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
@@ -136,10 +137,14 @@ class Classifier(keras.Model):
                 "`y` must be given: the id of each example's target. Received: y=None."
             )
         losses = self.output_layer(y_pred, y, training=training)
-        loss = self._mean(losses, losses, sample_weight)
+        loss = self._mean(losses, losses, _weights_of_positions(sample_weight, y_pred))
         if self.losses:  # of regularisers
             loss += super().compute_loss(x, y, y_pred, sample_weight, training)
         return loss
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        weights = _weights_of_positions(sample_weight, y_pred)
+        return super().compute_metrics(x, y, y_pred, weights)
 
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Trains as `keras.Model.fit` does; ids and weights in arrays are checked first."""
@@ -221,6 +226,31 @@ class Classifier(keras.Model):
             for name in ("body", "output_layer")  # in this order: the layer may share its table
         }
         return cls(**{**config, **parts})
+
+
+def _weights_of_positions(sample_weight: Any, hidden: Any) -> Any:
+    """Returns weights of the shape of the losses: a weight of an example is that of its positions.
+
+    Keras (3.15) would multiply `(batch,)` by `(batch, time)`: along time, if these are equal.
+    """
+    if sample_weight is None:
+        return None
+    weights, rank = tf.convert_to_tensor(sample_weight), len(hidden.shape) - 1
+    if (weights.shape.rank or 0) > rank:
+        return weights  # Keras squeezes (..., 1)
+    ones = tf.ones(rank - tf.rank(weights), tf.int32)
+    weights = tf.reshape(weights, tf.concat([tf.shape(weights), ones], axis=0))
+    return tf.ensure_shape(tf.broadcast_to(weights, tf.shape(hidden)[:-1]), hidden.shape[:-1])
+
+
+def _check_layer_of_metric(metric: Any, output_layer: OutputLayer) -> None:
+    """Raises ValueError for a metric of an output layer that belongs to no model."""
+    layer = getattr(metric, "layer", None)
+    if isinstance(layer, OutputLayer) and layer is not output_layer and not layer.built:
+        raise ValueError(
+            f"The metric {metric.name!r} must be given the model's own output layer, "
+            f"{output_layer.name!r}. Received: another layer, {layer.name!r}, without weights."
+        )
 
 
 def _check_metric(metric: Any) -> None:

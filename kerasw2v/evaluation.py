@@ -337,18 +337,32 @@ def evaluate_next_items(
             counts["too_short"] += 1
         elif basket[-1] not in index or not before:
             counts["unknown"] += 1
+            unknown = basket[-1]
         elif exclude_seen and index[basket[-1]] in before:
             counts["seen"] += 1
         else:
             questions.append((before, index[basket[-1]]))
     if not counts["baskets"]:
         raise ValueError("`baskets` must hold at least one basket. Received: none.")
+    if counts["unknown"] and not questions:
+        _warn_of_other_types(unknown, index)
     hit_rates, mrr = None, None
     if questions:
         ranks = _next_item_ranks(vectors.vectors, questions, query, exclude_seen)
         hit_rates = {each: float(np.mean(ranks <= each)) for each in places}
         mrr = float(np.mean(1 / ranks))
     return NextItemScore(hit_rates, mrr, asked=len(questions), **counts)
+
+
+def _warn_of_other_types(item: Any, index: Mapping[Any, int]) -> None:
+    """Warns if items are numbers here and text there, as when only one of two tables is a CSV."""
+    known = next(iter(index), item)
+    if isinstance(item, str) != isinstance(known, str):
+        warnings.warn(
+            f"No item of the baskets may be known, as their types differ: {item!r} in `baskets`, "
+            f"{known!r} in `vectors`. Items of a CSV are text.",
+            stacklevel=3,
+        )
 
 
 def _checked_baskets(baskets: Any) -> Iterable[Sequence[Any]]:

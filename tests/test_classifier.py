@@ -71,6 +71,41 @@ def test_sequences_with_padding():
     assert model.predict(x, verbose=0)[0].shape == (2, 3, 3)
 
 
+def test_the_weight_of_an_example_is_that_of_its_positions():
+    model = filled(layers.FullSoftmax(V), return_sequences=True)
+    perplexity = metrics.Perplexity(model.output_layer)
+    model.compile("sgd", weighted_metrics=[perplexity])
+    y = np.random.default_rng(1).integers(0, V, (3, 3))
+    x, weights = np.ones_like(y), np.array([0.0, 1.0, 3.0])  # as many examples as positions
+    losses = -np.take_along_axis(
+        np.asarray(model.output_layer.log_probs(model(x))), y[..., None], 2
+    )
+    mean = (weights[:, None] * losses[..., 0]).mean()
+    for given in (weights, weights[:, None], np.repeat(weights[:, None], 3, axis=1)):
+        results = (
+            model.evaluate(x, y, sample_weight=given, verbose=0),
+            model.evaluate(tf.data.Dataset.from_tensors((x, y, given)), verbose=0),
+            model.test_on_batch(x, y, given),
+        )
+        for loss, metric in results:
+            assert loss == pytest.approx(mean, rel=1e-5)
+            assert metric == pytest.approx(np.exp(mean * 9 / (3 * weights.sum())), rel=1e-5)
+    before = model.get_weights()
+    trained = []
+    for given in (weights, np.repeat(weights[:, None], 3, axis=1)):
+        model.set_weights(before)
+        model.fit(x, y, sample_weight=given, verbose=0, shuffle=False)
+        trained.append(model.get_weights())
+    for one, other in zip(*trained, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6)
+
+
+def test_the_metric_of_a_layer_without_weights_is_one_sentence():
+    model, other = filled(layers.FullSoftmax(V)), layers.FullSoftmax(V)
+    with pytest.raises(ValueError, match="'perplexity' must be given the model's own output layer"):
+        model.compile("adam", metrics=[metrics.Perplexity(other)])
+
+
 def test_saved_loaded_and_exported(tmp_path):
     model = filled(layers.NCE([9, 0, 3, 8, 1, 1, 2], num_sampled=4))
     x, y = data()

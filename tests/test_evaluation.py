@@ -248,6 +248,10 @@ class TestNextItems:
             "or all others are unknown."
         )
 
+    def test_text_where_the_vectors_have_numbers(self, items):
+        with pytest.warns(UserWarning, match="their types differ: '2' in `baskets`, "):
+            assert evaluate_next_items(items, [["1", "2"]]).unknown == 1
+
     def test_refused(self, items):
         with pytest.raises(TypeError, match="`baskets` must hold lists of items"):
             evaluate_next_items(items, ["tea cup"])

@@ -14,6 +14,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import NoReturn
 
 from kerasw2v.cli import evaluate, similar, train, zoo
 from kerasw2v.cli.arguments import DEBUG_HELP
@@ -117,8 +118,17 @@ def _interrupted_by_sigterm(signals: list[int]) -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence: a usage of many options would hide it."""
+
+    def error(self, message: str) -> NoReturn:
+        # Options that no command knows come to the parser of all commands.
+        command = " COMMAND" if message.startswith("unrecognized") else ""
+        self.exit(2, f"{self.prog}: {message}. See `{self.prog}{command} --help`.\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="kerasw2v",
         description="word2vec with Keras: train word vectors, test them, look up similar words.",
         epilog=_EXAMPLES,

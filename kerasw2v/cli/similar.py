@@ -75,19 +75,21 @@ def _parse_query(query: str, vectors: "KeyedVectors", name: str) -> tuple[list[s
     if query in vectors:
         return [query], []
     terms: dict[str, list[str]] = {"+": [], "-": []}
-    sign = "+"
+    sign, is_open = "+", False  # is_open: a sign waits for its word
     for term in map(str.strip, re.split(r"(?:^|(?<=\s))([+-])(?=\s|$)", query)):
         if term in terms:
-            sign = term
+            sign, is_open = term, True
             continue
         # A word may have blanks in it, as names of items do; otherwise there are several.
         for word in [term] if term in vectors else term.split():
             if word not in vectors:
                 raise ValueError(_unknown_word(word, vectors, name))
             terms[sign].append(word)
-            sign = "+"
+            sign, is_open = "+", False
     if not terms["+"] and not terms["-"]:
         raise ValueError(f"`WORD` must hold a word. Received: {query!r}.")
+    if is_open:
+        raise ValueError(f"`WORD` must have a word after {sign!r}. Received: {query!r}.")
     return terms["+"], terms["-"]
 
 

@@ -184,7 +184,10 @@ class TestUsageErrors:
         with pytest.raises(SystemExit) as stop:
             main(arguments)
         assert stop.value.code == 2
-        assert "usage: kerasw2v" in capsys.readouterr().err
+        printed = capsys.readouterr().err
+        assert printed.startswith("kerasw2v")
+        assert printed.endswith(" --help`.\n")
+        assert printed.count("\n") == 1
         assert os.listdir(folder) == ["corpus.txt"]
 
 
@@ -424,6 +427,7 @@ class TestSimilar:
             ("CAT", "Did you mean 'cat'?"),
             ("cat - dog", "'dog' is not among"),
             ("+", "`WORD` must hold a word. Received: '+'."),
+            ("cat - ", "`WORD` must have a word after '-'. Received: 'cat - '."),
         ],
     )
     def test_unknown_word(self, saved, capsys, query, sentence):

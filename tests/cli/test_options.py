@@ -51,8 +51,9 @@ class TestRefused:
         with pytest.raises(SystemExit) as stop:
             main(["train", "corpus.txt", "--output", "o.kv", "--seed", seed])
         assert stop.value.code == 2
-        assert capsys.readouterr().err.endswith(
-            f"argument --seed: must be an integer from 0 to 2**63 - 1, not {seed!r}\n"
+        assert capsys.readouterr().err == (
+            "kerasw2v train: argument --seed: must be an integer from 0 to 2**63 - 1, "
+            f"not {seed!r}. See `kerasw2v train --help`.\n"
         )
 
     @pytest.mark.parametrize("seed", [0, 2**63 - 1])
