@@ -163,9 +163,12 @@ class TestImports:
         assert [o for o in offences(sees) if "/cli/" not in o] == []
 
     def test_nobody_reaches_into_keras_or_gensim_internals(self):
-        assert (
-            offences(lambda unit, name: name.startswith(("keras.src", "tensorflow.python"))) == []
-        )
+        def reaches(unit, name):
+            # Nothing public bounds the wait for a first worker, lost while TensorFlow starts.
+            is_allowed = (unit, name) == ("multi_worker", "tensorflow.python.eager.context")
+            return name.startswith(("keras.src", "tensorflow.python")) and not is_allowed
+
+        assert offences(reaches) == []
 
 
 class TestPackage:
