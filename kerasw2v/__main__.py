@@ -1,8 +1,6 @@
 """Makes `python -m kerasw2v` the same as `kerasw2v`."""
 
-import sys
-
-from kerasw2v.cli import main
+from kerasw2v.cli import program
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

@@ -74,6 +74,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def program() -> None:
+    """Runs `main` on the arguments of the process, and ends it with the exit code."""
+    code = main()
+    if code > 128:
+        # Stopped: TensorFlow's threads may still read the corpus, and would now and then crash in
+        # an interpreter that is taken down. Everything of ours is closed and written.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 @contextmanager
 def _any_word_printable() -> Iterator[None]:
     r"""Prints what a console cannot show, such as accents in ASCII, as `\xe9`, not as an error."""

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from kerasw2v import cli
 from kerasw2v.cli import main
 from kerasw2v.utils.files import save_keras_weights
 
@@ -28,6 +29,17 @@ def test_a_run_that_is_terminated_goes_on_where_it_was(folder, capsys):
     assert "kerasw2v: Stopped; state holds the state after the last whole epoch" in printed
     assert sorted(os.listdir("state")) == ["kerasw2v.json", "kerasw2v.weights.h5"]
     assert not os.path.exists("v.kv")
+
+
+@pytest.mark.parametrize("code", [130, 143, 0, 1])
+def test_a_stopped_program_leaves_no_interpreter_to_threads(monkeypatch, code):
+    ended = []
+    monkeypatch.setattr(cli, "main", lambda: code)
+    monkeypatch.setattr(os, "_exit", ended.append)
+    with pytest.raises(SystemExit) as stop:  # here also after what ends the process
+        cli.program()
+    assert stop.value.code == code
+    assert ended == [code] * (code > 128)
 
 
 def test_afterwards_the_signal_does_what_it_did(folder, capsys):
